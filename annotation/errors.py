@@ -1,0 +1,51 @@
+"""Errors that people and programs see: each has a stable code, an HTTP status and a remedy."""
+
+
+class VernacularError(Exception):
+    """Something went wrong that somebody can mend; the message says how."""
+
+    code = "error"
+    status = 400
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return f"{message} {self.remedy}".strip()
+
+
+class InvalidInputError(VernacularError):
+    """What came in cannot be used as it is."""
+
+    code = "invalid_input"
+    status = 422
+
+
+class ConflictError(VernacularError):
+    """What was asked for does not fit the present state."""
+
+    code = "conflict"
+    status = 409
+
+
+class NotFoundError(VernacularError):
+    """There is nothing under that name."""
+
+    code = "not_found"
+    status = 404
+
+
+class TransientError(VernacularError):
+    """The outside did not answer as it should; the same call may work later."""
+
+    code = "unavailable"
+    status = 503
+
+
+class DeskRefusedError(VernacularError):
+    """The labelling desk understood the call and said no; repeating it will not help."""
+
+    code = "desk_refused"
+    status = 502

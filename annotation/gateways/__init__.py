@@ -1,0 +1,110 @@
+"""The labelling desk we wish for; :mod:`annotation.gateways.label_studio` is the one we have.
+
+Everything the house asks of a desk is here. Times are the desk's own ISO 8601 strings with
+microseconds; they order its events, our clock never does. Calls raise ``TransientError`` when
+the desk is away, slow or answers nonsense, and ``DeskRefusedError`` when it says no.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class DeskItem:
+    """One item as it is put to the desk; a lower priority is asked earlier."""
+
+    uid: str
+    text: str
+    priority: float
+    batch: str
+    data: dict[str, str] = field(default_factory=dict)
+    suggestion: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DeskAnnotation:
+    """One answer as the desk tells it; nothing in it is validated."""
+
+    id: int
+    task_id: int
+    uid: str
+    user_id: int | None
+    result: list[Any]
+    skipped: bool
+    updated_at: str
+    lead_seconds: float | None
+
+
+@dataclass(frozen=True)
+class DeskTask:
+    """A task that changed, with every annotation that it holds now."""
+
+    id: int
+    uid: str
+    updated_at: str
+    annotations: tuple[DeskAnnotation, ...]
+
+
+@dataclass(frozen=True)
+class DeskCounters:
+    """Cheap numbers that move whenever a project changed."""
+
+    tasks: int
+    annotations: int
+    skipped: int
+    finished: int
+
+
+@dataclass(frozen=True)
+class DeskAccount:
+    """A person's account at the desk."""
+
+    user_id: int
+    email: str
+
+
+class LabelingDesk(Protocol):
+    """Where items are answered."""
+
+    def check(self) -> str:
+        """Return the desk's version; raise if it is away or refuses our token."""
+
+    def create_project(self, *, title: str, config: str, instruction: str) -> int:
+        """Create a project that asks the lowest priority first and return its number."""
+
+    def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
+        """Give a project another configuration."""
+
+    def project_config(self, project_id: int) -> str:
+        """Return the configuration that the project has now."""
+
+    def ensure_webhook(self, project_id: int, *, url: str, secret: str) -> None:
+        """Have exactly one webhook of ours on the project."""
+
+    def find_tasks(self, project_id: int, uids: Sequence[str]) -> dict[str, int]:
+        """Return the task numbers of those uids that the project already holds."""
+
+    def push(self, project_id: int, items: Sequence[DeskItem]) -> dict[str, int]:
+        """Add items, all or none, and return uid to task number. Not idempotent by itself."""
+
+    def set_priorities(self, project_id: int, *, batch: str, priorities: dict[int, float]) -> None:
+        """Give open tasks new priorities under a new batch name and make it the order."""
+
+    def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:
+        """Take tasks away; those already gone are no error."""
+
+    def counters(self, project_id: int) -> DeskCounters:
+        """Return the project's cheap numbers."""
+
+    def changed_tasks(self, project_id: int, *, since: str, limit: int) -> list[DeskTask]:
+        """Return up to ``limit`` tasks changed at or after ``since``, oldest change first."""
+
+    def task_ids(self, project_id: int) -> Iterable[int]:
+        """Return every task number in the project, for the nightly sweep."""
+
+    def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
+        """Create a person's account, or return the one that the address already has."""
+
+    def account_of_token(self) -> DeskAccount:
+        """Return whose token we use."""

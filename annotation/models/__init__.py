@@ -1,0 +1,38 @@
+"""The nouns of people and their words."""
+
+from annotation.models.annotations import (
+    Annotation,
+    AnnotationRevision,
+    DeskEvent,
+    QuarantinedAnswer,
+)
+from annotation.models.campaigns import Campaign, CampaignLanguage, DeskConfig, Guideline, Label
+from annotation.models.consensus import Consensus, Reliability
+from annotation.models.items import Item
+from annotation.models.languages import Direction, Language
+from annotation.models.people import Annotator, User
+from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
+
+__all__ = [
+    "Annotation",
+    "AnnotationRevision",
+    "Annotator",
+    "Campaign",
+    "CampaignLanguage",
+    "Consensus",
+    "DeskConfig",
+    "DeskEvent",
+    "Direction",
+    "GoldItem",
+    "Guideline",
+    "Item",
+    "Label",
+    "Language",
+    "QuarantinedAnswer",
+    "RefusedRow",
+    "Reliability",
+    "Sample",
+    "SampleImport",
+    "Source",
+    "User",
+]

@@ -1,0 +1,213 @@
+"""Campaigns: one question put to speakers of some languages."""
+
+from decimal import Decimal
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models.languages import Language
+from annotation.models.people import User
+
+
+class CampaignQuerySet(models.QuerySet["Campaign"]):
+    """Reads of campaigns."""
+
+    def running(self) -> "CampaignQuerySet":
+        """Campaigns whose rounds go on by themselves."""
+        return self.filter(status=Campaign.Status.RUNNING)
+
+
+class Campaign(models.Model):
+    """One question put to speakers of some languages until a budget or goal is reached."""
+
+    class Status(models.TextChoices):
+        """What the loop may do with the campaign."""
+
+        DRAFT = "draft", _("draft")
+        RUNNING = "running", _("running")
+        PAUSED = "paused", _("paused")
+        FINISHED = "finished", _("finished")
+
+    slug = models.SlugField(_("short name"), max_length=60, unique=True)
+    title = models.CharField(_("title"), max_length=120)
+    question = models.CharField(
+        _("question"), max_length=300, help_text=_("What speakers are asked about each text.")
+    )
+    objective = models.CharField(_("kind of question"), max_length=30, default="classes")
+    network = models.CharField(
+        _("network"),
+        max_length=200,
+        default="starter",
+        help_text=_("starter, or the name or path of an encoder with safetensors weights."),
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.DRAFT)
+    seed = models.PositiveIntegerField(_("seed"), default=0)
+    items_per_round = models.PositiveIntegerField(
+        _("items per round"),
+        default=240,
+        validators=[MinValueValidator(1)],
+        help_text=_("How many samples one round sends out, all languages together."),
+    )
+    floor_per_language = models.PositiveIntegerField(
+        _("floor per language"),
+        default=4,
+        help_text=_("No language gets fewer items a round, as long as its pool lasts."),
+    )
+    audit_share = models.DecimalField(
+        _("audit share"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0.10"),
+        validators=[MinValueValidator(Decimal("0.10")), MaxValueValidator(Decimal("0.50"))],
+        help_text=_("Share of each language's items drawn uniformly at random."),
+    )
+    gold_share = models.DecimalField(
+        _("gold share"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0.10"),
+        validators=[MinValueValidator(Decimal("0")), MaxValueValidator(Decimal("0.50"))],
+        help_text=_("Gold items mixed in, relative to the items of a round."),
+    )
+    answers_per_item = models.PositiveSmallIntegerField(
+        _("answers per item"), default=1, validators=[MinValueValidator(1)]
+    )
+    train_when_answered = models.DecimalField(
+        _("train when answered"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0.90"),
+        validators=[MinValueValidator(Decimal("0.05")), MaxValueValidator(Decimal("1"))],
+        help_text=_("Share of a round's items that must be answered before training starts."),
+    )
+    max_rounds = models.PositiveIntegerField(
+        _("most rounds"), null=True, blank=True, help_text=_("Empty: no end.")
+    )
+    margin = models.DecimalField(
+        _("margin of the gate"),
+        max_digits=4,
+        decimal_places=3,
+        default=Decimal("0.030"),
+        validators=[MinValueValidator(Decimal("0.005")), MaxValueValidator(Decimal("0.100"))],
+        help_text=_("The same for every language: a looser one would be the disparity itself."),
+    )
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = CampaignQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(audit_share__gte=Decimal("0.10")),
+                name="campaign_audits_a_tenth_at_least",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Label(models.Model):
+    """One class of a campaign; what networks learn is its position."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="labels")
+    key = models.SlugField(_("key"), max_length=60)
+    position = models.PositiveSmallIntegerField(_("position"))
+    name = models.CharField(_("name"), max_length=120)
+    names = models.JSONField(
+        _("names in languages"),
+        default=dict,
+        blank=True,
+        help_text=_("Language tag to native name; the plain name is used where one is missing."),
+    )
+
+    class Meta:
+        ordering = ("campaign", "position")
+        constraints = (
+            models.UniqueConstraint(fields=("campaign", "key"), name="one_label_per_key"),
+            models.UniqueConstraint(fields=("campaign", "position"), name="one_label_per_position"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    def name_in(self, tag: str) -> str:
+        """The label as speakers of that language call it."""
+        return str(self.names.get(tag) or self.name)
+
+
+class CampaignLanguage(models.Model):
+    """A language taking part in a campaign, with its project at the desk."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="languages")
+    language = models.ForeignKey(Language, models.PROTECT, related_name="campaigns")
+    active = models.BooleanField(_("active"), default=True)
+    desk_project_id = models.BigIntegerField(null=True, blank=True, unique=True)
+    swept_until = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text=_("The desk's own time stamp up to which every answer was fetched."),
+    )
+    swept_at = models.DateTimeField(null=True, blank=True)
+    desk_counters = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("campaign", "language__tag")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign", "language"), name="one_campaign_language_pair"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.campaign} · {self.language.tag}"
+
+
+class Guideline(models.Model):
+    """What speakers of one language are told; append-only, the newest version holds."""
+
+    campaign_language = models.ForeignKey(
+        CampaignLanguage, models.CASCADE, related_name="guidelines"
+    )
+    version = models.PositiveIntegerField()
+    text = models.TextField(_("guideline"))
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
+
+    class Meta:
+        ordering = ("campaign_language", "version")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign_language", "version"), name="one_guideline_per_version"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.campaign_language} v{self.version}"
+
+
+class DeskConfig(models.Model):
+    """A labelling configuration as it was sent to the desk; append-only."""
+
+    campaign_language = models.ForeignKey(
+        CampaignLanguage, models.CASCADE, related_name="desk_configs"
+    )
+    version = models.PositiveIntegerField()
+    xml = models.TextField()
+    digest = models.CharField(max_length=64)
+    guideline_version = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("campaign_language", "version")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign_language", "version"), name="one_desk_config_per_version"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.campaign_language} config {self.version}"

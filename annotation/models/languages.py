@@ -1,0 +1,34 @@
+"""Languages: how a community writes its own tag, name and script."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Direction(models.TextChoices):
+    """Which way a script runs."""
+
+    LTR = "ltr", _("left to right")
+    RTL = "rtl", _("right to left")
+
+
+class Language(models.Model):
+    """One language as its community names it; code never decides what a tag means."""
+
+    tag = models.CharField(
+        _("language tag"),
+        max_length=35,
+        unique=True,
+        help_text=_("BCP 47, as the community writes it: wo, zh-Hant, ace-Arab."),
+    )
+    name = models.CharField(_("English name"), max_length=120)
+    autonym = models.CharField(_("own name"), max_length=120, blank=True)
+    script = models.CharField(_("script"), max_length=4, help_text=_("ISO 15924: Latn, Arab."))
+    direction = models.CharField(
+        _("direction"), max_length=3, choices=Direction, default=Direction.LTR
+    )
+
+    class Meta:
+        ordering = ("tag",)
+
+    def __str__(self) -> str:
+        return f"{self.autonym or self.name} ({self.tag})"

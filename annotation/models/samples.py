@@ -1,0 +1,179 @@
+"""Samples: texts with their origin, licence and, for some, a known answer."""
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models.campaigns import Campaign, Label
+from annotation.models.languages import Language
+from annotation.models.people import User
+
+
+class Source(models.Model):
+    """Where texts come from and under which licence."""
+
+    name = models.CharField(_("name"), max_length=120)
+    licence = models.CharField(_("licence"), max_length=80, help_text=_("SPDX identifier."))
+    origin = models.CharField(_("origin"), max_length=300, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("name", "licence"), name="one_source_per_name_and_licence"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.licence})"
+
+
+class SampleImport(models.Model):
+    """One file on its way in: what was read, kept and refused."""
+
+    class Status(models.TextChoices):
+        """Where the import stands."""
+
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        REFUSED = "refused", _("refused")
+        FAILED = "failed", _("failed")
+
+    class OnError(models.TextChoices):
+        """What happens to good rows when some are bad."""
+
+        KEEP_GOOD = "keep_good", _("keep the good rows")
+        REFUSE_ALL = "refuse_all", _("refuse the whole file")
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="imports")
+    filename = models.CharField(_("file"), max_length=255)
+    path = models.CharField(max_length=500, help_text=_("Our own copy, removed when done."))
+    digest = models.CharField(max_length=64, blank=True)
+    format = models.CharField(_("format"), max_length=10)
+    options = models.JSONField(default=dict, blank=True)
+    on_error = models.CharField(
+        _("bad rows"), max_length=10, choices=OnError, default=OnError.KEEP_GOOD
+    )
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
+    rows_read = models.PositiveBigIntegerField(default=0)
+    rows_kept = models.PositiveBigIntegerField(default=0)
+    rows_refused = models.PositiveBigIntegerField(default=0)
+    bytes_read = models.PositiveBigIntegerField(default=0)
+    bytes_total = models.PositiveBigIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    token = models.PositiveIntegerField(default=0, help_text=_("Fencing token of the worker."))
+    error = models.TextField(blank=True)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.filename} → {self.campaign}"
+
+
+class RefusedRow(models.Model):
+    """A row that did not come in, with the reason."""
+
+    sample_import = models.ForeignKey(SampleImport, models.CASCADE, related_name="refused_rows")
+    row = models.PositiveBigIntegerField(help_text=_("Row or line number in the file, from 1."))
+    field = models.CharField(max_length=60, blank=True)
+    reason = models.CharField(max_length=300)
+    excerpt = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("sample_import", "row")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("sample_import", "row"), name="one_refusal_per_imported_row"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"row {self.row}: {self.reason}"
+
+
+class SampleQuerySet(models.QuerySet["Sample"]):
+    """Reads of samples."""
+
+    def ready(self) -> "SampleQuerySet":
+        """Samples whose import has ended well, or that came without one."""
+        return self.filter(
+            models.Q(sample_import=None) | models.Q(sample_import__status=SampleImport.Status.DONE)
+        )
+
+    def pool(self) -> "SampleQuerySet":
+        """Samples that may be scored and asked about: ready, and not gold."""
+        return self.ready().filter(gold=None)
+
+    def unasked(self) -> "SampleQuerySet":
+        """Samples of the pool that were never put to the desk."""
+        return self.pool().filter(items=None)
+
+
+class Sample(models.Model):
+    """One text in one language of one campaign."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="samples")
+    language = models.ForeignKey(Language, models.PROTECT, related_name="samples")
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    text = models.TextField(_("text"))
+    digest = models.CharField(
+        max_length=64, help_text=_("SHA-256 of the text, normalised: equal texts are asked once.")
+    )
+    dialect = models.CharField(_("dialect"), max_length=80, blank=True)
+    source = models.ForeignKey(Source, models.PROTECT, null=True, blank=True)
+    external_id = models.CharField(max_length=200, null=True, blank=True)  # noqa: DJ001 - NULLs are distinct in the unique constraint
+    group = models.CharField(
+        max_length=200, blank=True, help_text=_("Translations of each other share a group.")
+    )
+    meta = models.JSONField(default=dict, blank=True)
+    sample_import = models.ForeignKey(
+        SampleImport, models.CASCADE, null=True, blank=True, related_name="samples"
+    )
+    row = models.PositiveBigIntegerField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SampleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = (
+            models.Index(fields=("campaign", "language", "id"), name="sample_by_language"),
+            models.Index(fields=("campaign", "language", "digest"), name="sample_by_digest"),
+        )
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign", "language", "external_id"), name="one_sample_per_external_id"
+            ),
+            models.UniqueConstraint(
+                fields=("sample_import", "row"), name="one_sample_per_imported_row"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class GoldItem(models.Model):
+    """A sample whose answer is known; never trained on."""
+
+    class Split(models.TextChoices):
+        """What the item is for: tuning, or judging."""
+
+        DEV = "dev", _("development")
+        GATE = "gate", _("gate")
+
+    sample = models.OneToOneField(Sample, models.CASCADE, related_name="gold")
+    label = models.ForeignKey(Label, models.PROTECT)
+    split = models.CharField(max_length=4, choices=Split, default=Split.GATE)
+    origin = models.CharField(max_length=30, default="import")
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.sample} = {self.label}"

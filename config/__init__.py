@@ -1,0 +1,1 @@
+"""Wiring: settings, queues, addresses, and the processes of one machine."""

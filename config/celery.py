@@ -1,0 +1,39 @@
+"""Celery: two queues and the timetable."""
+
+import os
+
+from celery import Celery
+from celery.signals import setup_logging
+from django_structlog.celery.steps import DjangoStructLogInitStep
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from config.env import env
+
+app = Celery("vernacular")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.steps["worker"].add(DjangoStructLogInitStep)
+app.autodiscover_tasks()
+app.conf.task_routes = {
+    "learning.tasks.score_shard": {"queue": "gpu"},
+    "training.tasks.train": {"queue": "gpu"},
+    "training.tasks.judge": {"queue": "gpu"},
+}
+app.conf.beat_schedule = {
+    "tick": {
+        "task": "training.tasks.tick",
+        "schedule": env().tick_seconds,
+        # A tick that nobody took in time is worthless: the next one sees the same.
+        "options": {"expires": env().tick_seconds * 2},
+    },
+    "sweep": {
+        "task": "annotation.tasks.sweep_all",
+        "schedule": env().sweep_seconds,
+        "options": {"expires": env().sweep_seconds},
+    },
+}
+
+
+@setup_logging.connect
+def keep_our_logging(**_: object) -> None:
+    """Celery would replace the handlers that the settings have just made."""

@@ -1,0 +1,95 @@
+"""Every knob: type, default, meaning. The sole reader of the environment.
+
+A value is looked up in the environment (``VERNACULAR_`` + the name in capitals), then in
+``var/secrets.json`` for what is generated per installation, then here.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Env(BaseSettings):
+    """What can be set from outside."""
+
+    model_config = SettingsConfigDict(env_prefix="VERNACULAR_", extra="ignore")
+
+    var_dir: Path = Field(ROOT / "var", description="Everything that is written lies here.")
+    secret_key: str = Field("", description="Signs sessions; generated at set-up.")
+    debug: bool = Field(False, description="Django's debug pages. Never in production.")
+    allowed_hosts: list[str] = Field(
+        ["127.0.0.1", "localhost", "[::1]"], description="Host names the web answers to, as JSON."
+    )
+    database_url: str = Field(
+        "", description="PostgreSQL, as postgresql://user:password@host/name. Empty: SQLite."
+    )
+    redis_url: str = Field(
+        "", description="Redis, as redis://host:6379/0 or unix:///path. Empty: our own server."
+    )
+    web_url: str = Field(
+        "http://127.0.0.1:8100", description="Where browsers and Label Studio reach us."
+    )
+    web_port: int = Field(8100, description="Port of the pages; a busy one moves up.")
+    label_studio_port: int = Field(8180, description="Port of Label Studio; a busy one moves up.")
+    label_studio_url: str = Field(
+        "", description="A Label Studio of your own. Empty: one is started and looked after."
+    )
+    label_studio_token: str = Field("", description="Token of its admin; generated at set-up.")
+    label_studio_email: str = Field(
+        "admin@vernacular.localhost", description="Sign-in name of its admin."
+    )
+    label_studio_password: str = Field("", description="Password of its admin; generated.")
+    label_studio_timeout: float = Field(30.0, description="Seconds to wait for one answer.")
+    webhook_secret: str = Field("", description="What Label Studio's nudges must carry; generated.")
+    admin_password: str = Field("", description="First password of the admin; generated.")
+    tick_seconds: float = Field(5.0, description="How often the loop looks what is due.")
+    sweep_seconds: float = Field(
+        300.0, description="How often each desk project is swept even when nothing nudged."
+    )
+    queue_slice: int = Field(200, description="Most open items of one language at the desk.")
+    scoring_shard: int = Field(2000, description="Samples in one shard of scoring work.")
+    lease_seconds: float = Field(
+        60.0, description="Claimed work without a sign of life for so long is given out again."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    torch_threads: int = Field(0, description="Threads for torch on a CPU; 0 lets torch choose.")
+    weights_dir: Path | None = Field(None, description="Model versions. Empty: var/weights.")
+    log_level: str = Field("INFO", description="Least severe level that is logged.")
+    log_format: Literal["console", "json"] = Field("console", description="For eyes or machines.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment first, then the secrets of this installation."""
+        var = env_settings().get("var_dir") or ROOT / "var"
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, _secrets(Path(var))))
+
+
+def _secrets(var: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((var / "secrets.json").read_text()))
+    except FileNotFoundError:
+        return {}
+
+
+@lru_cache
+def env() -> Env:
+    """The settings of this process."""
+    return Env()

@@ -1,0 +1,18 @@
+"""The nouns of what the model thinks and what it asks."""
+
+from learning.models.predictions import Prediction, Scoring, ScoringShard
+from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
+from learning.models.versions import Deployment, ModelVersion, Temperature
+
+__all__ = [
+    "Allotment",
+    "Deployment",
+    "ModelVersion",
+    "Pick",
+    "Prediction",
+    "QuotaAccount",
+    "Round",
+    "Scoring",
+    "ScoringShard",
+    "Temperature",
+]

@@ -1,0 +1,95 @@
+"""Predictions: what a version thinks of each sample, and the work of finding out."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models import Campaign, Sample
+from learning.models.versions import ModelVersion
+
+
+class Prediction(models.Model):
+    """One sample under one version."""
+
+    sample = models.ForeignKey(Sample, models.CASCADE, related_name="predictions")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="predictions")
+    logits = models.JSONField(help_text=_("K raw outputs, before any temperature."))
+    margin = models.FloatField(
+        help_text=_("Best minus second-best probability, after the language's temperature.")
+    )
+    label_position = models.PositiveSmallIntegerField(help_text=_("Position of the best label."))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("version", "sample"), name="one_prediction_per_version_and_sample"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.sample_id} under {self.version_id}"
+
+
+class Scoring(models.Model):
+    """The work of scoring a campaign's pool with one version, cut into shards."""
+
+    class Status(models.TextChoices):
+        """Where the work stands."""
+
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="scorings")
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scorings")
+    status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
+    up_to_sample = models.PositiveBigIntegerField(
+        default=0, help_text=_("Highest sample id that was in the pool when the work was cut.")
+    )
+    samples_total = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("version",),
+                condition=models.Q(status="running"),
+                name="one_running_scoring_per_version",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.status}"
+
+
+class ScoringShard(models.Model):
+    """A slice of sample ids that one worker scores; losing a worker costs one of these."""
+
+    class Status(models.TextChoices):
+        """Where the shard stands."""
+
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    scoring = models.ForeignKey(Scoring, models.CASCADE, related_name="shards")
+    first_id = models.PositiveBigIntegerField()
+    last_id = models.PositiveBigIntegerField()
+    samples = models.PositiveIntegerField(default=0)
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("scoring", "first_id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("scoring", "first_id"), name="one_shard_per_first_sample"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.scoring_id}: {self.first_id}..{self.last_id} {self.status}"

@@ -1,0 +1,46 @@
+"""Networks: texts in, logits out. One module a kind; all speak the protocol below.
+
+A network is a ``torch.nn.Module`` with words around it: it knows its labels, turns texts into
+a batch, and can be stored as safetensors and brought back bit for bit. ``open_network`` makes
+a fresh one by name (``starter``, or an encoder's name or path); ``load_network`` brings back a
+stored one.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Batch = Mapping[str, torch.Tensor]
+
+
+class Network(Protocol):
+    """What every kind of network offers."""
+
+    kind: str
+    labels: tuple[str, ...]
+    module: torch.nn.Module
+
+    def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
+        """Turn N texts with their language tags into a batch on the CPU."""
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """Return N x K logits, differentiable in the trainable parameters."""
+
+    def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return a cheap length of each text, for packing batches."""
+
+    def embed(self, batch: Batch) -> torch.Tensor:
+        """Return N x d sentence embeddings, without gradient."""
+
+    def trainable(self) -> list[torch.nn.Parameter]:
+        """Return the parameters that fine-tuning may change, in a fixed order."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what, beside the weights, is needed to build the network again (JSON)."""
+
+    def save(self, folder: Path) -> None:
+        """Write ``network.json`` and ``model.safetensors`` (and what a tokenizer needs)."""

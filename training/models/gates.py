@@ -1,0 +1,101 @@
+"""Evaluations and gates: what is measured on gold, and what follows from it."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models import Language
+from learning.models import ModelVersion
+from training.models.runs import TrainingRun
+
+
+class Evaluation(models.Model):
+    """One version in one language on one state of the gold set."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="evaluations")
+    language = models.ForeignKey(Language, models.PROTECT)
+    gold_digest = models.CharField(max_length=64, help_text=_("Which gold items, and answers."))
+    items = models.PositiveIntegerField()
+    accuracy = models.FloatField(null=True)
+    accuracy_low = models.FloatField(null=True)
+    accuracy_high = models.FloatField(null=True)
+    macro_f1 = models.FloatField(null=True)
+    macro_f1_low = models.FloatField(null=True)
+    macro_f1_high = models.FloatField(null=True)
+    nll = models.FloatField(null=True)
+    brier = models.FloatField(null=True)
+    answers = models.JSONField(
+        help_text=_("Gold sample id to [position of the best label, probability of the truth].")
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("version", "language__tag")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("version", "language", "gold_digest"),
+                name="one_evaluation_per_version_language_gold",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.language.tag}"
+
+
+class Verdict(models.TextChoices):
+    """What a gate says."""
+
+    PASS = "PASS", _("pass")
+    HOLD = "HOLD", _("hold")
+    BLOCK = "BLOCK", _("block")
+    VOID = "VOID", _("void")
+
+
+class GateRun(models.Model):
+    """One comparison of candidate and champion; the decision and its reasons."""
+
+    run = models.OneToOneField(TrainingRun, models.CASCADE, related_name="gate")
+    candidate = models.ForeignKey(ModelVersion, models.PROTECT, related_name="gates_as_candidate")
+    champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="gates_as_champion")
+    candidate_digest = models.CharField(max_length=64)
+    margin = models.FloatField()
+    verdict = models.CharField(max_length=5, choices=Verdict)
+    reasons = models.JSONField(default=list, help_text=_("Sentences a person can read."))
+    record = models.JSONField(default=dict, help_text=_("Pooled tests, seeds, libraries."))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.verdict}"
+
+
+class GateCheck(models.Model):
+    """The gate in one language: the numbers, the interval, the verdict."""
+
+    gate = models.ForeignKey(GateRun, models.CASCADE, related_name="checks")
+    language = models.ForeignKey(Language, models.PROTECT)
+    items = models.PositiveIntegerField()
+    fixed = models.PositiveIntegerField(help_text=_("Old wrong, new right."))
+    broken = models.PositiveIntegerField(help_text=_("Old right, new wrong."))
+    delta = models.FloatField()
+    delta_low = models.FloatField(help_text=_("90 % interval of the difference."))
+    delta_high = models.FloatField()
+    harm_p = models.FloatField()
+    champion_z = models.FloatField()
+    anchor_z = models.FloatField(null=True)
+    anchor = models.ForeignKey(ModelVersion, models.PROTECT, null=True, related_name="+")
+    items_missing = models.PositiveIntegerField(default=0)
+    verdict = models.CharField(max_length=5, choices=Verdict)
+    detail = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("gate", "language__tag")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("gate", "language"), name="one_gate_check_per_language"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.language.tag}: {self.verdict}"

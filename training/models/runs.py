@@ -1,0 +1,90 @@
+"""Training runs: what was learned from, by whom it is claimed, how far it is."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models import Campaign, Sample
+from learning.models import ModelVersion, Round
+
+
+class DataSnapshot(models.Model):
+    """The exact data of one run, by annotation revision; never changed once made."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="snapshots")
+    digest = models.CharField(max_length=64)
+    samples = models.PositiveIntegerField()
+    fresh_samples = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("campaign", "digest"), name="one_snapshot_per_digest"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.digest[:8]}: {self.samples} samples"
+
+
+class SnapshotRow(models.Model):
+    """One training sample: soft target, weight, and the revisions that it rests on."""
+
+    snapshot = models.ForeignKey(DataSnapshot, models.CASCADE, related_name="rows")
+    sample = models.ForeignKey(Sample, models.PROTECT)
+    target = models.JSONField(help_text=_("K probabilities."))
+    weight = models.FloatField()
+    fresh = models.BooleanField(help_text=_("New since the serving version, not replay."))
+    revisions = models.JSONField()
+    aggregator = models.CharField(max_length=40)
+
+    class Meta:
+        ordering = ("snapshot", "sample_id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("snapshot", "sample"), name="one_row_per_snapshot_and_sample"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.snapshot_id}: {self.sample_id}"
+
+
+class TrainingRun(models.Model):
+    """One attempt to make a better version; claimed by lease and fencing token."""
+
+    class Status(models.TextChoices):
+        """Where the run stands."""
+
+        QUEUED = "queued", _("queued")
+        RUNNING = "running", _("running")
+        FINISHED = "finished", _("finished")
+        FAILED = "failed", _("failed")
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="training_runs")
+    round = models.OneToOneField(
+        Round, models.PROTECT, null=True, blank=True, related_name="training_run"
+    )
+    snapshot = models.ForeignKey(DataSnapshot, models.PROTECT, related_name="runs")
+    base = models.ForeignKey(ModelVersion, models.PROTECT, related_name="runs_from_here")
+    candidate = models.ForeignKey(
+        ModelVersion, models.PROTECT, null=True, blank=True, related_name="runs_to_here"
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
+    seed = models.PositiveBigIntegerField()
+    settings = models.JSONField(default=dict, help_text=_("Steps, rates, batch and replay."))
+    token = models.PositiveIntegerField(default=0, help_text=_("Fencing token of the worker."))
+    lease_until = models.DateTimeField(null=True, blank=True)
+    step = models.PositiveIntegerField(default=0)
+    steps_total = models.PositiveIntegerField(default=0)
+    curve = models.JSONField(
+        default=list, blank=True, help_text=_("[step, loss, {language tag: dev metric}] so far.")
+    )
+    error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"run {self.pk} of {self.campaign}"
