@@ -8,6 +8,7 @@ from annotation.models.annotations import (
 )
 from annotation.models.campaigns import Campaign, CampaignLanguage, DeskConfig, Guideline, Label
 from annotation.models.consensus import Consensus, Reliability
+from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
 from annotation.models.people import Annotator, User
@@ -25,6 +26,7 @@ __all__ = [
     "Direction",
     "GoldItem",
     "Guideline",
+    "Heartbeat",
     "Item",
     "Label",
     "Language",
