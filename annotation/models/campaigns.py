@@ -153,6 +153,11 @@ class CampaignLanguage(models.Model):
     )
     swept_at = models.DateTimeField(null=True, blank=True)
     desk_counters = models.JSONField(default=dict, blank=True)
+    consensus_mark = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text=_("State of the answers that the consensus was fitted on."),
+    )
 
     class Meta:
         ordering = ("campaign", "language__tag")
