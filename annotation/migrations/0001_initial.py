@@ -12,477 +12,1245 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=60, unique=True, verbose_name='part')),
-                ('seen_at', models.DateTimeField(blank=True, null=True)),
-                ('failed_at', models.DateTimeField(blank=True, null=True)),
-                ('error', models.CharField(blank=True, max_length=500)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60, unique=True, verbose_name="part")),
+                ("seen_at", models.DateTimeField(blank=True, null=True)),
+                ("failed_at", models.DateTimeField(blank=True, null=True)),
+                ("error", models.CharField(blank=True, max_length=500)),
             ],
             options={
-                'ordering': ('name',),
+                "ordering": ("name",),
             },
         ),
         migrations.CreateModel(
-            name='Language',
+            name="Language",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tag', models.CharField(help_text='BCP 47, as the community writes it: wo, zh-Hant, ace-Arab.', max_length=35, unique=True, verbose_name='language tag')),
-                ('name', models.CharField(max_length=120, verbose_name='English name')),
-                ('autonym', models.CharField(blank=True, max_length=120, verbose_name='own name')),
-                ('script', models.CharField(help_text='ISO 15924: Latn, Arab.', max_length=4, verbose_name='script')),
-                ('direction', models.CharField(choices=[('ltr', 'left to right'), ('rtl', 'right to left')], default='ltr', max_length=3, verbose_name='direction')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "tag",
+                    models.CharField(
+                        help_text="BCP 47, as the community writes it: wo, zh-Hant, ace-Arab.",
+                        max_length=35,
+                        unique=True,
+                        verbose_name="language tag",
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, verbose_name="English name")),
+                ("autonym", models.CharField(blank=True, max_length=120, verbose_name="own name")),
+                (
+                    "script",
+                    models.CharField(
+                        help_text="ISO 15924: Latn, Arab.", max_length=4, verbose_name="script"
+                    ),
+                ),
+                (
+                    "direction",
+                    models.CharField(
+                        choices=[("ltr", "left to right"), ("rtl", "right to left")],
+                        default="ltr",
+                        max_length=3,
+                        verbose_name="direction",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('tag',),
+                "ordering": ("tag",),
             },
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('name', models.CharField(blank=True, max_length=150, verbose_name='name')),
-                ('desk_user_id', models.BigIntegerField(blank=True, help_text="Number of this person's account at the labelling desk.", null=True, unique=True, verbose_name='account at the desk')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                (
+                    "first_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="first name"),
+                ),
+                (
+                    "last_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="last name"),
+                ),
+                (
+                    "email",
+                    models.EmailField(blank=True, max_length=254, verbose_name="email address"),
+                ),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "date_joined",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="date joined"
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=150, verbose_name="name")),
+                (
+                    "desk_user_id",
+                    models.BigIntegerField(
+                        blank=True,
+                        help_text="Number of this person's account at the labelling desk.",
+                        null=True,
+                        unique=True,
+                        verbose_name="account at the desk",
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='Annotator',
+            name="Annotator",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('person', 'person'), ('simulated', 'simulated')], default='person', max_length=10, verbose_name='kind')),
-                ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('joined_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotators', to=settings.AUTH_USER_MODEL)),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotators', to='annotation.language')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("person", "person"), ("simulated", "simulated")],
+                        default="person",
+                        max_length=10,
+                        verbose_name="kind",
+                    ),
+                ),
+                ("active", models.BooleanField(default=True, verbose_name="active")),
+                ("joined_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="annotators",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="annotators",
+                        to="annotation.language",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Campaign',
+            name="Campaign",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(max_length=60, unique=True, verbose_name='short name')),
-                ('title', models.CharField(max_length=120, verbose_name='title')),
-                ('question', models.CharField(help_text='What speakers are asked about each text.', max_length=300, verbose_name='question')),
-                ('objective', models.CharField(default='classes', max_length=30, verbose_name='kind of question')),
-                ('network', models.CharField(default='starter', help_text='starter, or the name or path of an encoder with safetensors weights.', max_length=200, verbose_name='network')),
-                ('status', models.CharField(choices=[('draft', 'draft'), ('running', 'running'), ('paused', 'paused'), ('finished', 'finished')], default='draft', max_length=10, verbose_name='status')),
-                ('seed', models.PositiveIntegerField(default=0, verbose_name='seed')),
-                ('items_per_round', models.PositiveIntegerField(default=240, help_text='How many samples one round sends out, all languages together.', validators=[django.core.validators.MinValueValidator(1)], verbose_name='items per round')),
-                ('floor_per_language', models.PositiveIntegerField(default=4, help_text='No language gets fewer items a round, as long as its pool lasts.', verbose_name='floor per language')),
-                ('audit_share', models.DecimalField(decimal_places=2, default=Decimal('0.10'), help_text="Share of each language's items drawn uniformly at random.", max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.10')), django.core.validators.MaxValueValidator(Decimal('0.50'))], verbose_name='audit share')),
-                ('gold_share', models.DecimalField(decimal_places=2, default=Decimal('0.10'), help_text='Gold items mixed in, relative to the items of a round.', max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0')), django.core.validators.MaxValueValidator(Decimal('0.50'))], verbose_name='gold share')),
-                ('answers_per_item', models.PositiveSmallIntegerField(default=1, validators=[django.core.validators.MinValueValidator(1)], verbose_name='answers per item')),
-                ('train_when_answered', models.DecimalField(decimal_places=2, default=Decimal('0.90'), help_text="Share of a round's items that must be answered before training starts.", max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.05')), django.core.validators.MaxValueValidator(Decimal('1'))], verbose_name='train when answered')),
-                ('max_rounds', models.PositiveIntegerField(blank=True, help_text='Empty: no end.', null=True, verbose_name='most rounds')),
-                ('margin', models.DecimalField(decimal_places=3, default=Decimal('0.030'), help_text='The same for every language: a looser one would be the disparity itself.', max_digits=4, validators=[django.core.validators.MinValueValidator(Decimal('0.005')), django.core.validators.MaxValueValidator(Decimal('0.100'))], verbose_name='margin of the gate')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slug", models.SlugField(max_length=60, unique=True, verbose_name="short name")),
+                ("title", models.CharField(max_length=120, verbose_name="title")),
+                (
+                    "question",
+                    models.CharField(
+                        help_text="What speakers are asked about each text.",
+                        max_length=300,
+                        verbose_name="question",
+                    ),
+                ),
+                (
+                    "objective",
+                    models.CharField(
+                        default="classes", max_length=30, verbose_name="kind of question"
+                    ),
+                ),
+                (
+                    "network",
+                    models.CharField(
+                        default="starter",
+                        help_text="starter, or the name or path of an encoder with safetensors weights.",
+                        max_length=200,
+                        verbose_name="network",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("draft", "draft"),
+                            ("running", "running"),
+                            ("paused", "paused"),
+                            ("finished", "finished"),
+                        ],
+                        default="draft",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("seed", models.PositiveIntegerField(default=0, verbose_name="seed")),
+                (
+                    "items_per_round",
+                    models.PositiveIntegerField(
+                        default=240,
+                        help_text="How many samples one round sends out, all languages together.",
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="items per round",
+                    ),
+                ),
+                (
+                    "floor_per_language",
+                    models.PositiveIntegerField(
+                        default=4,
+                        help_text="No language gets fewer items a round, as long as its pool lasts.",
+                        verbose_name="floor per language",
+                    ),
+                ),
+                (
+                    "audit_share",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.10"),
+                        help_text="Share of each language's items drawn uniformly at random.",
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.10")),
+                            django.core.validators.MaxValueValidator(Decimal("0.50")),
+                        ],
+                        verbose_name="audit share",
+                    ),
+                ),
+                (
+                    "gold_share",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.10"),
+                        help_text="Gold items mixed in, relative to the items of a round.",
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0")),
+                            django.core.validators.MaxValueValidator(Decimal("0.50")),
+                        ],
+                        verbose_name="gold share",
+                    ),
+                ),
+                (
+                    "answers_per_item",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="answers per item",
+                    ),
+                ),
+                (
+                    "train_when_answered",
+                    models.DecimalField(
+                        decimal_places=2,
+                        default=Decimal("0.90"),
+                        help_text="Share of a round's items that must be answered before training starts.",
+                        max_digits=3,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.05")),
+                            django.core.validators.MaxValueValidator(Decimal("1")),
+                        ],
+                        verbose_name="train when answered",
+                    ),
+                ),
+                (
+                    "max_rounds",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Empty: no end.",
+                        null=True,
+                        verbose_name="most rounds",
+                    ),
+                ),
+                (
+                    "margin",
+                    models.DecimalField(
+                        decimal_places=3,
+                        default=Decimal("0.030"),
+                        help_text="The same for every language: a looser one would be the disparity itself.",
+                        max_digits=4,
+                        validators=[
+                            django.core.validators.MinValueValidator(Decimal("0.005")),
+                            django.core.validators.MaxValueValidator(Decimal("0.100")),
+                        ],
+                        verbose_name="margin of the gate",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='CampaignLanguage',
+            name="CampaignLanguage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('active', models.BooleanField(default=True, verbose_name='active')),
-                ('desk_project_id', models.BigIntegerField(blank=True, null=True, unique=True)),
-                ('swept_until', models.CharField(blank=True, help_text="The desk's own time stamp up to which every answer was fetched.", max_length=40)),
-                ('swept_at', models.DateTimeField(blank=True, null=True)),
-                ('desk_counters', models.JSONField(blank=True, default=dict)),
-                ('consensus_mark', models.CharField(blank=True, help_text='State of the answers that the consensus was fitted on.', max_length=120)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='languages', to='annotation.campaign')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='campaigns', to='annotation.language')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("active", models.BooleanField(default=True, verbose_name="active")),
+                ("desk_project_id", models.BigIntegerField(blank=True, null=True, unique=True)),
+                (
+                    "swept_until",
+                    models.CharField(
+                        blank=True,
+                        help_text="The desk's own time stamp up to which every answer was fetched.",
+                        max_length=40,
+                    ),
+                ),
+                ("swept_at", models.DateTimeField(blank=True, null=True)),
+                ("desk_counters", models.JSONField(blank=True, default=dict)),
+                (
+                    "consensus_mark",
+                    models.CharField(
+                        blank=True,
+                        help_text="State of the answers that the consensus was fitted on.",
+                        max_length=120,
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="languages",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="campaigns",
+                        to="annotation.language",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'language__tag'),
+                "ordering": ("campaign", "language__tag"),
             },
         ),
         migrations.CreateModel(
-            name='DeskConfig',
+            name="DeskConfig",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('xml', models.TextField()),
-                ('digest', models.CharField(max_length=64)),
-                ('guideline_version', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='desk_configs', to='annotation.campaignlanguage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                ("xml", models.TextField()),
+                ("digest", models.CharField(max_length=64)),
+                ("guideline_version", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="desk_configs",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign_language', 'version'),
+                "ordering": ("campaign_language", "version"),
             },
         ),
         migrations.CreateModel(
-            name='DeskEvent',
+            name="DeskEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(blank=True, max_length=60)),
-                ('accepted', models.BooleanField()),
-                ('detail', models.CharField(blank=True, max_length=200)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign_language', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='desk_events', to='annotation.campaignlanguage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("action", models.CharField(blank=True, max_length=60)),
+                ("accepted", models.BooleanField()),
+                ("detail", models.CharField(blank=True, max_length=200)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="desk_events",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='Guideline',
+            name="Guideline",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveIntegerField()),
-                ('text', models.TextField(verbose_name='guideline')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='guidelines', to='annotation.campaignlanguage')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version", models.PositiveIntegerField()),
+                ("text", models.TextField(verbose_name="guideline")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="guidelines",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign_language', 'version'),
+                "ordering": ("campaign_language", "version"),
             },
         ),
         migrations.CreateModel(
-            name='Item',
+            name="Item",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('kind', models.CharField(choices=[('acquisition', 'acquisition'), ('audit', 'audit'), ('gold', 'gold'), ('repeat', 'repeat')], max_length=12)),
-                ('state', models.CharField(choices=[('queued', 'queued'), ('pushed', 'at the desk'), ('answered', 'answered'), ('withdrawn', 'withdrawn')], default='queued', max_length=10)),
-                ('priority', models.FloatField(default=0.0, help_text='Lowest first, as at the desk.')),
-                ('batch', models.CharField(blank=True, help_text='Which round put it here, as shown at the desk.', max_length=40)),
-                ('wanted', models.PositiveSmallIntegerField(default=1)),
-                ('suggestion', models.JSONField(blank=True, default=dict, help_text='Label key and confidence shown or held back.')),
-                ('desk_task_id', models.BigIntegerField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('pushed_at', models.DateTimeField(blank=True, null=True)),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='items', to='annotation.campaignlanguage')),
-                ('desk_config', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='annotation.deskconfig')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("acquisition", "acquisition"),
+                            ("audit", "audit"),
+                            ("gold", "gold"),
+                            ("repeat", "repeat"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("pushed", "at the desk"),
+                            ("answered", "answered"),
+                            ("withdrawn", "withdrawn"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "priority",
+                    models.FloatField(default=0.0, help_text="Lowest first, as at the desk."),
+                ),
+                (
+                    "batch",
+                    models.CharField(
+                        blank=True,
+                        help_text="Which round put it here, as shown at the desk.",
+                        max_length=40,
+                    ),
+                ),
+                ("wanted", models.PositiveSmallIntegerField(default=1)),
+                (
+                    "suggestion",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Label key and confidence shown or held back.",
+                    ),
+                ),
+                ("desk_task_id", models.BigIntegerField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("pushed_at", models.DateTimeField(blank=True, null=True)),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="items",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "desk_config",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="annotation.deskconfig",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign_language', 'priority', 'id'),
+                "ordering": ("campaign_language", "priority", "id"),
             },
         ),
         migrations.CreateModel(
-            name='Annotation',
+            name="Annotation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('desk_annotation_id', models.BigIntegerField(unique=True)),
-                ('state', models.CharField(choices=[('answered', 'answered'), ('skipped', 'skipped'), ('deleted', 'deleted')], max_length=10)),
-                ('answer', models.JSONField(blank=True, default=dict)),
-                ('revision', models.PositiveIntegerField(default=1)),
-                ('desk_updated_at', models.CharField(max_length=40)),
-                ('lead_seconds', models.FloatField(blank=True, null=True)),
-                ('guideline_version', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotations', to='annotation.annotator')),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='annotations', to='annotation.item')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("desk_annotation_id", models.BigIntegerField(unique=True)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("answered", "answered"),
+                            ("skipped", "skipped"),
+                            ("deleted", "deleted"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("answer", models.JSONField(blank=True, default=dict)),
+                ("revision", models.PositiveIntegerField(default=1)),
+                ("desk_updated_at", models.CharField(max_length=40)),
+                ("lead_seconds", models.FloatField(blank=True, null=True)),
+                ("guideline_version", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="annotations",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="annotations",
+                        to="annotation.item",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.CreateModel(
-            name='Label',
+            name="Label",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.SlugField(max_length=60, verbose_name='key')),
-                ('position', models.PositiveSmallIntegerField(verbose_name='position')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('names', models.JSONField(blank=True, default=dict, help_text='Language tag to native name; the plain name is used where one is missing.', verbose_name='names in languages')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='annotation.campaign')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.SlugField(max_length=60, verbose_name="key")),
+                ("position", models.PositiveSmallIntegerField(verbose_name="position")),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "names",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Language tag to native name; the plain name is used where one is missing.",
+                        verbose_name="names in languages",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="labels",
+                        to="annotation.campaign",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'position'),
+                "ordering": ("campaign", "position"),
             },
         ),
         migrations.CreateModel(
-            name='AnnotationRevision',
+            name="AnnotationRevision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('state', models.CharField(choices=[('answered', 'answered'), ('skipped', 'skipped'), ('deleted', 'deleted')], max_length=10)),
-                ('answer', models.JSONField(blank=True, default=dict)),
-                ('desk_updated_at', models.CharField(max_length=40)),
-                ('lead_seconds', models.FloatField(blank=True, null=True)),
-                ('received_at', models.DateTimeField(auto_now_add=True)),
-                ('annotation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='revisions', to='annotation.annotation')),
-                ('label', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='annotation.label')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("answered", "answered"),
+                            ("skipped", "skipped"),
+                            ("deleted", "deleted"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("answer", models.JSONField(blank=True, default=dict)),
+                ("desk_updated_at", models.CharField(max_length=40)),
+                ("lead_seconds", models.FloatField(blank=True, null=True)),
+                ("received_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "annotation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="revisions",
+                        to="annotation.annotation",
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="annotation.label",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('annotation', 'number'),
+                "ordering": ("annotation", "number"),
             },
         ),
         migrations.AddField(
-            model_name='annotation',
-            name='label',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='annotation.label'),
+            model_name="annotation",
+            name="label",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="annotation.label",
+            ),
         ),
         migrations.CreateModel(
-            name='QuarantinedAnswer',
+            name="QuarantinedAnswer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('desk_annotation_id', models.BigIntegerField()),
-                ('desk_updated_at', models.CharField(max_length=40)),
-                ('reason', models.CharField(choices=[('unknown_label', 'unknown label'), ('unknown_field', 'unknown field'), ('empty', 'empty answer'), ('malformed', 'malformed answer'), ('unknown_person', 'not in the team of this language'), ('unknown_item', 'not an item of ours')], max_length=20)),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('payload', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('resolved_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quarantine', to='annotation.campaignlanguage')),
-                ('item', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='annotation.item')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("desk_annotation_id", models.BigIntegerField()),
+                ("desk_updated_at", models.CharField(max_length=40)),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("unknown_label", "unknown label"),
+                            ("unknown_field", "unknown field"),
+                            ("empty", "empty answer"),
+                            ("malformed", "malformed answer"),
+                            ("unknown_person", "not in the team of this language"),
+                            ("unknown_item", "not an item of ours"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                ("payload", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("resolved_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="quarantine",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "item",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="annotation.item",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='Reliability',
+            name="Reliability",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('confusion', models.JSONField(help_text='K rows, true label; K columns, answer.')),
-                ('competent', models.FloatField(help_text='Probability of being a competent annotator.')),
-                ('skill', models.FloatField(help_text='Chance-adjusted accuracy: 1 perfect, 0 guessing.')),
-                ('skill_low', models.FloatField()),
-                ('skill_high', models.FloatField()),
-                ('answers', models.PositiveIntegerField()),
-                ('gold_answers', models.PositiveIntegerField()),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reliabilities', to='annotation.annotator')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reliabilities', to='annotation.campaign')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("confusion", models.JSONField(help_text="K rows, true label; K columns, answer.")),
+                (
+                    "competent",
+                    models.FloatField(help_text="Probability of being a competent annotator."),
+                ),
+                (
+                    "skill",
+                    models.FloatField(help_text="Chance-adjusted accuracy: 1 perfect, 0 guessing."),
+                ),
+                ("skill_low", models.FloatField()),
+                ("skill_high", models.FloatField()),
+                ("answers", models.PositiveIntegerField()),
+                ("gold_answers", models.PositiveIntegerField()),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reliabilities",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reliabilities",
+                        to="annotation.campaign",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'annotator'),
+                "ordering": ("campaign", "annotator"),
             },
         ),
         migrations.CreateModel(
-            name='Sample',
+            name="Sample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('text', models.TextField(verbose_name='text')),
-                ('digest', models.CharField(help_text='SHA-256 of the text, normalised: equal texts are asked once.', max_length=64)),
-                ('dialect', models.CharField(blank=True, max_length=80, verbose_name='dialect')),
-                ('external_id', models.CharField(blank=True, max_length=200, null=True)),
-                ('group', models.CharField(blank=True, help_text='Translations of each other share a group.', max_length=200)),
-                ('meta', models.JSONField(blank=True, default=dict)),
-                ('row', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='samples', to='annotation.campaign')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='samples', to='annotation.language')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("text", models.TextField(verbose_name="text")),
+                (
+                    "digest",
+                    models.CharField(
+                        help_text="SHA-256 of the text, normalised: equal texts are asked once.",
+                        max_length=64,
+                    ),
+                ),
+                ("dialect", models.CharField(blank=True, max_length=80, verbose_name="dialect")),
+                ("external_id", models.CharField(blank=True, max_length=200, null=True)),
+                (
+                    "group",
+                    models.CharField(
+                        blank=True,
+                        help_text="Translations of each other share a group.",
+                        max_length=200,
+                    ),
+                ),
+                ("meta", models.JSONField(blank=True, default=dict)),
+                ("row", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="samples",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="samples",
+                        to="annotation.language",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
         migrations.AddField(
-            model_name='item',
-            name='sample',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='items', to='annotation.sample'),
+            model_name="item",
+            name="sample",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="items",
+                to="annotation.sample",
+            ),
         ),
         migrations.CreateModel(
-            name='GoldItem',
+            name="GoldItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('split', models.CharField(choices=[('dev', 'development'), ('gate', 'gate')], default='gate', max_length=4)),
-                ('origin', models.CharField(default='import', max_length=30)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('retired_at', models.DateTimeField(blank=True, null=True)),
-                ('label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.label')),
-                ('sample', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='gold', to='annotation.sample')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "split",
+                    models.CharField(
+                        choices=[("dev", "development"), ("gate", "gate")],
+                        default="gate",
+                        max_length=4,
+                    ),
+                ),
+                ("origin", models.CharField(default="import", max_length=30)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("retired_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.label"
+                    ),
+                ),
+                (
+                    "sample",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="gold",
+                        to="annotation.sample",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Consensus',
+            name="Consensus",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('people', models.JSONField(help_text='K probabilities from answers alone.')),
-                ('with_model', models.JSONField(blank=True, help_text='K probabilities with the model as prior.', null=True)),
-                ('confidence', models.FloatField(help_text='Probability of that label, people only.')),
-                ('weight', models.FloatField(help_text='1 - H(q) / log K of the training target.')),
-                ('answers', models.PositiveIntegerField()),
-                ('disputed', models.BooleanField(default=False)),
-                ('revisions', models.JSONField(help_text='[annotation id, revision] that it rests on.')),
-                ('aggregator', models.CharField(max_length=40)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('label', models.ForeignKey(help_text='Most probable, people only.', on_delete=django.db.models.deletion.PROTECT, to='annotation.label')),
-                ('sample', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='consensus', to='annotation.sample')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("people", models.JSONField(help_text="K probabilities from answers alone.")),
+                (
+                    "with_model",
+                    models.JSONField(
+                        blank=True, help_text="K probabilities with the model as prior.", null=True
+                    ),
+                ),
+                (
+                    "confidence",
+                    models.FloatField(help_text="Probability of that label, people only."),
+                ),
+                ("weight", models.FloatField(help_text="1 - H(q) / log K of the training target.")),
+                ("answers", models.PositiveIntegerField()),
+                ("disputed", models.BooleanField(default=False)),
+                (
+                    "revisions",
+                    models.JSONField(help_text="[annotation id, revision] that it rests on."),
+                ),
+                ("aggregator", models.CharField(max_length=40)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "label",
+                    models.ForeignKey(
+                        help_text="Most probable, people only.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "sample",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="consensus",
+                        to="annotation.sample",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'consensus',
+                "verbose_name_plural": "consensus",
             },
         ),
         migrations.CreateModel(
-            name='SampleImport',
+            name="SampleImport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('filename', models.CharField(max_length=255, verbose_name='file')),
-                ('path', models.CharField(help_text='Our own copy, removed when done.', max_length=500)),
-                ('digest', models.CharField(blank=True, max_length=64)),
-                ('format', models.CharField(max_length=10, verbose_name='format')),
-                ('options', models.JSONField(blank=True, default=dict)),
-                ('on_error', models.CharField(choices=[('keep_good', 'keep the good rows'), ('refuse_all', 'refuse the whole file')], default='keep_good', max_length=10, verbose_name='bad rows')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('refused', 'refused'), ('failed', 'failed')], default='queued', max_length=10, verbose_name='status')),
-                ('rows_read', models.PositiveBigIntegerField(default=0)),
-                ('rows_kept', models.PositiveBigIntegerField(default=0)),
-                ('rows_refused', models.PositiveBigIntegerField(default=0)),
-                ('bytes_read', models.PositiveBigIntegerField(default=0)),
-                ('bytes_total', models.PositiveBigIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('token', models.PositiveIntegerField(default=0, help_text='Fencing token of the worker.')),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='imports', to='annotation.campaign')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("filename", models.CharField(max_length=255, verbose_name="file")),
+                (
+                    "path",
+                    models.CharField(help_text="Our own copy, removed when done.", max_length=500),
+                ),
+                ("digest", models.CharField(blank=True, max_length=64)),
+                ("format", models.CharField(max_length=10, verbose_name="format")),
+                ("options", models.JSONField(blank=True, default=dict)),
+                (
+                    "on_error",
+                    models.CharField(
+                        choices=[
+                            ("keep_good", "keep the good rows"),
+                            ("refuse_all", "refuse the whole file"),
+                        ],
+                        default="keep_good",
+                        max_length=10,
+                        verbose_name="bad rows",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("refused", "refused"),
+                            ("failed", "failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("rows_read", models.PositiveBigIntegerField(default=0)),
+                ("rows_kept", models.PositiveBigIntegerField(default=0)),
+                ("rows_refused", models.PositiveBigIntegerField(default=0)),
+                ("bytes_read", models.PositiveBigIntegerField(default=0)),
+                ("bytes_total", models.PositiveBigIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "token",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Fencing token of the worker."
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imports",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.AddField(
-            model_name='sample',
-            name='sample_import',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='samples', to='annotation.sampleimport'),
+            model_name="sample",
+            name="sample_import",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="samples",
+                to="annotation.sampleimport",
+            ),
         ),
         migrations.CreateModel(
-            name='RefusedRow',
+            name="RefusedRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('row', models.PositiveBigIntegerField(help_text='Row or line number in the file, from 1.')),
-                ('field', models.CharField(blank=True, max_length=60)),
-                ('reason', models.CharField(max_length=300)),
-                ('excerpt', models.CharField(blank=True, max_length=200)),
-                ('sample_import', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refused_rows', to='annotation.sampleimport')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "row",
+                    models.PositiveBigIntegerField(
+                        help_text="Row or line number in the file, from 1."
+                    ),
+                ),
+                ("field", models.CharField(blank=True, max_length=60)),
+                ("reason", models.CharField(max_length=300)),
+                ("excerpt", models.CharField(blank=True, max_length=200)),
+                (
+                    "sample_import",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="refused_rows",
+                        to="annotation.sampleimport",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('sample_import', 'row'),
+                "ordering": ("sample_import", "row"),
             },
         ),
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('licence', models.CharField(help_text='SPDX identifier.', max_length=80, verbose_name='licence')),
-                ('origin', models.CharField(blank=True, max_length=300, verbose_name='origin')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "licence",
+                    models.CharField(
+                        help_text="SPDX identifier.", max_length=80, verbose_name="licence"
+                    ),
+                ),
+                ("origin", models.CharField(blank=True, max_length=300, verbose_name="origin")),
             ],
             options={
-                'ordering': ('name',),
-                'constraints': [models.UniqueConstraint(fields=('name', 'licence'), name='one_source_per_name_and_licence')],
+                "ordering": ("name",),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("name", "licence"), name="one_source_per_name_and_licence"
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='sample',
-            name='source',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to='annotation.source'),
+            model_name="sample",
+            name="source",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                to="annotation.source",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('audit_share__gte', Decimal('0.10'))), name='campaign_audits_a_tenth_at_least'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("audit_share__gte", Decimal("0.10"))),
+                name="campaign_audits_a_tenth_at_least",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deskconfig',
-            constraint=models.UniqueConstraint(fields=('campaign_language', 'version'), name='one_desk_config_per_version'),
+            model_name="deskconfig",
+            constraint=models.UniqueConstraint(
+                fields=("campaign_language", "version"), name="one_desk_config_per_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='guideline',
-            constraint=models.UniqueConstraint(fields=('campaign_language', 'version'), name='one_guideline_per_version'),
+            model_name="guideline",
+            constraint=models.UniqueConstraint(
+                fields=("campaign_language", "version"), name="one_guideline_per_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='label',
-            constraint=models.UniqueConstraint(fields=('campaign', 'key'), name='one_label_per_key'),
+            model_name="label",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "key"), name="one_label_per_key"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='label',
-            constraint=models.UniqueConstraint(fields=('campaign', 'position'), name='one_label_per_position'),
+            model_name="label",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "position"), name="one_label_per_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='annotationrevision',
-            constraint=models.UniqueConstraint(fields=('annotation', 'number'), name='one_revision_per_number'),
+            model_name="annotationrevision",
+            constraint=models.UniqueConstraint(
+                fields=("annotation", "number"), name="one_revision_per_number"
+            ),
         ),
         migrations.AddIndex(
-            model_name='annotation',
-            index=models.Index(fields=['item', 'state'], name='annotation_by_item'),
+            model_name="annotation",
+            index=models.Index(fields=["item", "state"], name="annotation_by_item"),
         ),
         migrations.AddConstraint(
-            model_name='campaignlanguage',
-            constraint=models.UniqueConstraint(fields=('campaign', 'language'), name='one_campaign_language_pair'),
+            model_name="campaignlanguage",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "language"), name="one_campaign_language_pair"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='annotator',
-            constraint=models.UniqueConstraint(fields=('user', 'language'), name='one_annotator_per_user_and_language'),
+            model_name="annotator",
+            constraint=models.UniqueConstraint(
+                fields=("user", "language"), name="one_annotator_per_user_and_language"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quarantinedanswer',
-            constraint=models.UniqueConstraint(fields=('desk_annotation_id', 'desk_updated_at'), name='quarantined_once'),
+            model_name="quarantinedanswer",
+            constraint=models.UniqueConstraint(
+                fields=("desk_annotation_id", "desk_updated_at"), name="quarantined_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reliability',
-            constraint=models.UniqueConstraint(fields=('campaign', 'annotator'), name='one_reliability_per_campaign'),
+            model_name="reliability",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "annotator"), name="one_reliability_per_campaign"
+            ),
         ),
         migrations.AddIndex(
-            model_name='item',
-            index=models.Index(fields=['campaign_language', 'state', 'priority'], name='item_queue'),
+            model_name="item",
+            index=models.Index(
+                fields=["campaign_language", "state", "priority"], name="item_queue"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'pushed'))), fields=('sample',), name='one_open_item_per_sample'),
+            model_name="item",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("queued", "pushed"))),
+                fields=("sample",),
+                name="one_open_item_per_sample",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='item',
-            constraint=models.UniqueConstraint(fields=('campaign_language', 'desk_task_id'), name='one_item_per_desk_task'),
+            model_name="item",
+            constraint=models.UniqueConstraint(
+                fields=("campaign_language", "desk_task_id"), name="one_item_per_desk_task"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='refusedrow',
-            constraint=models.UniqueConstraint(fields=('sample_import', 'row'), name='one_refusal_per_imported_row'),
+            model_name="refusedrow",
+            constraint=models.UniqueConstraint(
+                fields=("sample_import", "row"), name="one_refusal_per_imported_row"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sample',
-            index=models.Index(fields=['campaign', 'language', 'id'], name='sample_by_language'),
+            model_name="sample",
+            index=models.Index(fields=["campaign", "language", "id"], name="sample_by_language"),
         ),
         migrations.AddIndex(
-            model_name='sample',
-            index=models.Index(fields=['campaign', 'language', 'digest'], name='sample_by_digest'),
+            model_name="sample",
+            index=models.Index(fields=["campaign", "language", "digest"], name="sample_by_digest"),
         ),
         migrations.AddConstraint(
-            model_name='sample',
-            constraint=models.UniqueConstraint(fields=('campaign', 'language', 'external_id'), name='one_sample_per_external_id'),
+            model_name="sample",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "language", "external_id"), name="one_sample_per_external_id"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sample',
-            constraint=models.UniqueConstraint(fields=('sample_import', 'row'), name='one_sample_per_imported_row'),
+            model_name="sample",
+            constraint=models.UniqueConstraint(
+                fields=("sample_import", "row"), name="one_sample_per_imported_row"
+            ),
         ),
     ]
