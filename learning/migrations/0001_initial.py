@@ -6,212 +6,543 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0001_initial'),
+        ("annotation", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ModelVersion',
+            name="ModelVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField(help_text='1, 2, 3 … within the campaign.')),
-                ('digest', models.CharField(help_text='SHA-256 of the stored bytes.', max_length=64)),
-                ('network', models.CharField(max_length=200)),
-                ('path', models.CharField(help_text='Folder within the weights storage.', max_length=500)),
-                ('manifest', models.JSONField(default=dict, help_text='What the weights are made of: settings, data, libraries.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('base', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='descendants', to='learning.modelversion')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='model_versions', to='annotation.campaign')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField(help_text="1, 2, 3 … within the campaign.")),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the stored bytes.", max_length=64),
+                ),
+                ("network", models.CharField(max_length=200)),
+                (
+                    "path",
+                    models.CharField(
+                        help_text="Folder within the weights storage.", max_length=500
+                    ),
+                ),
+                (
+                    "manifest",
+                    models.JSONField(
+                        default=dict,
+                        help_text="What the weights are made of: settings, data, libraries.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "base",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="descendants",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="model_versions",
+                        to="annotation.campaign",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'number'),
+                "ordering": ("campaign", "number"),
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('kind', models.CharField(choices=[('initial', 'initial'), ('promotion', 'promotion'), ('rollback', 'rollback')], max_length=10)),
-                ('reason', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deployments', to='annotation.campaign')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("initial", "initial"),
+                            ("promotion", "promotion"),
+                            ("rollback", "rollback"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deployments",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deployments",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', '-number'),
+                "ordering": ("campaign", "-number"),
             },
         ),
         migrations.CreateModel(
-            name='Prediction',
+            name="Prediction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('logits', models.JSONField(help_text='K raw outputs, before any temperature.')),
-                ('margin', models.FloatField(help_text="Best minus second-best probability, after the language's temperature.")),
-                ('label_position', models.PositiveSmallIntegerField(help_text='Position of the best label.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='annotation.sample')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("logits", models.JSONField(help_text="K raw outputs, before any temperature.")),
+                (
+                    "margin",
+                    models.FloatField(
+                        help_text="Best minus second-best probability, after the language's temperature."
+                    ),
+                ),
+                (
+                    "label_position",
+                    models.PositiveSmallIntegerField(help_text="Position of the best label."),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="predictions",
+                        to="annotation.sample",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="predictions",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='QuotaAccount',
+            name="QuotaAccount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('debt', models.FloatField(default=0.0)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('campaign_language', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='quota_account', to='annotation.campaignlanguage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("debt", models.FloatField(default=0.0)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "campaign_language",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="quota_account",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Round',
+            name="Round",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('status', models.CharField(choices=[('scoring', 'scoring the pool'), ('selecting', 'selecting'), ('collecting', 'collecting answers'), ('training', 'training'), ('judging', 'judging'), ('closed', 'closed'), ('failed', 'failed')], default='scoring', max_length=10)),
-                ('strategy', models.CharField(default='margin', max_length=30)),
-                ('seed', models.PositiveBigIntegerField(default=0)),
-                ('request_digest', models.CharField(blank=True, max_length=64)),
-                ('target', models.PositiveIntegerField(default=0)),
-                ('shortfall', models.PositiveIntegerField(default=0)),
-                ('note', models.CharField(blank=True, help_text='Why it ended as it did.', max_length=300)),
-                ('close_asked_at', models.DateTimeField(blank=True, help_text='Somebody asked to train with what is there.', null=True)),
-                ('opened_at', models.DateTimeField(auto_now_add=True)),
-                ('selected_at', models.DateTimeField(blank=True, null=True)),
-                ('collected_at', models.DateTimeField(blank=True, null=True)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rounds', to='annotation.campaign')),
-                ('version', models.ForeignKey(help_text='The version that served when it opened.', on_delete=django.db.models.deletion.PROTECT, to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("scoring", "scoring the pool"),
+                            ("selecting", "selecting"),
+                            ("collecting", "collecting answers"),
+                            ("training", "training"),
+                            ("judging", "judging"),
+                            ("closed", "closed"),
+                            ("failed", "failed"),
+                        ],
+                        default="scoring",
+                        max_length=10,
+                    ),
+                ),
+                ("strategy", models.CharField(default="margin", max_length=30)),
+                ("seed", models.PositiveBigIntegerField(default=0)),
+                ("request_digest", models.CharField(blank=True, max_length=64)),
+                ("target", models.PositiveIntegerField(default=0)),
+                ("shortfall", models.PositiveIntegerField(default=0)),
+                (
+                    "note",
+                    models.CharField(
+                        blank=True, help_text="Why it ended as it did.", max_length=300
+                    ),
+                ),
+                (
+                    "close_asked_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Somebody asked to train with what is there.",
+                        null=True,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(auto_now_add=True)),
+                ("selected_at", models.DateTimeField(blank=True, null=True)),
+                ("collected_at", models.DateTimeField(blank=True, null=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rounds",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        help_text="The version that served when it opened.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', '-number'),
+                "ordering": ("campaign", "-number"),
             },
         ),
         migrations.CreateModel(
-            name='Pick',
+            name="Pick",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rank', models.PositiveIntegerField(help_text='1 is asked first, within the language.')),
-                ('slot', models.CharField(choices=[('floor', 'floor'), ('weight', 'weight'), ('debt', 'debt'), ('audit', 'audit'), ('gold', 'gold')], max_length=8)),
-                ('strategy', models.CharField(max_length=30)),
-                ('propensity', models.FloatField(help_text='Probability that this sample was picked, as the round was drawn.')),
-                ('margin', models.FloatField(blank=True, null=True)),
-                ('percentile', models.FloatField(blank=True, help_text="Share of the language's pool that is less certain.", null=True)),
-                ('best_label', models.CharField(blank=True, max_length=60)),
-                ('second_label', models.CharField(blank=True, max_length=60)),
-                ('duplicates', models.JSONField(blank=True, default=list, help_text='Samples with the same text that it stands for.')),
-                ('rationale', models.CharField(blank=True, max_length=300)),
-                ('item', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='pick', to='annotation.item')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='picks', to='learning.round')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "rank",
+                    models.PositiveIntegerField(help_text="1 is asked first, within the language."),
+                ),
+                (
+                    "slot",
+                    models.CharField(
+                        choices=[
+                            ("floor", "floor"),
+                            ("weight", "weight"),
+                            ("debt", "debt"),
+                            ("audit", "audit"),
+                            ("gold", "gold"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("strategy", models.CharField(max_length=30)),
+                (
+                    "propensity",
+                    models.FloatField(
+                        help_text="Probability that this sample was picked, as the round was drawn."
+                    ),
+                ),
+                ("margin", models.FloatField(blank=True, null=True)),
+                (
+                    "percentile",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Share of the language's pool that is less certain.",
+                        null=True,
+                    ),
+                ),
+                ("best_label", models.CharField(blank=True, max_length=60)),
+                ("second_label", models.CharField(blank=True, max_length=60)),
+                (
+                    "duplicates",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="Samples with the same text that it stands for.",
+                    ),
+                ),
+                ("rationale", models.CharField(blank=True, max_length=300)),
+                (
+                    "item",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pick",
+                        to="annotation.item",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="picks",
+                        to="learning.round",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('round', 'rank'),
+                "ordering": ("round", "rank"),
             },
         ),
         migrations.CreateModel(
-            name='Allotment',
+            name="Allotment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('target', models.FloatField(help_text='Exact share before rounding, debt included.')),
-                ('got', models.PositiveIntegerField()),
-                ('capped_by', models.CharField(blank=True, max_length=20)),
-                ('debt_before', models.FloatField(default=0.0)),
-                ('debt_after', models.FloatField(default=0.0)),
-                ('pool', models.PositiveIntegerField(help_text='Distinct texts that could be asked.')),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='allotments', to='annotation.campaignlanguage')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='allotments', to='learning.round')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "target",
+                    models.FloatField(help_text="Exact share before rounding, debt included."),
+                ),
+                ("got", models.PositiveIntegerField()),
+                ("capped_by", models.CharField(blank=True, max_length=20)),
+                ("debt_before", models.FloatField(default=0.0)),
+                ("debt_after", models.FloatField(default=0.0)),
+                (
+                    "pool",
+                    models.PositiveIntegerField(help_text="Distinct texts that could be asked."),
+                ),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="allotments",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="allotments",
+                        to="learning.round",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('round', 'campaign_language__language__tag'),
+                "ordering": ("round", "campaign_language__language__tag"),
             },
         ),
         migrations.CreateModel(
-            name='Scoring',
+            name="Scoring",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('running', 'running'), ('done', 'done')], default='running', max_length=10)),
-                ('up_to_sample', models.PositiveBigIntegerField(default=0, help_text='Highest sample id that was in the pool when the work was cut.')),
-                ('samples_total', models.PositiveBigIntegerField(default=0)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scorings', to='annotation.campaign')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scorings', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("running", "running"), ("done", "done")],
+                        default="running",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "up_to_sample",
+                    models.PositiveBigIntegerField(
+                        default=0,
+                        help_text="Highest sample id that was in the pool when the work was cut.",
+                    ),
+                ),
+                ("samples_total", models.PositiveBigIntegerField(default=0)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scorings",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scorings",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='ScoringShard',
+            name="ScoringShard",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('first_id', models.PositiveBigIntegerField()),
-                ('last_id', models.PositiveBigIntegerField()),
-                ('samples', models.PositiveIntegerField(default=0)),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='queued', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('error', models.TextField(blank=True)),
-                ('scoring', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shards', to='learning.scoring')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("first_id", models.PositiveBigIntegerField()),
+                ("last_id", models.PositiveBigIntegerField()),
+                ("samples", models.PositiveIntegerField(default=0)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "scoring",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shards",
+                        to="learning.scoring",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('scoring', 'first_id'),
+                "ordering": ("scoring", "first_id"),
             },
         ),
         migrations.CreateModel(
-            name='Temperature',
+            name="Temperature",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('value', models.FloatField(default=1.0)),
-                ('gold', models.PositiveIntegerField(help_text='Gold items it was fitted on.')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.language')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='temperatures', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("value", models.FloatField(default=1.0)),
+                ("gold", models.PositiveIntegerField(help_text="Gold items it was fitted on.")),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.language"
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="temperatures",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('campaign', 'number'), name='one_version_per_number'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "number"), name="one_version_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='modelversion',
-            constraint=models.UniqueConstraint(fields=('campaign', 'digest'), name='one_version_per_digest'),
+            model_name="modelversion",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "digest"), name="one_version_per_digest"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.UniqueConstraint(fields=('campaign', 'number'), name='one_deployment_per_number'),
+            model_name="deployment",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "number"), name="one_deployment_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.UniqueConstraint(fields=('version', 'sample'), name='one_prediction_per_version_and_sample'),
+            model_name="prediction",
+            constraint=models.UniqueConstraint(
+                fields=("version", "sample"), name="one_prediction_per_version_and_sample"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(fields=('campaign', 'number'), name='one_round_per_number'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "number"), name="one_round_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='round',
-            constraint=models.UniqueConstraint(condition=models.Q(('status__in', ('closed', 'failed')), _negated=True), fields=('campaign',), name='one_open_round_per_campaign'),
+            model_name="round",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status__in", ("closed", "failed")), _negated=True),
+                fields=("campaign",),
+                name="one_open_round_per_campaign",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='allotment',
-            constraint=models.UniqueConstraint(fields=('round', 'campaign_language'), name='one_allotment_per_round_and_language'),
+            model_name="allotment",
+            constraint=models.UniqueConstraint(
+                fields=("round", "campaign_language"), name="one_allotment_per_round_and_language"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scoring',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'running')), fields=('version',), name='one_running_scoring_per_version'),
+            model_name="scoring",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "running")),
+                fields=("version",),
+                name="one_running_scoring_per_version",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scoringshard',
-            constraint=models.UniqueConstraint(fields=('scoring', 'first_id'), name='one_shard_per_first_sample'),
+            model_name="scoringshard",
+            constraint=models.UniqueConstraint(
+                fields=("scoring", "first_id"), name="one_shard_per_first_sample"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='temperature',
-            constraint=models.UniqueConstraint(fields=('version', 'language'), name='one_temperature_per_version_and_language'),
+            model_name="temperature",
+            constraint=models.UniqueConstraint(
+                fields=("version", "language"), name="one_temperature_per_version_and_language"
+            ),
         ),
     ]

@@ -5,151 +5,363 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('annotation', '0001_initial'),
-        ('learning', '0001_initial'),
+        ("annotation", "0001_initial"),
+        ("learning", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DataSnapshot',
+            name="DataSnapshot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64)),
-                ('samples', models.PositiveIntegerField()),
-                ('fresh_samples', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='snapshots', to='annotation.campaign')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64)),
+                ("samples", models.PositiveIntegerField()),
+                ("fresh_samples", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="snapshots",
+                        to="annotation.campaign",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Evaluation',
+            name="Evaluation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gold_digest', models.CharField(help_text='Which gold items, and answers.', max_length=64)),
-                ('items', models.PositiveIntegerField()),
-                ('accuracy', models.FloatField(null=True)),
-                ('accuracy_low', models.FloatField(null=True)),
-                ('accuracy_high', models.FloatField(null=True)),
-                ('macro_f1', models.FloatField(null=True)),
-                ('macro_f1_low', models.FloatField(null=True)),
-                ('macro_f1_high', models.FloatField(null=True)),
-                ('nll', models.FloatField(null=True)),
-                ('brier', models.FloatField(null=True)),
-                ('answers', models.JSONField(help_text='Gold sample id to [position of the best label, probability of the truth].')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.language')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='evaluations', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "gold_digest",
+                    models.CharField(help_text="Which gold items, and answers.", max_length=64),
+                ),
+                ("items", models.PositiveIntegerField()),
+                ("accuracy", models.FloatField(null=True)),
+                ("accuracy_low", models.FloatField(null=True)),
+                ("accuracy_high", models.FloatField(null=True)),
+                ("macro_f1", models.FloatField(null=True)),
+                ("macro_f1_low", models.FloatField(null=True)),
+                ("macro_f1_high", models.FloatField(null=True)),
+                ("nll", models.FloatField(null=True)),
+                ("brier", models.FloatField(null=True)),
+                (
+                    "answers",
+                    models.JSONField(
+                        help_text="Gold sample id to [position of the best label, probability of the truth]."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.language"
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="evaluations",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('version', 'language__tag'),
+                "ordering": ("version", "language__tag"),
             },
         ),
         migrations.CreateModel(
-            name='GateRun',
+            name="GateRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('candidate_digest', models.CharField(max_length=64)),
-                ('margin', models.FloatField()),
-                ('verdict', models.CharField(choices=[('PASS', 'pass'), ('HOLD', 'hold'), ('BLOCK', 'block'), ('VOID', 'void')], max_length=5)),
-                ('reasons', models.JSONField(default=list, help_text='Sentences a person can read.')),
-                ('record', models.JSONField(default=dict, help_text='Pooled tests, seeds, libraries.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('candidate', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gates_as_candidate', to='learning.modelversion')),
-                ('champion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gates_as_champion', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("candidate_digest", models.CharField(max_length=64)),
+                ("margin", models.FloatField()),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("PASS", "pass"),
+                            ("HOLD", "hold"),
+                            ("BLOCK", "block"),
+                            ("VOID", "void"),
+                        ],
+                        max_length=5,
+                    ),
+                ),
+                (
+                    "reasons",
+                    models.JSONField(default=list, help_text="Sentences a person can read."),
+                ),
+                (
+                    "record",
+                    models.JSONField(default=dict, help_text="Pooled tests, seeds, libraries."),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "candidate",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="gates_as_candidate",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "champion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="gates_as_champion",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='GateCheck',
+            name="GateCheck",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('items', models.PositiveIntegerField()),
-                ('fixed', models.PositiveIntegerField(help_text='Old wrong, new right.')),
-                ('broken', models.PositiveIntegerField(help_text='Old right, new wrong.')),
-                ('delta', models.FloatField()),
-                ('delta_low', models.FloatField(help_text='90 % interval of the difference.')),
-                ('delta_high', models.FloatField()),
-                ('harm_p', models.FloatField()),
-                ('champion_z', models.FloatField()),
-                ('anchor_z', models.FloatField(null=True)),
-                ('items_missing', models.PositiveIntegerField(default=0)),
-                ('verdict', models.CharField(choices=[('PASS', 'pass'), ('HOLD', 'hold'), ('BLOCK', 'block'), ('VOID', 'void')], max_length=5)),
-                ('detail', models.JSONField(default=dict)),
-                ('anchor', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='learning.modelversion')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.language')),
-                ('gate', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='checks', to='training.gaterun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("items", models.PositiveIntegerField()),
+                ("fixed", models.PositiveIntegerField(help_text="Old wrong, new right.")),
+                ("broken", models.PositiveIntegerField(help_text="Old right, new wrong.")),
+                ("delta", models.FloatField()),
+                ("delta_low", models.FloatField(help_text="90 % interval of the difference.")),
+                ("delta_high", models.FloatField()),
+                ("harm_p", models.FloatField()),
+                ("champion_z", models.FloatField()),
+                ("anchor_z", models.FloatField(null=True)),
+                ("items_missing", models.PositiveIntegerField(default=0)),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("PASS", "pass"),
+                            ("HOLD", "hold"),
+                            ("BLOCK", "block"),
+                            ("VOID", "void"),
+                        ],
+                        max_length=5,
+                    ),
+                ),
+                ("detail", models.JSONField(default=dict)),
+                (
+                    "anchor",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.language"
+                    ),
+                ),
+                (
+                    "gate",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="checks",
+                        to="training.gaterun",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('gate', 'language__tag'),
+                "ordering": ("gate", "language__tag"),
             },
         ),
         migrations.CreateModel(
-            name='SnapshotRow',
+            name="SnapshotRow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('target', models.JSONField(help_text='K probabilities.')),
-                ('weight', models.FloatField()),
-                ('fresh', models.BooleanField(help_text='New since the serving version, not replay.')),
-                ('revisions', models.JSONField()),
-                ('aggregator', models.CharField(max_length=40)),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.sample')),
-                ('snapshot', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rows', to='training.datasnapshot')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("target", models.JSONField(help_text="K probabilities.")),
+                ("weight", models.FloatField()),
+                (
+                    "fresh",
+                    models.BooleanField(help_text="New since the serving version, not replay."),
+                ),
+                ("revisions", models.JSONField()),
+                ("aggregator", models.CharField(max_length=40)),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.sample"
+                    ),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rows",
+                        to="training.datasnapshot",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('snapshot', 'sample_id'),
+                "ordering": ("snapshot", "sample_id"),
             },
         ),
         migrations.CreateModel(
-            name='TrainingRun',
+            name="TrainingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('finished', 'finished'), ('failed', 'failed')], default='queued', max_length=10)),
-                ('seed', models.PositiveBigIntegerField()),
-                ('settings', models.JSONField(default=dict, help_text='Steps, rates, batch and replay.')),
-                ('token', models.PositiveIntegerField(default=0, help_text='Fencing token of the worker.')),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('step', models.PositiveIntegerField(default=0)),
-                ('steps_total', models.PositiveIntegerField(default=0)),
-                ('curve', models.JSONField(blank=True, default=list, help_text='[step, loss, {language tag: dev metric}] so far.')),
-                ('error', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('base', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs_from_here', to='learning.modelversion')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='training_runs', to='annotation.campaign')),
-                ('candidate', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs_to_here', to='learning.modelversion')),
-                ('round', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='training_run', to='learning.round')),
-                ('snapshot', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='training.datasnapshot')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("finished", "finished"),
+                            ("failed", "failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("seed", models.PositiveBigIntegerField()),
+                (
+                    "settings",
+                    models.JSONField(default=dict, help_text="Steps, rates, batch and replay."),
+                ),
+                (
+                    "token",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Fencing token of the worker."
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("step", models.PositiveIntegerField(default=0)),
+                ("steps_total", models.PositiveIntegerField(default=0)),
+                (
+                    "curve",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="[step, loss, {language tag: dev metric}] so far.",
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "base",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs_from_here",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="training_runs",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "candidate",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs_to_here",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "round",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="training_run",
+                        to="learning.round",
+                    ),
+                ),
+                (
+                    "snapshot",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="training.datasnapshot",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.AddField(
-            model_name='gaterun',
-            name='run',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='gate', to='training.trainingrun'),
+            model_name="gaterun",
+            name="run",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="gate",
+                to="training.trainingrun",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='datasnapshot',
-            constraint=models.UniqueConstraint(fields=('campaign', 'digest'), name='one_snapshot_per_digest'),
+            model_name="datasnapshot",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "digest"), name="one_snapshot_per_digest"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evaluation',
-            constraint=models.UniqueConstraint(fields=('version', 'language', 'gold_digest'), name='one_evaluation_per_version_language_gold'),
+            model_name="evaluation",
+            constraint=models.UniqueConstraint(
+                fields=("version", "language", "gold_digest"),
+                name="one_evaluation_per_version_language_gold",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gatecheck',
-            constraint=models.UniqueConstraint(fields=('gate', 'language'), name='one_gate_check_per_language'),
+            model_name="gatecheck",
+            constraint=models.UniqueConstraint(
+                fields=("gate", "language"), name="one_gate_check_per_language"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='snapshotrow',
-            constraint=models.UniqueConstraint(fields=('snapshot', 'sample'), name='one_row_per_snapshot_and_sample'),
+            model_name="snapshotrow",
+            constraint=models.UniqueConstraint(
+                fields=("snapshot", "sample"), name="one_row_per_snapshot_and_sample"
+            ),
         ),
     ]
