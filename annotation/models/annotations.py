@@ -29,6 +29,7 @@ class Annotation(models.Model):
     item = models.ForeignKey(Item, models.PROTECT, related_name="annotations")
     annotator = models.ForeignKey(Annotator, models.PROTECT, related_name="annotations")
     desk_annotation_id = models.BigIntegerField(unique=True)
+    desk_task_id = models.BigIntegerField(default=0)
     state = models.CharField(max_length=10, choices=State)
     label = models.ForeignKey(Label, models.PROTECT, null=True, blank=True)
     answer = models.JSONField(default=dict, blank=True)

@@ -153,6 +153,24 @@ class CampaignLanguage(models.Model):
     )
     swept_at = models.DateTimeField(null=True, blank=True)
     desk_counters = models.JSONField(default=dict, blank=True)
+    desk_batch = models.CharField(
+        max_length=40, blank=True, help_text=_("Batch whose priorities order the desk now.")
+    )
+    desk_error = models.CharField(
+        max_length=300, blank=True, help_text=_("What the desk last failed at; empty: it answers.")
+    )
+    desk_error_at = models.DateTimeField(null=True, blank=True)
+    nudged_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Last nudge that asked for a sweep.")
+    )
+    patrolled_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Last time that deletions were looked for.")
+    )
+    pushing_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("Lease of whoever pushes; one that was not given back leaves a doubt."),
+    )
     consensus_mark = models.CharField(
         max_length=120,
         blank=True,
