@@ -1,0 +1,303 @@
+"""Consensus: what the answers of one language amount to, and how far each person is relied on."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Count, Q, Sum
+
+from annotation.methods import aggregation
+from annotation.models import (
+    Annotation,
+    Campaign,
+    CampaignLanguage,
+    Consensus,
+    GoldItem,
+    Label,
+    Language,
+    Reliability,
+)
+
+DISPUTED_BELOW = 0.7
+DIGITS = 6
+BATCH = 500
+
+Priors = Mapping[int, Sequence[float]]
+
+
+@dataclass(frozen=True)
+class RefitResult:
+    """What one refit saw and changed."""
+
+    answers: int
+    samples: int
+    changed: int
+    removed: int
+    people_changed: int
+
+
+@transaction.atomic
+def refit(
+    campaign: Campaign, *, language: Language, now: datetime, priors: Priors | None = None
+) -> RefitResult:
+    """Estimate one language anew from the answers as they stand; write only what differs.
+
+    ``priors`` maps sample ids to the serving version's calibrated probabilities; with them
+    the training targets lean on the model, while everything said about people never does.
+    Safe to run twice: the second time changes nothing.
+    """
+    home = CampaignLanguage.objects.select_for_update().get(campaign=campaign, language=language)
+    labels = list(campaign.labels.order_by("position"))
+    mark = _marks(campaign)[home.pk]
+    said = _newest_answers(home)
+    table = _Table.of(said, labels=labels, known=_known(home))
+    people = aggregation.fit(table.answers, class_pool=_class_pool(campaign, labels))
+    targets = _targets(table, priors)
+    changed, removed = _write_consensus(home, _consensus_rows(table, people, targets, labels), now)
+    people_changed = _write_reliabilities(home, table, people, now)
+    home.consensus_mark = mark
+    home.save(update_fields=["consensus_mark"])
+    return RefitResult(len(said), len(table.samples), changed, removed, people_changed)
+
+
+def stale_languages(campaign: Campaign) -> list[Language]:
+    """Languages whose answers, people or known answers changed since their last refit."""
+    marks = _marks(campaign)
+    homes = campaign.languages.select_related("language")
+    return [home.language for home in homes if home.consensus_mark != marks[home.pk]]
+
+
+def _marks(campaign: Campaign) -> dict[int, str]:
+    """One string per language that moves with whatever a refit rests on.
+
+    Revisions only ever grow and answers only become tombstones, so their sums cannot return
+    to an earlier value; people who leave or come back move the second half.
+    """
+    answers = {
+        row["item__campaign_language"]: row
+        for row in Annotation.objects.filter(item__campaign_language__campaign=campaign)
+        .order_by()
+        .values("item__campaign_language")
+        .annotate(
+            number=Count("pk"),
+            edits=Sum("revision"),
+            active=Count("pk", filter=Q(annotator__active=True)),
+            people=Sum("annotator_id", filter=Q(annotator__active=True)),
+        )
+    }
+    gold = dict(
+        GoldItem.objects.filter(sample__campaign=campaign, sample__items__isnull=False)
+        .order_by()
+        .values_list("sample__language")
+        .annotate(Sum("label_id"))
+    )
+    marks = {}
+    for home in campaign.languages.all():
+        row = answers.get(home.pk)
+        marks[home.pk] = (
+            f"{row['number']}.{row['edits']}.{row['active']}.{row['people'] or 0}"
+            f".{gold.get(home.language_id, 0)}"
+            if row
+            else ""
+        )
+    return marks
+
+
+def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
+    """The newest answer of each active person on each sample, in a fixed order."""
+    newest: dict[tuple[int, int], Annotation] = {}
+    answers = (
+        Annotation.objects.answered()
+        .filter(item__campaign_language=home, annotator__active=True, label__isnull=False)
+        .select_related("item", "label")
+        .order_by("desk_updated_at", "pk")
+    )
+    for answer in answers:
+        newest[(answer.item.sample_id, answer.annotator_id)] = answer
+    return [newest[key] for key in sorted(newest)]
+
+
+def _known(home: CampaignLanguage) -> dict[int, int]:
+    gold = GoldItem.objects.filter(sample__items__campaign_language=home)
+    return dict(gold.values_list("sample_id", "label__position"))
+
+
+def _class_pool(campaign: Campaign, labels: Sequence[Label]) -> aggregation.Floats:
+    """How common each label is among the campaign's known answers, each seen once more."""
+    rows = (
+        GoldItem.objects.filter(sample__campaign=campaign)
+        .order_by()
+        .values_list("label__position")
+        .annotate(Count("pk"))
+    )
+    counts = np.ones(len(labels))
+    for position, number in rows:
+        counts[position] += number
+    return np.asarray(counts / counts.sum())
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Answers as columns, with the ids that their numbers stand for."""
+
+    answers: aggregation.Answers
+    samples: list[int]
+    people: list[int]
+    said: list[Annotation]
+
+    @classmethod
+    def of(
+        cls, said: list[Annotation], *, labels: Sequence[Label], known: Mapping[int, int]
+    ) -> "_Table":
+        samples = sorted({answer.item.sample_id for answer in said})
+        people = sorted({answer.annotator_id for answer in said})
+        item_of = {pk: number for number, pk in enumerate(samples)}
+        person_of = {pk: number for number, pk in enumerate(people)}
+        columns = np.array(
+            [
+                (
+                    item_of[answer.item.sample_id],
+                    person_of[answer.annotator_id],
+                    answer.label.position if answer.label else 0,
+                )
+                for answer in said
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 3)
+        answers = aggregation.Answers(
+            item=columns[:, 0],
+            person=columns[:, 1],
+            label=columns[:, 2],
+            known=np.array([known.get(pk, aggregation.UNKNOWN) for pk in samples], dtype=np.int64),
+            people=len(people),
+            labels=len(labels),
+        )
+        return cls(answers, samples, people, said)
+
+
+def _targets(table: _Table, priors: Priors | None) -> aggregation.Floats | None:
+    if not priors:
+        return None
+    rows = np.full((len(table.samples), table.answers.labels), np.nan)
+    for number, sample in enumerate(table.samples):
+        if sample in priors:
+            rows[number] = priors[sample]
+    return aggregation.fit(table.answers, item_prior=rows).posterior
+
+
+def _consensus_rows(
+    table: _Table,
+    people: aggregation.Fit,
+    targets: aggregation.Floats | None,
+    labels: Sequence[Label],
+) -> dict[int, dict[str, Any]]:
+    """What the consensus on each sample should say; samples with a known answer have none."""
+    weights = aggregation.weights(people.posterior if targets is None else targets)
+    said: list[list[Annotation]] = [[] for _ in table.samples]
+    differing: list[set[int]] = [set() for _ in table.samples]
+    for answer, item, person, label in zip(
+        table.said, table.answers.item, table.answers.person, table.answers.label, strict=True
+    ):
+        said[item].append(answer)
+        if people.competent[person] >= 0.5:
+            differing[item].add(int(label))
+    rows = {}
+    for number, sample in enumerate(table.samples):
+        if table.answers.known[number] != aggregation.UNKNOWN:
+            continue
+        posterior = people.posterior[number]
+        best = int(posterior.argmax())
+        confidence = float(posterior[best])
+        rows[sample] = {
+            "people": _rounded(posterior),
+            "with_model": None if targets is None else _rounded(targets[number]),
+            "label_id": labels[best].pk,
+            "confidence": round(confidence, DIGITS),
+            "weight": round(float(weights[number]), DIGITS),
+            "answers": len(said[number]),
+            "disputed": len(differing[number]) > 1 and confidence < DISPUTED_BELOW,
+            "revisions": [[answer.pk, answer.revision] for answer in said[number]],
+            "aggregator": aggregation.VERSION,
+        }
+    return rows
+
+
+def _write_consensus(
+    home: CampaignLanguage, rows: Mapping[int, dict[str, Any]], now: datetime
+) -> tuple[int, int]:
+    ours = Consensus.objects.filter(
+        sample__campaign=home.campaign_id, sample__language=home.language_id
+    )
+    there = {consensus.sample_id: consensus for consensus in ours}
+    gone = [there[pk].pk for pk in there if pk not in rows]
+    for start in range(0, len(gone), BATCH):
+        ours.filter(pk__in=gone[start : start + BATCH]).delete()
+    fresh = [Consensus(sample_id=pk, **row) for pk, row in rows.items() if pk not in there]
+    changed = _changed(((there[pk], row) for pk, row in rows.items() if pk in there), now)
+    Consensus.objects.bulk_create(fresh, batch_size=BATCH)
+    if rows and changed:
+        Consensus.objects.bulk_update(
+            changed, [*next(iter(rows.values())), "updated_at"], batch_size=BATCH
+        )
+    return len(fresh) + len(changed), len(gone)
+
+
+def _write_reliabilities(
+    home: CampaignLanguage, table: _Table, people: aggregation.Fit, now: datetime
+) -> int:
+    ours = Reliability.objects.filter(
+        campaign=home.campaign_id, annotator__language=home.language_id
+    )
+    gone, _ = ours.exclude(annotator__in=table.people).delete()
+    there = {reliability.annotator_id: reliability for reliability in ours}
+    rows = _reliability_rows(table, people)
+    fresh = [
+        Reliability(campaign_id=home.campaign_id, annotator_id=pk, **row)
+        for pk, row in rows.items()
+        if pk not in there
+    ]
+    changed = _changed(((there[pk], row) for pk, row in rows.items() if pk in there), now)
+    Reliability.objects.bulk_create(fresh, batch_size=BATCH)
+    if rows and changed:
+        Reliability.objects.bulk_update(
+            changed, [*next(iter(rows.values())), "updated_at"], batch_size=BATCH
+        )
+    return len(fresh) + len(changed) + gone
+
+
+def _reliability_rows(table: _Table, people: aggregation.Fit) -> dict[int, dict[str, Any]]:
+    gold = table.answers.known[table.answers.item] != aggregation.UNKNOWN
+    answers = np.bincount(table.answers.person, minlength=len(table.people))
+    gold_answers = np.bincount(table.answers.person, gold, minlength=len(table.people))
+    rows = {}
+    for number, annotator in enumerate(table.people):
+        skill, low, high = (round(float(value), DIGITS) for value in people.skill[number])
+        rows[annotator] = {
+            "confusion": [_rounded(row) for row in people.confusion[number]],
+            "competent": round(float(people.competent[number]), DIGITS),
+            "skill": skill,
+            "skill_low": low,
+            "skill_high": high,
+            "answers": int(answers[number]),
+            "gold_answers": int(gold_answers[number]),
+        }
+    return rows
+
+
+def _changed(pairs: Iterable[tuple[Any, dict[str, Any]]], now: datetime) -> list[Any]:
+    """Bring rows up to date in memory; return those that differ from what is stored."""
+    changed = []
+    for row, values in pairs:
+        if any(getattr(row, name) != value for name, value in values.items()):
+            for name, value in values.items():
+                setattr(row, name, value)
+            row.updated_at = now
+            changed.append(row)
+    return changed
+
+
+def _rounded(values: aggregation.Floats) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]
