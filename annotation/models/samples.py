@@ -60,6 +60,12 @@ class SampleImport(models.Model):
     rows_read = models.PositiveBigIntegerField(default=0)
     rows_kept = models.PositiveBigIntegerField(default=0)
     rows_refused = models.PositiveBigIntegerField(default=0)
+    rows_skipped = models.JSONField(
+        default=dict, blank=True, help_text=_("Reason to count: fuzzy, obsolete, untranslated.")
+    )
+    last_row = models.PositiveBigIntegerField(
+        default=0, help_text=_("Up to this row all is committed; a new worker goes on after it.")
+    )
     bytes_read = models.PositiveBigIntegerField(default=0)
     bytes_total = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -144,7 +150,11 @@ class Sample(models.Model):
         ordering = ("id",)
         indexes = (
             models.Index(fields=("campaign", "language", "id"), name="sample_by_language"),
-            models.Index(fields=("campaign", "language", "digest"), name="sample_by_digest"),
+            # Whatever its language: a gold text must not be trained on in any.
+            models.Index(fields=("campaign", "digest"), name="sample_by_digest"),
+            models.Index(
+                fields=("campaign", "group"), name="sample_by_group", condition=~models.Q(group="")
+            ),
         )
         constraints = (
             models.UniqueConstraint(
