@@ -53,6 +53,9 @@ class Item(models.Model):
     )
     desk_config = models.ForeignKey(DeskConfig, models.PROTECT, null=True, blank=True)
     desk_task_id = models.BigIntegerField(null=True, blank=True)
+    desk_updated_at = models.CharField(
+        max_length=40, blank=True, help_text=_("Desk's time stamp of its task as we last read it.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     pushed_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
