@@ -1,9 +1,10 @@
 """Celery: two queues and the timetable."""
 
 import os
+from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -37,3 +38,11 @@ app.conf.beat_schedule = {
 @setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Celery would replace the handlers that the settings have just made."""
+
+
+@worker_ready.connect
+def say_ready(sender: Any, **_: object) -> None:
+    """Leave a sign for whoever started this worker: from now on it takes work."""
+    sign = env().var_dir / "run" / f"{sender.hostname}.ready"
+    sign.parent.mkdir(parents=True, exist_ok=True)
+    sign.touch()

@@ -1,0 +1,35 @@
+"""Label Studio behind a web server with several processes, its admin made before the first call.
+
+``label-studio start`` is Django's development server: one process, half the answers a second.
+"""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk_settings")
+
+from core.wsgi import application as application
+from django.db import connections
+
+
+def ensure_admin() -> None:
+    """Make the admin and the organisation once; afterwards keep the given password and token."""
+    from core.argparser import parse_input_args
+    from rest_framework.authtoken.models import Token
+    from users.models import User
+
+    email = os.environ["LABEL_STUDIO_USERNAME"]
+    if not User.objects.filter(email=email).exists():
+        from server import _create_user
+
+        _create_user(parse_input_args(["start"]), {})
+    admin = User.objects.get(email=email)
+    if not admin.check_password(os.environ["LABEL_STUDIO_PASSWORD"]):
+        admin.set_password(os.environ["LABEL_STUDIO_PASSWORD"])
+        admin.save()
+    token = os.environ["LABEL_STUDIO_USER_TOKEN"]
+    if not Token.objects.filter(user=admin, key=token).exists():
+        Token.objects.filter(user=admin).update(key=token)
+
+
+ensure_admin()
+connections.close_all()  # the processes forked from here open their own
