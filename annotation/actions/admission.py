@@ -1,0 +1,107 @@
+"""Admission: rows of a file become samples and gold items, a batch at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from annotation.methods.readers import Row
+from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
+from annotation.methods.roles import Register
+from annotation.models import GoldItem, RefusedRow, Sample, SampleImport, Source
+
+
+class Admission:
+    """What one import knows of its campaign; the caller brings the transaction and the lock."""
+
+    def __init__(self, sample_import: SampleImport) -> None:
+        """Look up once what stays the same for every batch."""
+        self.sample_import = sample_import
+        self.campaign = sample_import.campaign
+        homes = self.campaign.languages.filter(active=True).select_related("language")
+        self._languages = {home.language.tag: home.language_id for home in homes}
+        labels = list(self.campaign.labels.all())
+        self._labels = {label.key: label.pk for label in labels}
+        self._sources: dict[tuple[str, str], Source] = {}
+        self._rules = Rules.of(
+            languages=self._languages,
+            labels=[(label.key, label.name) for label in labels],
+            defaults=sample_import.options.get("defaults", {}),
+        )
+
+    def admit(self, rows: Sequence[Row]) -> tuple[int, int]:
+        """Store the rows or their refusals; return how many were kept and refused."""
+        cleaned = [clean(row, self._rules) for row in rows]
+        sound = [row for row in cleaned if isinstance(row, CleanRow)]
+        refused = [row for row in cleaned if isinstance(row, Refusal)]
+        placed, misplaced = self._register(sound).place_all(sound)
+        self._store(placed)
+        self._report(refused + misplaced)
+        return len(placed), len(refused) + len(misplaced)
+
+    def _register(self, rows: Sequence[CleanRow]) -> Register:
+        """What is taken already, as far as these rows could clash with it."""
+        register = Register()
+        mine = Sample.objects.filter(campaign=self.campaign).order_by()
+        tags = {pk: tag for tag, pk in self._languages.items()}
+        ids = {row.external_id for row in rows if row.external_id}
+        if ids:
+            taken = mine.filter(language__in=tags, external_id__in=ids)
+            for language, external_id in taken.values_list("language_id", "external_id"):
+                register.ids.add((tags[language], str(external_id)))
+        digests = {row.digest for row in rows}
+        texts = mine.filter(digest__in=digests)
+        for digest, tag, split in texts.values_list("digest", "language__tag", "gold__split"):
+            register.texts.setdefault(digest, {}).setdefault(tag, set()).add(split or POOL)
+        groups = {row.group for row in rows if row.group}
+        if groups:
+            roles = mine.filter(group__in=groups).exclude(group="").distinct()
+            for group, split in roles.values_list("group", "gold__split"):
+                register.groups.setdefault(group, set()).add(split or POOL)
+        return register
+
+    def _store(self, rows: Sequence[CleanRow]) -> None:
+        samples = Sample.objects.bulk_create([self._sample(row) for row in rows])
+        GoldItem.objects.bulk_create(
+            GoldItem(sample=sample, label_id=self._labels[row.label], split=row.role)
+            for row, sample in zip(rows, samples, strict=True)
+            if row.role != POOL
+        )
+
+    def _sample(self, row: CleanRow) -> Sample:
+        return Sample(
+            campaign_id=self.campaign.pk,
+            language_id=self._languages[row.language],
+            text=row.text,
+            digest=row.digest,
+            dialect=row.dialect,
+            source=self._source(row),
+            external_id=row.external_id,
+            group=row.group,
+            meta=row.meta,
+            sample_import_id=self.sample_import.pk,
+            row=row.number,
+        )
+
+    def _source(self, row: CleanRow) -> Source:
+        """A text without a named source comes from the file that brought it."""
+        name = row.source or self.sample_import.filename[:120]
+        key = (name, row.licence)
+        if key not in self._sources:
+            self._sources[key], _ = Source.objects.get_or_create(
+                name=name, licence=row.licence, defaults={"origin": row.origin}
+            )
+        return self._sources[key]
+
+    def _report(self, refusals: Sequence[Refusal]) -> None:
+        RefusedRow.objects.bulk_create(
+            RefusedRow(sample_import=self.sample_import, **_described(refusal))
+            for refusal in refusals
+        )
+
+
+def _described(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "row": refusal.number,
+        "field": refusal.field[:60],
+        "reason": refusal.reason[:300],
+        "excerpt": refusal.excerpt[:200],
+    }

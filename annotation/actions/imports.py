@@ -1,0 +1,199 @@
+"""Imports: a queued file is read by a worker that may die at any row.
+
+A worker holds an import by a lease with a fencing token. It reads in batches; the samples of a
+batch, its refused rows and the position after it are one transaction. So whoever comes after a
+worker that died goes on behind the last batch, and nothing is lost or there twice. Until an
+import is done its samples are in no pool.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from annotation.actions.admission import Admission
+from annotation.actions.uploads import queue_import
+from annotation.errors import NotFoundError
+from annotation.methods.readers import Row, UnreadableFileError, Wanted, read_rows
+from annotation.models import Campaign, Sample, SampleImport
+
+__all__ = ["queue_import", "reclaim_imports", "release_import", "run_import"]
+
+Status = SampleImport.Status
+ROWS_AT_ONCE = 500
+CHARACTERS_AT_ONCE = 4_000_000
+# Rows that were committed before are read again but not looked at; now and then the lease is kept.
+KNOWN_ROWS_AT_ONCE = 20_000
+_OVER = (Status.DONE, Status.REFUSED, Status.FAILED)
+_COUNTERS = ("rows_read", "rows_kept", "rows_refused", "rows_skipped", "last_row", "bytes_read")
+Progress = Callable[[SampleImport], None]
+
+
+class _LostLeaseError(Exception):
+    """Another worker holds the import now; whatever we were about to write is void."""
+
+
+def run_import(
+    import_id: int, *, now: Callable[[], datetime], progress: Progress | None = None
+) -> SampleImport:
+    """Read a queued or abandoned import to its end; nothing happens if somebody else is at it."""
+    if not SampleImport.objects.filter(pk=import_id).exists():
+        raise NotFoundError(f"There is no import {import_id}.")
+    if _claim(import_id, now=now()):
+        job = SampleImport.objects.select_related("campaign").get(pk=import_id)
+        try:
+            _read(job, now=now, progress=progress)
+        except UnreadableFileError as error:
+            _end(job, now=now, status=Status.FAILED, error=str(error))
+        except _LostLeaseError:
+            pass
+    job = SampleImport.objects.select_related("campaign").get(pk=import_id)
+    _remove_copy(job)
+    return job
+
+
+def reclaim_imports(now: datetime) -> list[int]:
+    """Return the imports that nobody works on though somebody should, to be enqueued again."""
+    for job in SampleImport.objects.filter(status__in=_OVER).exclude(path=""):
+        _remove_copy(job)
+    patience = timedelta(seconds=settings.ENV.lease_seconds)
+    abandoned = Q(status=Status.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now))
+    forgotten = Q(status=Status.QUEUED, created_at__lt=now - patience)
+    found = SampleImport.objects.filter(abandoned | forgotten).order_by("pk")
+    return list(found.values_list("pk", flat=True))
+
+
+def release_import(import_id: int) -> None:
+    """Give an import back at once, as after Ctrl-C: another worker goes on where this one was."""
+    SampleImport.objects.filter(pk=import_id, status=Status.RUNNING).update(
+        status=Status.QUEUED, lease_until=None, token=F("token") + 1
+    )
+
+
+def _claim(import_id: int, *, now: datetime) -> bool:
+    """True for exactly one worker; the token that it raises shuts out whoever had it before."""
+    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    claimed = SampleImport.objects.filter(free, pk=import_id).update(
+        status=Status.RUNNING, token=F("token") + 1, lease_until=_lease(now)
+    )
+    return claimed == 1
+
+
+def _lease(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.ENV.lease_seconds)
+
+
+def _read(job: SampleImport, *, now: Callable[[], datetime], progress: Progress | None) -> None:
+    admission = Admission(job)
+    wanted = Wanted(job.options.get("columns", {}), job.options.get("defaults", {}))
+    path = Path(settings.MEDIA_ROOT) / job.path
+    if not job.path or not path.is_file():
+        raise UnreadableFileError("Our copy of the file is gone. Import it again.")
+    with path.open("rb") as file:
+        rows = read_rows(file, format=job.format, wanted=wanted)
+        for batch in _batches(rows, after=job.last_row):
+            _commit(job, admission, batch, now=now)
+            if progress:
+                progress(job)
+    _finish(job, now=now)
+
+
+def _batches(rows: Iterable[Row], *, after: int) -> Iterator[list[Row]]:
+    """Cut rows into batches; an empty one is only there to keep the lease."""
+    batch: list[Row] = []
+    known, size = 0, 0
+    for row in rows:
+        if row.number <= after:
+            known += 1
+            if known % KNOWN_ROWS_AT_ONCE == 0:
+                yield []
+            continue
+        batch.append(row)
+        size += len(str(row.values.get("text", "")))
+        if len(batch) >= ROWS_AT_ONCE or size >= CHARACTERS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+@transaction.atomic
+def _commit(
+    job: SampleImport, admission: Admission, batch: list[Row], *, now: Callable[[], datetime]
+) -> None:
+    # Two imports at once could each bring one half of a leak: one batch of a campaign at a time.
+    Campaign.objects.select_for_update(no_key=True).only("pk").get(pk=job.campaign_id)
+    _keep(job, now=now())
+    if not batch:
+        return
+    kept, refused = admission.admit([row for row in batch if not row.skipped])
+    skipped = Counter(job.rows_skipped)
+    skipped.update(row.skipped for row in batch if row.skipped)
+    job.rows_skipped = dict(skipped)
+    job.rows_read += len(batch)
+    job.rows_kept += kept
+    job.rows_refused += refused
+    job.last_row = batch[-1].number
+    job.bytes_read = min(batch[-1].position, job.bytes_total)
+    job.save(update_fields=_COUNTERS)
+
+
+def _keep(job: SampleImport, *, now: datetime) -> None:
+    """Renew the lease inside the transaction that it protects, or leave."""
+    mine = SampleImport.objects.filter(pk=job.pk, token=job.token, status=Status.RUNNING)
+    if mine.update(lease_until=_lease(now)) != 1:
+        raise _LostLeaseError
+
+
+def _finish(job: SampleImport, *, now: Callable[[], datetime]) -> None:
+    if job.rows_read == 0:
+        _end(job, now=now, status=Status.FAILED, error="The file holds no row.")
+    elif job.rows_refused and job.on_error == SampleImport.OnError.REFUSE_ALL:
+        rows = "1 row is" if job.rows_refused == 1 else f"{job.rows_refused:,} rows are"
+        error = f"{rows} refused, and so is the whole file, as was asked. Mend them and try again."
+        _end(job, now=now, status=Status.REFUSED, error=error)
+    else:
+        _end(job, now=now, status=Status.DONE)
+
+
+def _end(
+    job: SampleImport, *, now: Callable[[], datetime], status: Status, error: str = ""
+) -> None:
+    """Close an import; unless it is done, nothing of it stays but the report."""
+    try:
+        if status != Status.DONE:
+            while _remove_some(job, now=now()):
+                job.rows_kept = 0
+        with transaction.atomic():
+            _keep(job, now=now())
+            job.status, job.error, job.finished_at = status, error, now()
+            job.lease_until = None
+            job.bytes_read = job.bytes_total if status == Status.DONE else job.bytes_read
+            job.save(
+                update_fields=(
+                    "status", "error", "finished_at", "lease_until", "bytes_read", "rows_kept"
+                )
+            )  # fmt: skip
+    except _LostLeaseError:
+        return
+
+
+@transaction.atomic
+def _remove_some(job: SampleImport, *, now: datetime) -> bool:
+    _keep(job, now=now)
+    some = list(
+        Sample.objects.filter(sample_import=job).values_list("pk", flat=True)[:ROWS_AT_ONCE]
+    )
+    Sample.objects.filter(pk__in=some).delete()
+    return bool(some)
+
+
+def _remove_copy(job: SampleImport) -> None:
+    if job.path and job.status in _OVER:
+        (Path(settings.MEDIA_ROOT) / job.path).unlink(missing_ok=True)
+        SampleImport.objects.filter(pk=job.pk).update(path="")
+        job.path = ""

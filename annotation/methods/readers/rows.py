@@ -1,0 +1,99 @@
+"""Rows: what every reader hands on, and how a file's columns become our fields."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+FIELDS = (
+    "text",
+    "language",
+    "id",
+    "label",
+    "split",
+    "source",
+    "licence",
+    "origin",
+    "dialect",
+    "group",
+)
+# Longer than the longest text, so that a text a little too long still is one row, and refused.
+MOST_CHARACTERS_PER_ROW = 1_000_000
+
+
+class UnreadableFileError(ValueError):
+    """The file as a whole cannot be read; the message says where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its number, how far the file is read, and values, a problem, or why to skip it."""
+
+    number: int
+    position: int
+    values: Mapping[str, object] = field(default_factory=dict)
+    field: str = ""
+    problem: str = ""
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which column holds which field, and what holds where a file is silent.
+
+    >>> wanted = Wanted(columns={"text": "body", "id": "key", "group": "key"})
+    >>> wanted.fields_of("body"), wanted.fields_of("key"), wanted.fields_of("text")
+    (('text',), ('id', 'group'), ())
+    >>> wanted.fields_of("label"), wanted.fields_of("meta.year"), wanted.fields_of("other")
+    (('label',), ('meta.year',), ())
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+    def fields_of(self, column: str) -> tuple[str, ...]:
+        """Return the fields that a column of the file fills."""
+        told = tuple(ours for ours, theirs in self.columns.items() if theirs == column)
+        if told or column in self.columns:
+            return told
+        known = column in FIELDS or column == "meta" or column.startswith("meta.")
+        return (column,) if known else ()
+
+    def columns_to_fields(self, header: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return the useful columns of a header; raise if one is missing that no default mends.
+
+        >>> Wanted().columns_to_fields(["Text ", "language", "licence", "notes"])
+        {'Text ': ('text',), 'language': ('language',), 'licence': ('licence',)}
+        """
+        found = {column: self._match(column, header) for column in header}
+        useful = {column: fields for column, fields in found.items() if fields}
+        filled = {ours for fields in useful.values() for ours in fields}
+        for ours, theirs in self.columns.items():
+            if ours not in filled:
+                raise UnreadableFileError(f"There is no column {theirs!r}. {_seen(header)}")
+        for ours in ("text", "language", "licence"):
+            if ours not in filled and (ours == "text" or ours not in self.defaults):
+                raise UnreadableFileError(_missing(ours, header))
+        return useful
+
+    def _match(self, column: str, header: Sequence[str]) -> tuple[str, ...]:
+        """Spelled as asked for, or else the same but for case and blanks around it."""
+        if exact := self.fields_of(column):
+            return exact
+        alike = column.strip().casefold()
+        asked = [*self.columns.values(), *(name for name in FIELDS if name not in self.columns)]
+        for name in asked:
+            if name not in header and name.strip().casefold() == alike:
+                return self.fields_of(name)
+        return ()
+
+
+def _missing(ours: str, header: Sequence[str]) -> str:
+    remedy = f"Say which one it is: column {ours}=NAME"
+    if ours != "text":
+        example = {"language": "wo", "licence": "CC0-1.0"}[ours]
+        remedy += f"; or give all rows the same: default {ours}={example}"
+    return f"There is no column {ours!r}. {_seen(header)} {remedy}."
+
+
+def _seen(header: Sequence[str]) -> str:
+    names = ", ".join(repr(name[:40]) for name in header[:20])
+    return f"The file has the columns {names}{' …' if len(header) > 20 else ''}."

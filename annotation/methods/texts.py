@@ -1,0 +1,86 @@
+"""Texts: when two are the same, and which ones cannot be put to anybody."""
+
+import hashlib
+import unicodedata
+
+import regex
+
+MAX_CHARACTERS = 100_000
+_VISIBLE = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}]")
+_HALF = regex.compile(r"[\ud800-\udfff]")
+
+
+def normalise(text: str) -> str:
+    """Return the form in which texts are compared: NFC, case folded, white space collapsed.
+
+    Marks stay, since in many languages they alone tell two words apart; so do joiners.
+
+    >>> normalise("  Na  NGA\\tdef? ")
+    'na nga def?'
+    >>> normalise("e\\u0301") == normalise("\\u00c9")
+    True
+    >>> normalise("ọ̀") == normalise("ọ")
+    False
+    """
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return " ".join(unicodedata.normalize("NFC", folded).split())
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of the normalised text: equal for texts that count as the same.
+
+    >>> digest("Jërëjëf!") == digest(" jërëjëf! ")
+    True
+    >>> len(digest(""))
+    64
+    """
+    return hashlib.sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def problem_with(text: str) -> str:
+    """Return why a text cannot come in, or nothing if it can.
+
+    >>> problem_with("Na nga def?")
+    ''
+    >>> problem_with(" \\u200b")
+    'is empty'
+    >>> problem_with("a\\0b")
+    'holds a NUL character at position 2'
+    >>> problem_with("ab\\ud800")[:40]
+    'holds half a character at position 3: an'
+    >>> problem_with("a" * 100_001)
+    'is 100,001 characters long; the most is 100,000'
+    """
+    if len(text) > MAX_CHARACTERS:
+        return f"is {len(text):,} characters long; the most is {MAX_CHARACTERS:,}"
+    if problem := unstorable(text):
+        return problem
+    return "" if _VISIBLE.search(text) else "is empty"
+
+
+def unstorable(text: str) -> str:
+    """Return why a string cannot be stored as Unicode text, or nothing if it can.
+
+    >>> unstorable("")
+    ''
+    """
+    if "\0" in text:
+        return f"holds a NUL character at position {text.index(chr(0)) + 1}"
+    if not text.isascii() and (half := _HALF.search(text)):
+        return (
+            f"holds half a character at position {half.start() + 1}: an unpaired surrogate, "
+            "or a byte that is not UTF-8. Save the text as UTF-8."
+        )
+    return ""
+
+
+def excerpt(text: str, *, length: int = 200) -> str:
+    """Return the beginning of a text, made safe to store and to show.
+
+    >>> excerpt("a\\0b\\ud800c")
+    'a�b�c'
+    >>> excerpt("abcdef", length=4)
+    'abc…'
+    """
+    short = text if len(text) <= length else text[: length - 1] + "…"
+    return _HALF.sub("\ufffd", short.replace("\0", "\ufffd"))
