@@ -1,0 +1,56 @@
+"""Opening networks: a fresh one by name, a stored one by its folder."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from annotation.errors import ConflictError, InvalidInputError
+from learning.networks import Network
+from learning.networks.folders import read_settings
+
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def open_network(name: str, *, labels: Sequence[str], seed: int) -> Network:
+    """Make a fresh network: ``starter``, or an encoder by its hub name or its path."""
+    if len(labels) < 2 or len(set(labels)) != len(labels):
+        raise InvalidInputError(
+            "A network needs at least two labels, all different.",
+            remedy="Give the campaign its labels first.",
+        )
+    if name == "starter":
+        from learning.networks.starter import Starter
+
+        return Starter.fresh(labels, seed=seed)
+    if not Path(name).is_dir() and not HUB_NAME.fullmatch(name):
+        raise InvalidInputError(
+            f"There is no network called {name!r}.",
+            remedy="Use starter, the name of an encoder such as xlm-roberta-base, or the path"
+            " of a folder that holds one.",
+        )
+    from learning.networks.encoder import Encoder
+
+    return Encoder.fresh(labels, name=name, seed=seed)
+
+
+def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Network:
+    """Bring a stored network back; with ``labels``, only if it speaks of exactly these."""
+    settings = read_settings(folder)
+    if labels is not None and list(labels) != settings["labels"]:
+        raise ConflictError(
+            f"The network in {folder} knows the labels {', '.join(settings['labels'])},"
+            f" not {', '.join(labels)}.",
+            remedy="Open a fresh network for these labels.",
+        )
+    if settings.get("kind") == "starter":
+        from learning.networks.starter import Starter
+
+        return Starter.load(folder, settings=settings)
+    if settings.get("kind") == "encoder":
+        from learning.networks.encoder import Encoder
+
+        return Encoder.load(folder, settings=settings)
+    raise InvalidInputError(
+        f"The network in {folder} is of an unknown kind: {settings.get('kind')!r}.",
+        remedy="It may come from a newer version of the product.",
+    )

@@ -1,0 +1,218 @@
+"""The starter: the network that ships, small enough for any machine and never in need of a hub.
+
+Hashed n-grams of characters and words stand beside a small frozen representation shared by all
+languages, under one linear head. Every n-gram is also hashed a second time with the language's
+tag, so what is peculiar to one language has its own weights while the rest is shared. Nothing
+about the text is fitted: features never move under weights that were learned before, which is
+what lets the head go on learning from version to version.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+from learning.networks import Batch
+from learning.networks.folders import TOKENIZER, WEIGHTS, read_weights, write_settings
+from learning.networks.ngrams import hash_texts, normalise, salted
+
+SHIPPED = Path(__file__).parent / "shipped"
+LONGEST = 20_000
+
+UNKNOWN = 0
+
+FEATURES: dict[str, Any] = {
+    "bits": 18,
+    "sizes": [1, 2, 3, 4, 5],
+    "shared": 1.0,
+    "own": 1.0,
+    "dense": 1.0,
+}
+
+# What brings a fresh head as far as converged logistic regression in a few hundred steps.
+RECIPE: dict[str, Any] = {
+    "optimizer": "adamw",
+    "lr": 0.05,
+    "weight_decay": 0.0,
+    "batch": 64,
+    "epochs": 8,
+}
+
+Ints = npt.NDArray[np.int64]
+
+
+class StarterModule(torch.nn.Module):
+    """The weights: a frozen table of subword vectors and one linear head in three parts."""
+
+    vectors: torch.Tensor
+
+    def __init__(self, vectors: torch.Tensor, *, bits: int, labels: int) -> None:
+        super().__init__()
+        self.register_buffer("vectors", vectors, persistent=False)
+        self.ngrams = torch.nn.Parameter(torch.zeros(2 << bits, labels))
+        self.dense = torch.nn.Parameter(torch.zeros(vectors.shape[1], labels))
+        self.bias = torch.nn.Parameter(torch.zeros(labels))
+
+    def represent(self, batch: Batch) -> torch.Tensor:
+        """Return the shared representation: N x d, each row of length one (or nought)."""
+        bags = functional.embedding_bag(
+            batch["tokens"], self.vectors, batch["token_starts"], mode="sum"
+        )
+        return functional.normalize(bags, dim=1, eps=1e-6)
+
+    def forward(self, batch: Batch, *, dense_scale: float) -> torch.Tensor:
+        """Return N x K logits."""
+        sparse = functional.embedding_bag(
+            batch["buckets"],
+            self.ngrams,
+            batch["starts"],
+            mode="sum",
+            per_sample_weights=batch["weights"],
+        )
+        return sparse + dense_scale * self.represent(batch) @ self.dense + self.bias
+
+
+@cache
+def _shipped_vectors() -> torch.Tensor:
+    return read_weights(SHIPPED / WEIGHTS)["vectors"].float()
+
+
+@cache
+def _shipped_tokenizer() -> str:
+    return (SHIPPED / TOKENIZER).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=4)
+def _tokenizer(text: str) -> Tokenizer:
+    return Tokenizer.from_str(text)
+
+
+class Starter:
+    """Hashed n-grams and a frozen shared representation under one linear head."""
+
+    kind = "starter"
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        *,
+        vectors: torch.Tensor,
+        tokenizer: str,
+        features: Mapping[str, Any] = FEATURES,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.features = dict(features)
+        self.module = StarterModule(vectors, bits=self.features["bits"], labels=len(self.labels))
+        self._tokenizer_text = tokenizer
+        self._tokenizer = _tokenizer(tokenizer)
+
+    @classmethod
+    def fresh(cls, labels: Sequence[str], *, seed: int = 0) -> "Starter":
+        """Return a starter that has learned nothing: its head is zero, whatever the seed."""
+        return cls(labels, vectors=_shipped_vectors(), tokenizer=_shipped_tokenizer())
+
+    def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
+        """Turn texts into hashed features and subwords; a text counts up to ``LONGEST``."""
+        clean = [normalise(text[:LONGEST]) for text in texts]
+        buckets, weights, starts = self._hashed(clean, languages)
+        tokens, token_starts = self._subwords(clean)
+        return {
+            "buckets": torch.from_numpy(buckets),
+            "weights": torch.from_numpy(weights),
+            "starts": torch.from_numpy(starts),
+            "tokens": torch.from_numpy(tokens),
+            "token_starts": torch.from_numpy(token_starts),
+        }
+
+    def _hashed(
+        self, texts: Sequence[str], languages: Sequence[str]
+    ) -> tuple[Ints, npt.NDArray[np.float32], Ints]:
+        """Return shared and language's own buckets, weighted and scaled to length one each."""
+        bits = self.features["bits"]
+        counts = hash_texts(texts, bits=bits, sizes=self.features["sizes"])
+        weights = 1.0 + np.log(counts.counts)
+        squares = np.bincount(counts.rows, weights * weights, minlength=len(texts))
+        weights = weights / np.sqrt(squares)[counts.rows]
+        own = salted(counts, languages, bits=bits) + (1 << bits)
+        # each text's shared features, then its language's own: two equal halves, interleaved
+        buckets = np.stack((counts.buckets, own), axis=1).ravel()
+        scales = np.array([self.features["shared"], self.features["own"]])
+        both = (weights[:, None] * scales).astype(np.float32).ravel()
+        starts = 2 * np.searchsorted(counts.rows, np.arange(len(texts)))
+        return buckets, both, starts
+
+    def _subwords(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        known = [np.array(encoding.ids, np.int64) for encoding in encodings]
+        known = [ids[ids != UNKNOWN] for ids in known]
+        sizes = np.array([len(ids) for ids in known], np.int64)
+        return np.concatenate([*known, np.zeros(0, np.int64)]), np.cumsum(sizes) - sizes
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """Return N x K logits, differentiable in the head."""
+        logits: torch.Tensor = self.module(batch, dense_scale=self.features["dense"])
+        return logits
+
+    def lengths(self, texts: Sequence[str]) -> Ints:
+        """Return how many characters of each text count."""
+        return np.array([min(len(text), LONGEST) for text in texts], np.int64)
+
+    @torch.no_grad()
+    def embed(self, batch: Batch) -> torch.Tensor:
+        """Return the shared representation of each text: N x d, of length one."""
+        return self.module.represent(batch)
+
+    def trainable(self) -> list[torch.nn.Parameter]:
+        """Return the head's three parts."""
+        return [self.module.ngrams, self.module.dense, self.module.bias]
+
+    def settings(self) -> dict[str, Any]:
+        """Return what, beside the weights, makes this network."""
+        return {
+            "kind": self.kind,
+            "labels": list(self.labels),
+            "features": self.features,
+            "recipe": RECIPE,
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the head, the representation under it, the tokenizer and the settings.
+
+        Of the hashed table only rows that ever learned are kept; the others are exactly zero.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        table = self.module.ngrams.detach().cpu()
+        rows = table.view(torch.int32).any(dim=1).nonzero().squeeze(1)
+        weights = {
+            "ngrams.rows": rows.to(torch.int32),
+            "ngrams.values": table[rows].contiguous(),
+            "dense": self.module.dense.detach().cpu().contiguous(),
+            "bias": self.module.bias.detach().cpu().contiguous(),
+            "vectors": self.module.vectors.cpu().half().contiguous(),
+        }
+        save_file(weights, folder / WEIGHTS)
+        (folder / TOKENIZER).write_text(self._tokenizer_text, encoding="utf-8")
+        write_settings(folder, self.settings())
+
+    @classmethod
+    def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> "Starter":
+        """Bring a stored starter back, bit for bit."""
+        weights = read_weights(folder / WEIGHTS)
+        network = cls(
+            settings["labels"],
+            vectors=weights["vectors"].float(),
+            tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8"),
+            features=settings["features"],
+        )
+        with torch.no_grad():
+            network.module.ngrams[weights["ngrams.rows"].long()] = weights["ngrams.values"]
+            network.module.dense.copy_(weights["dense"])
+            network.module.bias.copy_(weights["bias"])
+        return network
