@@ -167,7 +167,26 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("debt", models.FloatField(default=0.0)),
+                (
+                    "debt",
+                    models.FloatField(
+                        default=0.0, help_text="What rounding took: less than one item."
+                    ),
+                ),
+                (
+                    "owed",
+                    models.FloatField(
+                        default=0.0,
+                        help_text="What an empty pool or a lack of speakers denied, bounded.",
+                    ),
+                ),
+                (
+                    "audit_carry",
+                    models.FloatField(
+                        default=0.0,
+                        help_text="Audit items saved up by a language with few items a round.",
+                    ),
+                ),
                 ("updated_at", models.DateTimeField(auto_now=True)),
                 (
                     "campaign_language",

@@ -138,8 +138,14 @@ class QuotaAccount(models.Model):
     campaign_language = models.OneToOneField(
         CampaignLanguage, models.CASCADE, related_name="quota_account"
     )
-    debt = models.FloatField(default=0.0)
+    debt = models.FloatField(default=0.0, help_text=_("What rounding took: less than one item."))
+    owed = models.FloatField(
+        default=0.0, help_text=_("What an empty pool or a lack of speakers denied, bounded.")
+    )
+    audit_carry = models.FloatField(
+        default=0.0, help_text=_("Audit items saved up by a language with few items a round.")
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
-        return f"{self.campaign_language} is owed {self.debt:.2f}"
+        return f"{self.campaign_language} is owed {self.debt + self.owed:.2f}"

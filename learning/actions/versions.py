@@ -1,0 +1,81 @@
+"""Versions: stored weights get a number, once for each digest."""
+
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version as library_version
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+
+from annotation.errors import ConflictError
+from annotation.models import Campaign
+from learning.actions.serving import deploy, serving_version
+from learning.gateways.weights import path_of, store
+from learning.models import Deployment, ModelVersion
+
+LIBRARIES = ("torch", "transformers", "safetensors", "numpy")
+
+
+def initial_version(campaign: Campaign) -> ModelVersion:
+    """Make, register and deploy the campaign's first version; later calls return what serves."""
+    from learning.networks.opening import open_network  # torch is for workers only
+
+    serving = serving_version(campaign)
+    if serving:
+        return serving
+    labels = list(campaign.labels.order_by("position").values_list("key", flat=True))
+    if len(labels) < 2:
+        raise ConflictError(f"{campaign} has fewer than two labels; there is nothing to learn.")
+    network = open_network(campaign.network, labels=labels, seed=campaign.seed)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "network"
+        folder.mkdir()
+        network.save(folder)
+        version = register_version(
+            campaign,
+            folder=folder,
+            network=campaign.network,
+            base=None,
+            manifest={"labels": labels, "seed": campaign.seed, "libraries": libraries()},
+        )
+    with transaction.atomic():
+        Campaign.objects.select_for_update().get(pk=campaign.pk)
+        quicker = serving_version(campaign)
+        if quicker:
+            return quicker
+        deploy(campaign, version=version, kind=Deployment.Kind.INITIAL, reason="The first version.")
+    return version
+
+
+def register_version(
+    campaign: Campaign,
+    *,
+    folder: Path,
+    network: str,
+    base: ModelVersion | None,
+    manifest: Mapping[str, Any],
+) -> ModelVersion:
+    """Store the folder and give it the next number; known bytes keep the number they have."""
+    digest = store(folder)
+    with transaction.atomic():
+        Campaign.objects.select_for_update().get(pk=campaign.pk)
+        known = campaign.model_versions.filter(digest=digest).first()
+        if known:
+            return known
+        last = campaign.model_versions.aggregate(last=Max("number"))["last"] or 0
+        return ModelVersion.objects.create(
+            campaign=campaign,
+            number=last + 1,
+            digest=digest,
+            network=network,
+            base=base,
+            path=path_of(digest),
+            manifest=dict(manifest),
+        )
+
+
+def libraries() -> dict[str, str]:
+    """Return the releases of the libraries that shape weights."""
+    return {name: library_version(name) for name in LIBRARIES}

@@ -1,0 +1,23 @@
+"""What can go wrong around networks and rounds, in words somebody can act on."""
+
+from annotation.errors import ConflictError, VernacularError
+
+
+class WeightsError(VernacularError):
+    """Stored weights are missing, or are not what they were when they were stored."""
+
+    code = "weights_damaged"
+    status = 500
+
+
+class NothingServesError(ConflictError):
+    """The campaign has no model version that serves."""
+
+    code = "nothing_serves"
+
+
+class ScoringError(VernacularError):
+    """A network answered with numbers that are none."""
+
+    code = "scoring_failed"
+    status = 500
