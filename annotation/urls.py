@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from annotation.views.webhook import desk_hook
+
+urlpatterns = [
+    path("hooks/label-studio/<int:campaign_language_id>/", desk_hook, name="desk_hook"),
+]

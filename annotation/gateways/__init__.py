@@ -5,7 +5,7 @@ microseconds; they order its events, our clock never does. Calls raise ``Transie
 the desk is away, slow or answers nonsense, and ``DeskRefusedError`` when it says no.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -57,6 +57,15 @@ class DeskCounters:
 
 
 @dataclass(frozen=True)
+class DeskProject:
+    """What a project asks now, and whether its own settings are still as we made them."""
+
+    config: str
+    instruction: str
+    intact: bool
+
+
+@dataclass(frozen=True)
 class DeskAccount:
     """A person's account at the desk."""
 
@@ -70,19 +79,25 @@ class LabelingDesk(Protocol):
     def check(self) -> str:
         """Return the desk's version; raise if it is away or refuses our token."""
 
-    def create_project(self, *, title: str, config: str, instruction: str) -> int:
+    def create_project(self, *, title: str, marker: str, config: str, instruction: str) -> int:
         """Create a project that asks the lowest priority first and return its number."""
 
-    def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
-        """Give a project another configuration."""
+    def find_projects(self, marker: str) -> list[int]:
+        """Return the numbers of the projects created with that marker, oldest first."""
 
-    def project_config(self, project_id: int) -> str:
-        """Return the configuration that the project has now."""
+    def delete_project(self, project_id: int) -> None:
+        """Take a project away; one already gone is no error."""
+
+    def read_project(self, project_id: int) -> DeskProject | None:
+        """Return what the project asks now, or nothing if the desk has it no more."""
+
+    def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
+        """Give a project another configuration, and our own settings back."""
 
     def ensure_webhook(self, project_id: int, *, url: str, secret: str) -> None:
         """Have exactly one webhook of ours on the project."""
 
-    def find_tasks(self, project_id: int, uids: Sequence[str]) -> dict[str, int]:
+    def find_tasks(self, project_id: int, uids: Sequence[str]) -> dict[str, list[int]]:
         """Return the task numbers of those uids that the project already holds."""
 
     def push(self, project_id: int, items: Sequence[DeskItem]) -> dict[str, int]:
@@ -91,8 +106,11 @@ class LabelingDesk(Protocol):
     def set_priorities(self, project_id: int, *, batch: str, priorities: dict[int, float]) -> None:
         """Give open tasks new priorities under a new batch name and make it the order."""
 
-    def delete_tasks(self, project_id: int, task_ids: Sequence[int]) -> None:
-        """Take tasks away; those already gone are no error."""
+    def set_wanted(self, project_id: int, wanted: dict[int, int]) -> None:
+        """Say of tasks how many people are to answer each; without a word it is one."""
+
+    def delete_unanswered(self, project_id: int, task_ids: Sequence[int]) -> list[int]:
+        """Take away those tasks that nobody answered; return which of all are now gone."""
 
     def counters(self, project_id: int) -> DeskCounters:
         """Return the project's cheap numbers."""
@@ -100,8 +118,8 @@ class LabelingDesk(Protocol):
     def changed_tasks(self, project_id: int, *, since: str, limit: int) -> list[DeskTask]:
         """Return up to ``limit`` tasks changed at or after ``since``, oldest change first."""
 
-    def task_ids(self, project_id: int) -> Iterable[int]:
-        """Return every task number in the project, for the nightly sweep."""
+    def task_ids(self, project_id: int) -> set[int]:
+        """Return every task number in the project, for the search for deletions."""
 
     def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
         """Create a person's account, or return the one that the address already has."""

@@ -1,0 +1,52 @@
+"""Kinds of question: each writes its form for the desk and reads what comes back.
+
+An objective is a module with ``desk_config`` and ``parse``; its name is what
+``Campaign.objective`` holds.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from annotation.errors import InvalidInputError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer on offer: the key that we store, and what speakers read."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What an answer says, or why it cannot be used."""
+
+    label: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+class Objective(Protocol):
+    """What every kind of question can do."""
+
+    def desk_config(self, *, question: str, choices: list[Choice], rtl: bool) -> str:
+        """Write the form that asks the question."""
+
+    def parse(self, result: object, *, keys: Collection[str]) -> Parsed:
+        """Read one answer as the desk tells it."""
+
+
+def objective(name: str) -> Objective:
+    """The kind of question of that name."""
+    from annotation.objectives import classes
+
+    kinds: dict[str, Objective] = {"classes": classes}
+    try:
+        return kinds[name]
+    except KeyError:
+        known = ", ".join(sorted(kinds))
+        raise InvalidInputError(
+            f"There is no kind of question named “{name}”.", remedy=f"There are: {known}."
+        ) from None

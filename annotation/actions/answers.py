@@ -1,0 +1,266 @@
+"""One answer as the desk tells it becomes ours: stored, revised, or kept aside with a reason."""
+
+import logging
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.db import DataError, IntegrityError, transaction
+
+from annotation.gateways import DeskAnnotation, DeskTask
+from annotation.models import (
+    Annotation,
+    AnnotationRevision,
+    Annotator,
+    CampaignLanguage,
+    Item,
+    Label,
+    QuarantinedAnswer,
+)
+from annotation.objectives import objective
+
+logger = logging.getLogger(__name__)
+Reason = QuarantinedAnswer.Reason
+State = Annotation.State
+
+
+class Outcome(StrEnum):
+    """What became of one answer."""
+
+    STORED = "stored"
+    REVISED = "revised"
+    SAME = "same"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an answer says in our terms, or why it does not fit them."""
+
+    state: str
+    label: str = ""
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def answer(self) -> dict[str, str]:
+        """The answer as it is stored."""
+        return {"label": self.label} if self.label else {}
+
+
+def store(
+    home: CampaignLanguage,
+    *,
+    item: Item | None,
+    told: DeskAnnotation,
+    now: datetime,
+    again: bool = False,
+) -> Outcome:
+    """Store one answer once; one that cannot be used is quarantined, and never stops the rest.
+
+    ``again`` reads an answer that was in quarantine, whose time stamp we therefore know.
+    """
+    try:
+        with transaction.atomic():
+            return _store(home, item=item, told=told, now=now, again=again)
+    except (ValueError, TypeError, KeyError, DataError, IntegrityError) as error:
+        logger.exception("Answer %s of %s could not be read.", told.id, home)
+        broken = Said(State.DELETED, reason=Reason.MALFORMED, detail=type(error).__name__)
+        return _quarantine(home, item=item, told=told, said=broken)
+
+
+def tombstone_missing(item: Item, *, task: DeskTask) -> int:
+    """Mark as deleted what we hold of a task and the task holds no more."""
+    present = [told.id for told in task.annotations]
+    held = item.annotations.filter(desk_task_id=task.id).exclude(state=State.DELETED)
+    missing = list(held.exclude(desk_annotation_id__in=present))
+    for annotation in missing:
+        _revise(annotation, said=Said(State.DELETED), updated_at=task.updated_at)
+    return len(missing)
+
+
+def forget_missing(item: Item, *, task: DeskTask, now: datetime) -> None:
+    """Close the quarantine of answers that the desk holds no more."""
+    present = [told.id for told in task.annotations]
+    aside = QuarantinedAnswer.objects.filter(
+        item=item, resolved_at=None, payload__task_id=task.id, desk_updated_at__lte=task.updated_at
+    )
+    aside.exclude(desk_annotation_id__in=present).update(resolved_at=now)
+
+
+def settle(item: Item, *, now: datetime) -> None:
+    """Give an item the state that its answers earn it."""
+    answers = item.annotations.answered().values("annotator").distinct().count()
+    state = item.state
+    if answers >= item.wanted:
+        state = Item.State.ANSWERED
+    elif item.desk_task_id is None and state in (Item.State.PUSHED, Item.State.ANSWERED):
+        state = Item.State.WITHDRAWN
+    elif state == Item.State.ANSWERED:
+        leased = Item.objects.open().filter(sample=item.sample_id).exclude(pk=item.pk).exists()
+        state = Item.State.WITHDRAWN if leased else Item.State.PUSHED
+    if state != item.state:
+        item.state = state
+        item.answered_at = now if state == Item.State.ANSWERED else None
+        item.save(update_fields=["state", "answered_at"])
+
+
+def requalify(home: CampaignLanguage, *, now: datetime) -> int:
+    """Read the quarantine again: what fits by now is stored as if it had just been told."""
+    resolved = 0
+    aside = home.quarantine.filter(resolved_at=None).order_by("desk_updated_at", "pk")
+    for row in list(aside.select_related("item")):
+        with transaction.atomic():
+            CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+            resolved += _requalify(home, row=row, now=now)
+    return resolved
+
+
+def _requalify(home: CampaignLanguage, *, row: QuarantinedAnswer, now: datetime) -> bool:
+    try:
+        told = DeskAnnotation(**row.payload)
+    except TypeError:
+        return False
+    item = row.item or home.items.filter(uid=told.uid).first() if told.uid else row.item
+    if store(home, item=item, told=told, now=now, again=True) == Outcome.QUARANTINED:
+        return False
+    QuarantinedAnswer.objects.filter(pk=row.pk).update(resolved_at=now)
+    if item is not None:
+        item.refresh_from_db()
+        settle(item, now=now)
+    return True
+
+
+def _store(
+    home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, now: datetime, again: bool
+) -> Outcome:
+    held = Annotation.objects.filter(desk_annotation_id=told.id).first()
+    said = _read(home, told=told)
+    if held is not None and _is_old_news(held, told=told, said=said, again=again):
+        return Outcome.SAME
+    annotator = _annotator(home, told=told)
+    said = _judge(home, item=item, held=held, annotator=annotator, said=said)
+    if said.reason or item is None or annotator is None:
+        if held is not None and held.state != State.DELETED:
+            # The person has replaced what we hold; it is no longer what they say.
+            _revise(held, said=Said(State.DELETED), updated_at=told.updated_at)
+        return _quarantine(home, item=item, told=told, said=said)
+    QuarantinedAnswer.objects.filter(
+        desk_annotation_id=told.id, desk_updated_at__lte=told.updated_at, resolved_at=None
+    ).update(resolved_at=now)
+    if held is None:
+        _create(item, annotator=annotator, told=told, said=said)
+        return Outcome.STORED
+    _revise(held, said=said, updated_at=told.updated_at, lead_seconds=told.lead_seconds)
+    return Outcome.REVISED
+
+
+def _read(home: CampaignLanguage, *, told: DeskAnnotation) -> Said:
+    if told.skipped:
+        return Said(State.SKIPPED)
+    keys = list(home.campaign.labels.values_list("key", flat=True))
+    parsed = objective(home.campaign.objective).parse(told.result, keys=keys)
+    return Said(State.ANSWERED, label=parsed.label, reason=parsed.reason, detail=parsed.detail)
+
+
+def _is_old_news(held: Annotation, *, told: DeskAnnotation, said: Said, again: bool) -> bool:
+    if told.updated_at != held.desk_updated_at:
+        return told.updated_at < held.desk_updated_at
+    if held.state == State.DELETED:
+        return not again
+    return held.state == said.state and held.answer == said.answer
+
+
+def _annotator(home: CampaignLanguage, *, told: DeskAnnotation) -> Annotator | None:
+    if told.user_id is None:
+        return None
+    team = Annotator.objects.filter(language=home.language_id, active=True)
+    return team.filter(user__desk_user_id=told.user_id).first()
+
+
+def _judge(
+    home: CampaignLanguage,
+    *,
+    item: Item | None,
+    held: Annotation | None,
+    annotator: Annotator | None,
+    said: Said,
+) -> Said:
+    if item is None:
+        return Said(said.state, reason=Reason.UNKNOWN_ITEM, detail="No item of ours has that uid.")
+    if annotator is None:
+        detail = f"The account is not in the {home.language.tag} team."
+        return Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    if held is not None and held.annotator_id != annotator.pk:
+        detail = "The desk now names another person for an answer that we hold."
+        return Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    return said
+
+
+def _quarantine(
+    home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, said: Said
+) -> Outcome:
+    payload: dict[str, Any] = asdict(told)
+    row, created = QuarantinedAnswer.objects.get_or_create(
+        desk_annotation_id=told.id,
+        desk_updated_at=told.updated_at,
+        defaults={
+            "campaign_language": home,
+            "item": item,
+            "reason": said.reason,
+            "detail": said.detail[:300],
+            "payload": payload,
+        },
+    )
+    if not created and row.resolved_at is None and row.reason != said.reason:
+        row.reason, row.detail = said.reason, said.detail[:300]
+        row.save(update_fields=["reason", "detail"])
+    return Outcome.QUARANTINED if created or row.resolved_at is None else Outcome.SAME
+
+
+def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Said) -> None:
+    annotation = Annotation.objects.create(
+        item=item,
+        annotator=annotator,
+        desk_annotation_id=told.id,
+        desk_task_id=told.task_id,
+        state=said.state,
+        label=_label(item, said=said),
+        answer=said.answer,
+        desk_updated_at=told.updated_at,
+        lead_seconds=told.lead_seconds,
+        guideline_version=item.desk_config.guideline_version if item.desk_config else 0,
+    )
+    _note_revision(annotation)
+
+
+def _revise(
+    annotation: Annotation, *, said: Said, updated_at: str, lead_seconds: float | None = None
+) -> None:
+    annotation.state = said.state
+    annotation.label = _label(annotation.item, said=said)
+    annotation.answer = said.answer
+    annotation.desk_updated_at = updated_at
+    annotation.lead_seconds = lead_seconds
+    annotation.revision += 1
+    annotation.save()
+    _note_revision(annotation)
+
+
+def _label(item: Item, *, said: Said) -> Label | None:
+    if not said.label:
+        return None
+    return Label.objects.get(campaign=item.campaign_language.campaign_id, key=said.label)
+
+
+def _note_revision(annotation: Annotation) -> None:
+    AnnotationRevision.objects.create(
+        annotation=annotation,
+        number=annotation.revision,
+        state=annotation.state,
+        label=annotation.label,
+        answer=annotation.answer,
+        desk_updated_at=annotation.desk_updated_at,
+        lead_seconds=annotation.lead_seconds,
+    )

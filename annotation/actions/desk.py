@@ -1,0 +1,208 @@
+"""The desk's side of a campaign language: its project, its form, its nudges, its health."""
+
+import hashlib
+import logging
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Max
+from django.urls import reverse
+
+from annotation.errors import ConflictError, VernacularError
+from annotation.gateways import DeskProject, LabelingDesk
+from annotation.models import (
+    Annotation,
+    Campaign,
+    CampaignLanguage,
+    DeskConfig,
+    DeskEvent,
+    Direction,
+    Item,
+)
+from annotation.objectives import Choice, classes, objective
+
+logger = logging.getLogger(__name__)
+
+
+def prepare_desk(campaign_language: CampaignLanguage, *, desk: LabelingDesk) -> CampaignLanguage:
+    """Give the language its project, form and nudges at the desk; whatever is there is kept."""
+    home = CampaignLanguage.objects.select_related("campaign", "language").get(
+        pk=campaign_language.pk
+    )
+    config = _present_config(home)
+    guideline = _instruction(home)
+    project = _found_project(home, desk=desk)
+    if project is None:
+        _create_project(home, desk=desk, config=config, instruction=guideline)
+    else:
+        _repair(home, desk=desk, project=project, config=config, instruction=guideline)
+    if home.desk_project_id is not None:
+        address = settings.ENV.web_url.rstrip("/") + reverse("desk_hook", args=[home.pk])
+        secret = settings.ENV.webhook_secret
+        desk.ensure_webhook(home.desk_project_id, url=address, secret=secret)
+    return home
+
+
+def marker_of(home: CampaignLanguage) -> str:
+    """What names our project at the desk, even after we died before noting its number."""
+    made = home.campaign.created_at.strftime("%Y%m%dT%H%M%S.%f")
+    return f"vernacular {home.campaign.slug} {home.language.tag} {made} {home.pk}"
+
+
+def note_desk_error(home_id: int, *, error: VernacularError, now: datetime) -> bool:
+    """Remember that the desk fails; True if it did not a moment ago."""
+    homes = CampaignLanguage.objects.filter(pk=home_id)
+    fresh = homes.filter(desk_error="").exists()
+    if fresh:
+        homes.update(desk_error_at=now)
+    homes.update(desk_error=str(error)[:300])
+    return fresh
+
+
+def note_desk_answers(home_id: int) -> bool:
+    """Remember that the desk answers; True if it did not a moment ago."""
+    homes = CampaignLanguage.objects.filter(pk=home_id).exclude(desk_error="")
+    return homes.update(desk_error="", desk_error_at=None) > 0
+
+
+def homes_to_tend() -> list[int]:
+    """The campaign languages whose desk projects are swept and filled by the timetable."""
+    homes = CampaignLanguage.objects.filter(
+        active=True, campaign__status__in=(Campaign.Status.RUNNING, Campaign.Status.PAUSED)
+    )
+    return list(homes.values_list("pk", flat=True))
+
+
+def homes_to_patrol(*, before: datetime) -> list[int]:
+    """Those of them whose deletions were not looked for since then."""
+    due = CampaignLanguage.objects.filter(pk__in=homes_to_tend())
+    due = due.exclude(desk_project_id=None).exclude(patrolled_at__gt=before)
+    return list(due.values_list("pk", flat=True))
+
+
+def _instruction(home: CampaignLanguage) -> str:
+    newest = home.guidelines.order_by("-version").first()
+    return classes.instruction(
+        newest.text if newest else "",
+        tag=home.language.tag,
+        rtl=home.language.direction == Direction.RTL,
+    )
+
+
+@transaction.atomic
+def _present_config(home: CampaignLanguage) -> DeskConfig:
+    """The newest form, a new version of it if labels, question or guideline changed."""
+    CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+    campaign, tag = home.campaign, home.language.tag
+    labels = list(campaign.labels.order_by("position"))
+    xml = objective(campaign.objective).desk_config(
+        question=campaign.question,
+        choices=[Choice(key=label.key, name=label.name_in(tag)) for label in labels],
+        rtl=home.language.direction == Direction.RTL,
+    )
+    guideline = home.guidelines.aggregate(newest=Max("version"))["newest"] or 0
+    digest = hashlib.sha256(f"{guideline}\n{xml}".encode()).hexdigest()
+    newest = home.desk_configs.order_by("-version").first()
+    if newest is not None and newest.digest == digest:
+        return newest
+    _refuse_to_orphan(home, keys={label.key for label in labels})
+    return DeskConfig.objects.create(
+        campaign_language=home,
+        version=newest.version + 1 if newest else 1,
+        xml=xml,
+        digest=digest,
+        guideline_version=guideline,
+    )
+
+
+def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject | None:
+    """Our project at the desk, if it is there; one that somebody deleted is let go."""
+    if home.desk_project_id is None:
+        for known in desk.find_projects(marker_of(home))[:1]:
+            _adopt(home, known)
+    if home.desk_project_id is None:
+        return None
+    project = desk.read_project(home.desk_project_id)
+    if project is None:
+        _let_go(home)
+    return project
+
+
+def _create_project(
+    home: CampaignLanguage, *, desk: LabelingDesk, config: DeskConfig, instruction: str
+) -> None:
+    marker = marker_of(home)
+    made = desk.create_project(
+        title=f"{home.language.tag} · {home.campaign.title}",
+        marker=marker,
+        config=config.xml,
+        instruction=instruction,
+    )
+    # Two that create at once both list both, and agree on the older.
+    first = min([made, *desk.find_projects(marker)])
+    if first != made:
+        desk.delete_project(made)
+    _adopt(home, first)
+
+
+def _adopt(home: CampaignLanguage, project_id: int) -> None:
+    CampaignLanguage.objects.filter(pk=home.pk, desk_project_id=None).update(
+        desk_project_id=project_id
+    )
+    home.refresh_from_db(fields=["desk_project_id"])
+
+
+@transaction.atomic
+def _let_go(home: CampaignLanguage) -> None:
+    """Forget a project that is gone: what was open is owed again, what was answered stays.
+
+    Deleting a whole project says nothing about the answers in it, so none is withdrawn.
+    """
+    lost = home.desk_project_id
+    CampaignLanguage.objects.filter(pk=home.pk, desk_project_id=lost).update(
+        desk_project_id=None, swept_until="", desk_counters={}, desk_batch=""
+    )
+    home.items.filter(state=Item.State.PUSHED).update(state=Item.State.QUEUED, pushed_at=None)
+    home.items.update(desk_task_id=None)
+    Annotation.objects.filter(item__campaign_language=home).update(desk_task_id=0)
+    _tell(home, action="PROJECT_LOST", detail=f"Project {lost} is gone; a new one is made.")
+    home.refresh_from_db()
+
+
+def _repair(
+    home: CampaignLanguage,
+    *,
+    desk: LabelingDesk,
+    project: DeskProject,
+    config: DeskConfig,
+    instruction: str,
+) -> None:
+    """Bring the project to our newest form, whoever changed it."""
+    wanted = DeskProject(config=config.xml, instruction=instruction, intact=True)
+    if home.desk_project_id is None or project == wanted:
+        return
+    known = home.desk_configs.filter(xml=project.config).exists()
+    desk.update_project(home.desk_project_id, config=config.xml, instruction=instruction)
+    home.items.filter(state=Item.State.PUSHED).update(desk_config=config)
+    if not known or not project.intact:
+        detail = f"Somebody changed the project at the desk; form {config.version} is back."
+        _tell(home, action="PROJECT_REPAIRED", detail=detail)
+
+
+def _refuse_to_orphan(home: CampaignLanguage, *, keys: set[str]) -> None:
+    """A form without a key that was already given would make those answers unreadable."""
+    given = Annotation.objects.answered().filter(item__campaign_language=home)
+    lost = set(given.values_list("answer__label", flat=True).distinct()) - keys
+    if lost:
+        raise ConflictError(
+            f"People have already answered with {', '.join(sorted(map(str, lost)))}.",
+            remedy="Keep the label, or begin another campaign.",
+        )
+
+
+def _tell(home: CampaignLanguage, *, action: str, detail: str) -> None:
+    logger.warning("%s: %s", home, detail)
+    DeskEvent.objects.create(
+        campaign_language=home, action=action, accepted=True, detail=detail[:200]
+    )

@@ -1,0 +1,187 @@
+"""Answers come home: a patrol over what changed at the desk, stored once however often it is told.
+
+The desk's own time stamps order its events. A nudge only makes the patrol come sooner.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from annotation.actions.answers import (
+    forget_missing,
+    requalify,
+    settle,
+    store,
+    tombstone_missing,
+)
+from annotation.gateways import DeskTask, LabelingDesk
+from annotation.models import CampaignLanguage, Item
+
+__all__ = ["SweepResult", "requalify", "sweep", "sweep_for_deletions"]
+logger = logging.getLogger(__name__)
+
+BEGINNING = "1970-01-01T00:00:00.000000Z"
+STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+# A change that was stamped earlier may be committed later than one we have seen.
+OVERLAP = timedelta(seconds=2)
+PAGE = 100
+LARGEST_PAGE = 6400
+
+
+@dataclass
+class SweepResult:
+    """What a sweep found: tasks read, and what became of the answers in them."""
+
+    tasks: int = 0
+    stored: int = 0
+    revised: int = 0
+    same: int = 0
+    quarantined: int = 0
+    tombstoned: int = 0
+    strays: int = 0
+
+
+def sweep(
+    campaign_language: CampaignLanguage,
+    *,
+    desk: LabelingDesk,
+    now: datetime,
+    overlap: timedelta = OVERLAP,
+) -> SweepResult:
+    """Fetch every task that changed since the last sweep and store what is new, page by page.
+
+    The watermark moves only in the transaction that stored the page.
+    """
+    home = CampaignLanguage.objects.get(pk=campaign_language.pk)
+    result = SweepResult()
+    if home.desk_project_id is None:
+        return result
+    since, size, strays = _earlier(home.swept_until, by=overlap), PAGE, set[int]()
+    while True:
+        page = desk.changed_tasks(home.desk_project_id, since=since, limit=size)
+        strays |= _take_page(home, page, result=result, now=now)
+        if len(page) < size:
+            break
+        if page[-1].updated_at > since:
+            since, size = page[-1].updated_at, PAGE
+        elif size < LARGEST_PAGE:
+            # A whole page carries one time stamp: only a longer one gets past it.
+            size *= 2
+        else:
+            since, size = _next_stamp(since), PAGE
+    if strays:
+        result.strays = len(desk.delete_unanswered(home.desk_project_id, sorted(strays)))
+    CampaignLanguage.objects.filter(pk=home.pk).update(swept_at=now)
+    return result
+
+
+def sweep_for_deletions(
+    campaign_language: CampaignLanguage, *, desk: LabelingDesk, now: datetime
+) -> SweepResult:
+    """Find tasks that vanished from the desk, and tombstone the answers that went with them."""
+    home = CampaignLanguage.objects.get(pk=campaign_language.pk)
+    result = SweepResult()
+    if home.desk_project_id is None or desk.read_project(home.desk_project_id) is None:
+        return result
+    # What we hold is read first, so that nothing pushed meanwhile is taken for vanished.
+    held = list(home.items.filter(desk_task_id__isnull=False))
+    present = desk.task_ids(home.desk_project_id)
+    missing = [item for item in held if item.desk_task_id not in present]
+    found = desk.find_tasks(home.desk_project_id, [str(item.uid) for item in missing])
+    for item in missing:
+        _take_vanished(home, item, left=found.get(str(item.uid), []), result=result, now=now)
+    CampaignLanguage.objects.filter(pk=home.pk).update(patrolled_at=now)
+    return result
+
+
+@transaction.atomic
+def _take_page(
+    home: CampaignLanguage, page: list[DeskTask], *, result: SweepResult, now: datetime
+) -> set[int]:
+    """Store one page and move the watermark; return doubled tasks that nobody answered."""
+    # One page of a language at a time: what two sweeps bring is stored one after the other.
+    CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+    strays = {task.id for task in page if _take_task(home, task, result=result, now=now)}
+    if page:
+        home_row = CampaignLanguage.objects.filter(pk=home.pk)
+        home_row.filter(swept_until__lt=page[-1].updated_at).update(swept_until=page[-1].updated_at)
+    return strays
+
+
+def _take_task(
+    home: CampaignLanguage, task: DeskTask, *, result: SweepResult, now: datetime
+) -> bool:
+    """Store what one task holds; True if it is a needless double of one of our items."""
+    result.tasks += 1
+    item = _item_of(home, task)
+    doubled = item is not None and item.desk_task_id not in (None, task.id)
+    if item is not None and not doubled and not _is_news(item, task):
+        return False
+    for told in task.annotations:
+        outcome = store(home, item=item, told=told, now=now)
+        setattr(result, outcome, getattr(result, outcome) + 1)
+    if item is not None:
+        result.tombstoned += tombstone_missing(item, task=task)
+        forget_missing(item, task=task, now=now)
+        settle(item, now=now)
+    return doubled and not task.annotations
+
+
+def _item_of(home: CampaignLanguage, task: DeskTask) -> Item | None:
+    """The item of a task; one whose push we never heard back from is at the desk now."""
+    try:
+        uid = UUID(task.uid)
+    except ValueError:
+        return None
+    item = home.items.filter(uid=uid).first()
+    if item is not None and item.desk_task_id is None and item.state == Item.State.QUEUED:
+        item.desk_task_id, item.state = task.id, Item.State.PUSHED
+        item.save(update_fields=["desk_task_id", "state"])
+    return item
+
+
+def _is_news(item: Item, task: DeskTask) -> bool:
+    """False for a page that was fetched before one that we have already stored."""
+    if task.updated_at < item.desk_updated_at:
+        return False
+    if task.updated_at > item.desk_updated_at:
+        item.desk_updated_at = task.updated_at
+        item.save(update_fields=["desk_updated_at"])
+    return True
+
+
+@transaction.atomic
+def _take_vanished(
+    home: CampaignLanguage, item: Item, *, left: list[int], result: SweepResult, now: datetime
+) -> None:
+    """Tombstone what went with a task; the item moves to its double, if there is one."""
+    swept = CampaignLanguage.objects.select_for_update().get(pk=home.pk).swept_until
+    task_id = item.desk_task_id or 0
+    if task_id in left:
+        return
+    stamps = item.annotations.values_list("desk_updated_at", flat=True)
+    gone = DeskTask(id=task_id, uid=str(item.uid), updated_at=max([swept, *stamps]), annotations=())
+    result.tasks += 1
+    result.tombstoned += tombstone_missing(item, task=gone)
+    forget_missing(item, task=gone, now=now)
+    item.refresh_from_db()
+    item.desk_task_id, item.desk_updated_at = (left[0] if left else None), ""
+    item.save(update_fields=["desk_task_id", "desk_updated_at"])
+    settle(item, now=now)
+
+
+def _earlier(stamp: str, *, by: timedelta) -> str:
+    if not stamp:
+        return BEGINNING
+    return (_parsed(stamp) - by).strftime(STAMP)
+
+
+def _next_stamp(stamp: str) -> str:
+    return (_parsed(stamp) + timedelta(microseconds=1)).strftime(STAMP)
+
+
+def _parsed(stamp: str) -> datetime:
+    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)

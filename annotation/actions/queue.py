@@ -1,0 +1,189 @@
+"""The queue of record is ours; the desk holds its top slice, most useful first."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from annotation.actions.desk import prepare_desk
+from annotation.gateways import DeskItem, LabelingDesk
+from annotation.models import CampaignLanguage, DeskConfig, Item
+
+__all__ = ["PushResult", "prepare_desk", "push_items"]
+logger = logging.getLogger(__name__)
+
+BATCH = 500
+# Neither PostgreSQL nor JSON can carry these, whatever the file that brought them claimed.
+UNSENDABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class PushResult:
+    """What a push did; ``busy`` means that somebody else is at it."""
+
+    pushed: int = 0
+    adopted: int = 0
+    withdrawn: int = 0
+    reranked: int = 0
+    owed: int = 0
+    busy: bool = False
+
+
+def push_items(
+    campaign_language: CampaignLanguage, *, desk: LabelingDesk, now: datetime
+) -> PushResult:
+    """Bring the desk up to date: withdraw, push what is owed, put all of it in one order.
+
+    Safe to run twice and after a timeout: whoever left without giving the lease back may have
+    pushed more than we know, so the next one asks the desk for our uids before it pushes.
+    """
+    home = CampaignLanguage.objects.get(pk=campaign_language.pk)
+    if home.desk_project_id is None:
+        home = prepare_desk(home, desk=desk)
+    in_doubt = home.pushing_until is not None
+    if not _claim(home, now=now):
+        return PushResult(busy=True)
+    try:
+        result = _push(home, desk=desk, now=now, in_doubt=in_doubt)
+    except Exception:
+        # Free for the next one at once, but the doubt stays.
+        _lease(home).update(pushing_until=now)
+        raise
+    _lease(home).update(pushing_until=None)
+    return result
+
+
+def _lease(home: CampaignLanguage) -> QuerySet[CampaignLanguage]:
+    return CampaignLanguage.objects.filter(pk=home.pk, pushing_until=home.pushing_until)
+
+
+def _claim(home: CampaignLanguage, *, now: datetime) -> bool:
+    """True for exactly one pusher of a language at a time."""
+    seconds = max(settings.ENV.lease_seconds, 4 * settings.ENV.label_studio_timeout)
+    until = now + timedelta(seconds=seconds)
+    free = Q(pushing_until=None) | Q(pushing_until__lte=now)
+    claimed = CampaignLanguage.objects.filter(free, pk=home.pk).update(pushing_until=until)
+    home.pushing_until = until
+    return claimed == 1
+
+
+def _push(
+    home: CampaignLanguage, *, desk: LabelingDesk, now: datetime, in_doubt: bool
+) -> PushResult:
+    result = PushResult(withdrawn=_withdraw(home, desk=desk))
+    config = home.desk_configs.order_by("-version").first()
+    batch = _present_batch(home)
+    room = settings.ENV.queue_slice - home.items.filter(state=Item.State.PUSHED).count()
+    owed = list(
+        home.items.filter(state=Item.State.QUEUED)
+        .select_related("sample")
+        .order_by("priority", "pk")[: max(room, 0)]
+    )
+    fresh: list[int] = []
+    for start in range(0, len(owed), BATCH):
+        some = owed[start : start + BATCH]
+        if in_doubt:
+            known = _adopt(home, some, desk=desk, config=config, now=now)
+            some = [item for item in some if str(item.uid) not in known]
+            result = replace(result, adopted=result.adopted + len(known))
+        task_ids = desk.push(_project(home), [_desk_item(item, batch=batch) for item in some])
+        _ask_of_several(home, some, task_ids=task_ids, desk=desk)
+        _record(some, task_ids=task_ids, config=config, now=now)
+        fresh += [item.pk for item in some]
+    reranked = 0
+    # What was adopted may have been pushed under an earlier order.
+    if batch != home.desk_batch or result.adopted:
+        reranked = _rerank(home, desk=desk, batch=batch, fresh=fresh)
+    still_owed = home.items.filter(state=Item.State.QUEUED).count()
+    return replace(result, pushed=len(fresh), reranked=reranked, owed=still_owed)
+
+
+def _project(home: CampaignLanguage) -> int:
+    return home.desk_project_id or 0
+
+
+def _present_batch(home: CampaignLanguage) -> str:
+    """The batch that orders the desk: that of the newest open item."""
+    newest = home.items.open().order_by("-pk").first()
+    return (newest.batch or "queue") if newest else home.desk_batch
+
+
+def _desk_item(item: Item, *, batch: str) -> DeskItem:
+    # No suggestion goes out: every account at the desk can read it, and it would lead people.
+    return DeskItem(
+        uid=str(item.uid),
+        text=UNSENDABLE.sub("", item.sample.text),
+        priority=item.priority,
+        batch=batch,
+    )
+
+
+def _adopt(
+    home: CampaignLanguage,
+    items: Sequence[Item],
+    *,
+    desk: LabelingDesk,
+    config: DeskConfig | None,
+    now: datetime,
+) -> set[str]:
+    """Note the tasks that an earlier push left at the desk without telling us."""
+    found = desk.find_tasks(_project(home), [str(item.uid) for item in items])
+    known = [item for item in items if found.get(str(item.uid))]
+    first = {uid: task_ids[0] for uid, task_ids in found.items() if task_ids}
+    doubled = [task_id for task_ids in found.values() for task_id in task_ids[1:]]
+    if doubled:
+        desk.delete_unanswered(_project(home), doubled)
+    _ask_of_several(home, known, task_ids=first, desk=desk)
+    _record(known, task_ids=first, config=config, now=now)
+    return {str(item.uid) for item in known}
+
+
+def _ask_of_several(
+    home: CampaignLanguage, items: Sequence[Item], *, task_ids: dict[str, int], desk: LabelingDesk
+) -> None:
+    wanted = {task_ids[str(item.uid)]: item.wanted for item in items if item.wanted > 1}
+    if wanted:
+        desk.set_wanted(_project(home), wanted)
+
+
+@transaction.atomic
+def _record(
+    items: Sequence[Item],
+    *,
+    task_ids: dict[str, int],
+    config: DeskConfig | None,
+    now: datetime,
+) -> None:
+    """Note where the items lie; one withdrawn meanwhile keeps its number, to be taken away."""
+    for item in items:
+        place = {"desk_task_id": task_ids[str(item.uid)], "desk_config": config, "pushed_at": now}
+        mine = Item.objects.filter(pk=item.pk, desk_task_id=None)
+        if not mine.filter(state=Item.State.QUEUED).update(state=Item.State.PUSHED, **place):
+            mine.update(**place)
+
+
+def _rerank(home: CampaignLanguage, *, desk: LabelingDesk, batch: str, fresh: list[int]) -> int:
+    """Give older open tasks their place in the present order, which the fresh ones brought."""
+    at_desk = home.items.filter(state=Item.State.PUSHED, desk_task_id__isnull=False)
+    older = at_desk.exclude(pk__in=fresh).values_list("desk_task_id", "priority")
+    priorities = {task_id: priority for task_id, priority in older if task_id is not None}
+    if priorities or fresh:
+        desk.set_priorities(_project(home), batch=batch, priorities=priorities)
+        CampaignLanguage.objects.filter(pk=home.pk).update(desk_batch=batch)
+    return len(priorities)
+
+
+def _withdraw(home: CampaignLanguage, *, desk: LabelingDesk) -> int:
+    """Take withdrawn items off the desk, except those that somebody has answered meanwhile."""
+    items = home.items.filter(state=Item.State.WITHDRAWN, desk_task_id__isnull=False)
+    task_ids = list(items.filter(annotations=None).values_list("desk_task_id", flat=True))
+    if not task_ids:
+        return 0
+    gone = desk.delete_unanswered(_project(home), [i for i in task_ids if i is not None])
+    items.filter(desk_task_id__in=gone).update(desk_task_id=None)
+    return len(gone)

@@ -1,0 +1,373 @@
+"""Label Studio as our desk, spoken to through its own SDK.
+
+Only this module imports the SDK. Its typed calls are used where they exist and keep what we
+need; where they drop microseconds or do not exist, the SDK's own HTTP client is used.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+from django.conf import settings
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from annotation.errors import DeskRefusedError, TransientError
+from annotation.gateways import DeskAccount, DeskCounters, DeskItem, DeskProject, DeskTask
+from annotation.gateways.wire import (
+    EVENTS,
+    PROJECT_SETTINGS,
+    MissingError,
+    TokenRefusedError,
+    body_of,
+    comparable,
+    csrf_of,
+    read_task,
+    refusal,
+    sign_in,
+    task_of,
+    title_of,
+)
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+IDS_PER_PAGE = 1000
+# Filters travel in the address; some servers take no line above 4096 bytes.
+UIDS_PER_QUERY = 60
+IDS_PER_QUERY = 200
+
+
+def open_desk() -> "LabelStudioDesk":
+    """The Label Studio of this installation."""
+    env = settings.ENV
+    return LabelStudioDesk(
+        url=env.label_studio_url or f"http://127.0.0.1:{env.label_studio_port}",
+        token=env.label_studio_token,
+        email=env.label_studio_email,
+        password=env.label_studio_password,
+        timeout=env.label_studio_timeout,
+    )
+
+
+class LabelStudioDesk:
+    """One Label Studio, under its admin's token."""
+
+    def __init__(
+        self, *, url: str, token: str, email: str, password: str, timeout: float = 30.0
+    ) -> None:
+        self.url = url.rstrip("/")
+        self.email = email
+        self.password = password
+        self.timeout = httpx.Timeout(timeout, connect=min(timeout, 5.0))
+        self._connect(token)
+
+    def _connect(self, token: str) -> None:
+        with _translated():
+            self._sdk = LabelStudio(
+                base_url=self.url,
+                api_key=token,
+                httpx_client=httpx.Client(timeout=self.timeout, follow_redirects=True),
+                timeout=self.timeout.read,
+                max_retries=0,
+            )
+
+    # Calls
+
+    def _ask(self, call: Callable[[LabelStudio], T]) -> T:
+        """Make one call; when our token is refused, mend that once and ask again."""
+        try:
+            with _translated():
+                return call(self._sdk)
+        except TokenRefusedError:
+            self._mend_token()
+        with _translated():
+            return call(self._sdk)
+
+    def _raw(self, method: str, path: str, **request: Any) -> Any:
+        """Call an address that the SDK lacks, or whose answer it would round."""
+
+        def call(sdk: LabelStudio) -> Any:
+            client = sdk._client_wrapper.httpx_client
+            response = client.request(path, method=method, **request)
+            if not response.is_success:
+                raise ApiError(status_code=response.status_code, body=body_of(response))
+            return response.json() if response.content else None
+
+        return self._ask(call)
+
+    def _mend_token(self) -> None:
+        """Anybody can switch tokens off at the desk: sign in, switch them on, fetch ours."""
+        with _translated(), httpx.Client(base_url=self.url, timeout=self.timeout) as session:
+            sign_in(session, email=self.email, password=self.password)
+            switched = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
+            session.post("/api/jwt/settings", json=switched).raise_for_status()
+            answer = session.get("/api/current-user/token")
+            answer.raise_for_status()
+            token = str(answer.json()["token"])
+        logger.warning("The desk refused our token; signed in and switched it on again.")
+        self._connect(token)
+
+    # The installation
+
+    def check(self) -> str:
+        version = self._raw("GET", "api/version")
+        self.account_of_token()
+        return str(version["release"])
+
+    def account_of_token(self) -> DeskAccount:
+        me = self._ask(lambda sdk: sdk.users.whoami())
+        return DeskAccount(user_id=int(me.id), email=str(me.email))
+
+    def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
+        existing = self._account(email)
+        if existing is None:
+            self._sign_up(email=email, password=password)
+            existing = self._account(email)
+        if existing is None:
+            raise TransientError("The desk took a new account and does not list it.")
+        if name:
+            self._raw("PATCH", f"api/users/{existing.user_id}", json={"first_name": name[:30]})
+        return existing
+
+    def _account(self, email: str) -> DeskAccount | None:
+        for user in self._raw("GET", "api/users"):
+            if str(user["email"]).lower() == email.lower():
+                return DeskAccount(user_id=int(user["id"]), email=str(user["email"]))
+        return None
+
+    def _sign_up(self, *, email: str, password: str) -> None:
+        """The invite form is the one way to an account that can sign in."""
+        address = str(self._raw("GET", "api/invite")["invite_url"])
+        with _translated(), httpx.Client(base_url=self.url, timeout=self.timeout) as session:
+            page = session.get(address)
+            form = {"email": email, "password": password, "csrfmiddlewaretoken": csrf_of(page)}
+            answer = session.post(address, data=form, headers={"Referer": f"{self.url}{address}"})
+            if answer.status_code >= 500:
+                raise TransientError("The desk failed while it made an account.")
+            if answer.status_code != httpx.codes.FOUND:
+                raise DeskRefusedError(
+                    f"The desk refused an account for {email}.",
+                    remedy="Check that the address is valid and the password long enough.",
+                )
+
+    # Projects
+
+    def create_project(self, *, title: str, marker: str, config: str, instruction: str) -> int:
+        project = self._ask(
+            lambda sdk: sdk.projects.create(
+                title=title_of(title),
+                description=marker,
+                label_config=config,
+                expert_instruction=instruction,
+                **PROJECT_SETTINGS,
+            )
+        )
+        if project.id is None:
+            raise TransientError("The desk made a project and does not name it.")
+        return project.id
+
+    def find_projects(self, marker: str) -> list[int]:
+        found: list[int] = []
+        page = 1
+        while True:
+            query = {"include": "id,description", "page": page, "page_size": 100}
+            answer = self._raw("GET", "api/projects/", params=query)
+            found += [int(p["id"]) for p in answer["results"] if p["description"] == marker]
+            if not answer.get("next"):
+                return sorted(found)
+            page += 1
+
+    def delete_project(self, project_id: int) -> None:
+        try:
+            self._ask(lambda sdk: sdk.projects.delete(project_id))
+        except MissingError:
+            return
+
+    def read_project(self, project_id: int) -> DeskProject | None:
+        try:
+            project = self._raw("GET", f"api/projects/{project_id}/")
+        except MissingError:
+            return None
+        return DeskProject(
+            config=str(project["label_config"]),
+            instruction=str(project["expert_instruction"] or ""),
+            intact=all(project.get(key) == value for key, value in PROJECT_SETTINGS.items()),
+        )
+
+    def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
+        # `maximum_annotations` would rewrite every task, so it is sent only when it changed.
+        present = self._raw("GET", f"api/projects/{project_id}/")
+        changed = {k: v for k, v in PROJECT_SETTINGS.items() if present.get(k) != v}
+        self._ask(
+            lambda sdk: sdk.projects.update(
+                project_id, label_config=config, expert_instruction=instruction, **changed
+            )
+        )
+
+    def ensure_webhook(self, project_id: int, *, url: str, secret: str) -> None:
+        path = url.split("://", 1)[-1].split("/", 1)[-1]
+        hooks = self._raw("GET", "api/webhooks/", params={"project": project_id})
+        ours = [hook for hook in hooks if str(hook["url"]).endswith(f"/{path}")]
+        wanted = {
+            "url": url,
+            "headers": {"Authorization": f"Bearer {secret}"},
+            "send_payload": False,
+            "send_for_all_actions": False,
+            "actions": sorted(EVENTS),
+            "is_active": True,
+        }
+        for surplus in ours[1:]:
+            self._raw("DELETE", f"api/webhooks/{surplus['id']}/")
+        if not ours:
+            self._raw("POST", "api/webhooks/", json={**wanted, "project": project_id})
+        elif any(comparable(ours[0].get(key)) != value for key, value in wanted.items()):
+            self._raw("PATCH", f"api/webhooks/{ours[0]['id']}/", json=wanted)
+
+    # Tasks
+
+    def find_tasks(self, project_id: int, uids: Sequence[str]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for some in _slices(list(uids), UIDS_PER_QUERY):
+            rule = {"filter": "filter:tasks:data.uid", "operator": "in_list", "type": "String"}
+            for task in self._tasks(project_id, rule={**rule, "value": some}, include="id,data"):
+                uid = str(task["data"].get("uid", ""))
+                found.setdefault(uid, []).append(int(task["id"]))
+        return {uid: sorted(ids) for uid, ids in found.items()}
+
+    def push(self, project_id: int, items: Sequence[DeskItem]) -> dict[str, int]:
+        if not items:
+            return {}
+        answer = self._raw(
+            "POST",
+            f"api/projects/{project_id}/import",
+            params={"return_task_ids": "1"},
+            json=[task_of(item) for item in items],
+        )
+        task_ids = answer.get("task_ids") or []
+        if len(task_ids) != len(items):
+            raise TransientError("The desk did not name every task that it took.")
+        return {item.uid: int(task_id) for item, task_id in zip(items, task_ids, strict=True)}
+
+    def set_priorities(self, project_id: int, *, batch: str, priorities: dict[int, float]) -> None:
+        predictions = [
+            {"task": task_id, "model_version": batch, "score": priority, "result": []}
+            for task_id, priority in priorities.items()
+        ]
+        for some in _slices(predictions, 500):
+            self._raw("POST", f"api/projects/{project_id}/import/predictions", json=some)
+        self._ask(lambda sdk: sdk.projects.update(project_id, model_version=batch))
+
+    def set_wanted(self, project_id: int, wanted: dict[int, int]) -> None:
+        for task_id, people in wanted.items():
+            self._raw("PATCH", f"api/tasks/{task_id}/", json={"overlap": people})
+
+    def delete_unanswered(self, project_id: int, task_ids: Sequence[int]) -> list[int]:
+        gone: list[int] = []
+        for some in _slices(list(task_ids), IDS_PER_QUERY):
+            there = {int(t["id"]): t for t in self._selected(project_id, some)}
+            idle = [i for i, task in there.items() if not task["total_annotations"]]
+            if idle:
+                self._raw(
+                    "POST",
+                    "api/dm/actions",
+                    params={"id": "delete_tasks", "project": project_id},
+                    json={"selectedItems": {"all": False, "included": idle}},
+                )
+            gone += [i for i in some if i not in there or i in set(idle)]
+        return gone
+
+    def counters(self, project_id: int) -> DeskCounters:
+        project = self._raw("GET", f"api/projects/{project_id}/")
+        return DeskCounters(
+            tasks=int(project.get("task_number") or 0),
+            annotations=int(project.get("total_annotations_number") or 0),
+            skipped=int(project.get("skipped_annotations_number") or 0),
+            finished=int(project.get("finished_task_number") or 0),
+        )
+
+    def changed_tasks(self, project_id: int, *, since: str, limit: int) -> list[DeskTask]:
+        rule = {
+            "filter": "filter:tasks:updated_at",
+            "operator": "greater_or_equal",
+            "type": "Datetime",
+            "value": since,
+        }
+        query = {
+            "filters": {"conjunction": "and", "items": [rule]},
+            "ordering": ["tasks:updated_at"],
+        }
+        include = "id,data,annotations,updated_at"
+        page = self._page(project_id, query=query, size=limit, include=include, fields="all")
+        return [read_task(task) for task in page]
+
+    def task_ids(self, project_id: int) -> set[int]:
+        rule = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}
+        ids: set[int] = set()
+        last = 0
+        while True:
+            query = {
+                "filters": {"conjunction": "and", "items": [{**rule, "value": last}]},
+                "ordering": ["tasks:id"],
+            }
+            page = self._page(project_id, query=query, size=IDS_PER_PAGE, include="id")
+            ids |= {int(task["id"]) for task in page}
+            if len(page) < IDS_PER_PAGE:
+                return ids
+            last = max(ids)
+
+    def _tasks(self, project_id: int, *, rule: dict[str, Any], include: str) -> list[Any]:
+        query = {"filters": {"conjunction": "and", "items": [rule]}}
+        return self._page(project_id, query=query, size=IDS_PER_PAGE, include=include)
+
+    def _selected(self, project_id: int, task_ids: list[int]) -> list[Any]:
+        query = {"selectedItems": {"all": False, "included": task_ids}}
+        include = "id,total_annotations"
+        return self._page(project_id, query=query, size=IDS_PER_PAGE, include=include)
+
+    def _page(
+        self,
+        project_id: int,
+        *,
+        query: dict[str, Any],
+        size: int,
+        include: str,
+        fields: str = "task_only",
+    ) -> list[Any]:
+        params = {
+            "project": project_id,
+            "page": 1,
+            "page_size": size,
+            "include": include,
+            "fields": fields,
+            "query": json.dumps(query, separators=(",", ":")),
+        }
+        return list(self._raw("GET", "api/tasks/", params=params)["tasks"])
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the SDK and the network raise into our own errors."""
+    try:
+        yield
+    except ApiError as error:
+        raise refusal(error.status_code or 0, error.body) from error
+    except httpx.HTTPStatusError as error:
+        raise refusal(error.response.status_code, body_of(error.response)) from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise TransientError(
+            f"Label Studio did not answer: {type(error).__name__}.",
+            remedy="It is asked again by itself; see the health page if this goes on.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TransientError(
+            "Label Studio answered something that is not its interface."
+        ) from error
+
+
+def _slices(items: list[T], size: int) -> Iterator[list[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

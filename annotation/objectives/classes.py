@@ -1,0 +1,109 @@
+"""The kind of question “which of these classes?”: one text, one choice."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from html import escape
+from xml.etree import ElementTree as ET
+
+from annotation.objectives import Choice, Parsed
+
+TEXT = "text"
+FIELD = "label"
+HOTKEYS = 9
+# What XML 1.0 cannot hold, however it is escaped.
+UNPRINTABLE = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# The desk reads `$name` as a field of the task wherever it stands.
+PLAIN_DOLLAR = "\u2060$\u2060"
+
+
+def desk_config(*, question: str, choices: list[Choice], rtl: bool) -> str:
+    """The form of a question as the desk reads it, safe for any text.
+
+    >>> print(desk_config(question="A < B?", choices=[Choice("yes", "Waaw & yes")], rtl=False))
+    <View><Header value="A &lt; B?" /><View><Text name="text" value="$text" /></View><Choices \
+name="label" toName="text" choice="single" required="true" showInline="true"><Choice \
+value="Waaw &amp; yes" alias="yes" hotkey="1" /></Choices></View>
+    """
+    root = ET.Element("View")
+    if shown(question):
+        ET.SubElement(root, "Header", value=shown(question))
+    wrapper = ET.SubElement(root, "View")
+    if rtl:
+        wrapper.set("style", "direction: rtl; text-align: right")
+    ET.SubElement(wrapper, "Text", name=TEXT, value=f"${TEXT}")
+    box = ET.SubElement(root, "Choices", name=FIELD, toName=TEXT, choice="single")
+    box.set("required", "true")
+    box.set("showInline", "true")
+    names = _distinct(choices)
+    for number, choice in enumerate(choices, start=1):
+        element = ET.SubElement(box, "Choice", value=names[choice.key], alias=choice.key)
+        if number <= HOTKEYS:
+            element.set("hotkey", str(number))
+    return ET.tostring(root, encoding="unicode")
+
+
+def instruction(guideline: str, *, tag: str, rtl: bool) -> str:
+    """A guideline as the desk shows it: paragraphs of escaped text.
+
+    >>> instruction("Read <all> of it.\\n\\nThen choose.", tag="wo", rtl=False)
+    '<div lang="wo" dir="ltr"><p>Read &lt;all&gt; of it.</p><p>Then choose.</p></div>'
+    """
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", guideline) if part.strip()]
+    if not paragraphs:
+        return ""
+    html = "".join(f"<p>{escape(part).replace(chr(10), '<br>')}</p>" for part in paragraphs)
+    return f'<div lang="{escape(tag)}" dir="{"rtl" if rtl else "ltr"}">{html}</div>'
+
+
+def parse(result: object, *, keys: Collection[str]) -> Parsed:
+    """The key that was chosen, or the reason why this is no answer to our question.
+
+    >>> parse([{"from_name": "label", "value": {"choices": ["yes"]}}], keys=["yes", "no"])
+    Parsed(label='yes', reason='', detail='')
+    >>> parse([], keys=["yes"]).reason
+    'empty'
+    """
+    if not isinstance(result, list):
+        return _malformed("The answer is not a list.")
+    if not result:
+        return Parsed(reason="empty", detail="Nothing was chosen.")
+    if not all(isinstance(part, dict) for part in result):
+        return _malformed("A part of the answer is not an object.")
+    strange = next((part for part in result if part.get("from_name") != FIELD), None)
+    if strange is not None:
+        name = str(strange.get("from_name"))[:100]
+        return Parsed(reason="unknown_field", detail=f"The form has no field “{name}”.")
+    if len(result) > 1:
+        return _malformed(f"The field was answered {len(result)} times.")
+    return _chosen(result[0].get("value"), keys=keys)
+
+
+def _chosen(value: object, *, keys: Collection[str]) -> Parsed:
+    chosen = value.get("choices") if isinstance(value, dict) else None
+    if not isinstance(chosen, list):
+        return _malformed("The answer holds no choices.")
+    if not chosen:
+        return Parsed(reason="empty", detail="Nothing was chosen.")
+    if len(chosen) > 1:
+        return _malformed(f"{len(chosen)} labels were chosen, one is asked.")
+    if not isinstance(chosen[0], str) or chosen[0] not in keys:
+        name = str(chosen[0])[:100]
+        return Parsed(reason="unknown_label", detail=f"There is no label “{name}”.")
+    return Parsed(label=chosen[0])
+
+
+def _malformed(detail: str) -> Parsed:
+    return Parsed(reason="malformed", detail=detail)
+
+
+def shown(text: str) -> str:
+    """A text of ours as the desk may be given it: nothing in it is read as a field."""
+    return UNPRINTABLE.sub("", text).strip().replace("$", PLAIN_DOLLAR)
+
+
+def _distinct(choices: list[Choice]) -> dict[str, str]:
+    """Names by key; the key stands beside a name that two labels share."""
+    names = {choice.key: shown(choice.name) or choice.key for choice in choices}
+    shared = Counter(names.values())
+    return {key: name if shared[name] == 1 else f"{name} ({key})" for key, name in names.items()}

@@ -1,0 +1,143 @@
+"""Doors for workers: ids in, one action, then what follows."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from celery import current_app, current_task, shared_task
+
+logger = logging.getLogger(__name__)
+FAR_BACK = timedelta(hours=2)
+BETWEEN_PATROLS = timedelta(hours=1)
+MOST_RETRIES = 4
+# The door answers the desk within its one second, so it cannot wait for a broker.
+IMPATIENT = {
+    "max_retries": 0,
+    "interval_start": 0,
+    "socket_connect_timeout": 0.3,
+    "socket_timeout": 0.3,
+    "retry_on_timeout": False,
+}
+
+
+@shared_task(max_retries=MOST_RETRIES)
+def push(*, campaign_language_id: int, **_: object) -> None:
+    """Prepare a language's desk project and fill it up."""
+    from annotation.actions.desk import prepare_desk
+    from annotation.actions.queue import push_items
+
+    def work(home: Any, desk: Any, now: Any) -> None:
+        push_items(prepare_desk(home, desk=desk), desk=desk, now=now)
+
+    _at_the_desk(campaign_language_id, work)
+
+
+@shared_task(max_retries=MOST_RETRIES)
+def sweep(*, campaign_language_id: int, **_: object) -> None:
+    """Fetch a language's answers, then fill its queue up again."""
+    from annotation.actions import intake
+
+    def work(home: Any, desk: Any, now: Any) -> None:
+        intake.sweep(home, desk=desk, now=now)
+        intake.requalify(home, now=now)
+        if home.items.filter(state="queued").exists():
+            push.delay(campaign_language_id=home.pk)
+
+    _at_the_desk(campaign_language_id, work)
+
+
+@shared_task(max_retries=MOST_RETRIES)
+def patrol(*, campaign_language_id: int, **_: object) -> None:
+    """Look for deletions, and once more far back, where a late commit may hide."""
+    from annotation.actions import intake
+
+    def work(home: Any, desk: Any, now: Any) -> None:
+        intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
+        intake.sweep_for_deletions(home, desk=desk, now=now)
+
+    _at_the_desk(campaign_language_id, work)
+
+
+@shared_task
+def run_import(*, import_id: int, **_: object) -> None:
+    """Read a file that is queued, or that a worker left half read."""
+    from django.utils import timezone
+
+    from annotation.actions import imports
+
+    imports.run_import(import_id, now=timezone.now)
+
+
+@shared_task
+def sweep_all(**_: object) -> None:
+    """Sweep and fill every desk project, find lost imports, now and then look for deletions."""
+    from django.utils import timezone
+
+    from annotation.actions.desk import homes_to_patrol, homes_to_tend
+    from annotation.actions.imports import reclaim_imports
+    from annotation.actions.nudges import forget_old_nudges
+
+    now = timezone.now()
+    for import_id in reclaim_imports(now):
+        run_import.delay(import_id=import_id)
+    for home_id in homes_to_tend():
+        push.delay(campaign_language_id=home_id)
+        sweep.delay(campaign_language_id=home_id)
+    for home_id in homes_to_patrol(before=now - BETWEEN_PATROLS):
+        patrol.delay(campaign_language_id=home_id)
+    forget_old_nudges(now=now)
+
+
+def sweep_soon(campaign_language_id: int) -> bool:
+    """Have a language swept in a few seconds; False if the broker is away.
+
+    Nothing is lost then: the timetable sweeps as soon as it is back.
+    """
+    from kombu.exceptions import OperationalError
+
+    from annotation.actions.nudges import SWEEP_AFTER_SECONDS
+
+    known = current_app.conf.broker_transport_options or {}
+    try:
+        with current_app.connection_for_write(
+            connect_timeout=0.3, transport_options={**known, **IMPATIENT}
+        ) as connection:
+            options: dict[str, Any] = {"connection": connection, "retry": False}
+            sweep.apply_async(
+                kwargs={"campaign_language_id": campaign_language_id},
+                countdown=SWEEP_AFTER_SECONDS,
+                **options,
+            )
+    except (OperationalError, OSError) as error:
+        logger.warning("No sweep could be asked for: %s. The timetable will.", error)
+        return False
+    return True
+
+
+def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:
+    """Work at the desk. Its being away is a state: said once, shown on the health page."""
+    from django.utils import timezone
+
+    from annotation.actions import health
+    from annotation.actions.desk import note_desk_answers, note_desk_error
+    from annotation.errors import TransientError, VernacularError
+    from annotation.gateways.label_studio import open_desk
+    from annotation.models import CampaignLanguage
+
+    home = CampaignLanguage.objects.filter(pk=home_id).first()
+    if home is None:
+        return
+    try:
+        work(home, open_desk(), timezone.now())
+    except VernacularError as error:
+        health.record_failure(health.DESK, error=str(error), now=timezone.now())
+        if note_desk_error(home_id, error=error, now=timezone.now()):
+            logger.warning("%s: %s", home, error)
+        retries = current_task.request.retries
+        if isinstance(error, TransientError) and retries < MOST_RETRIES:
+            raise current_task.retry(countdown=2 ** (retries + 1)) from None
+        return
+    health.beat(health.DESK, now=timezone.now())
+    if note_desk_answers(home_id):
+        logger.info("%s: the desk answers again.", home)

@@ -1,0 +1,239 @@
+import pytest
+from django.utils import timezone
+
+from annotation.actions.desk import prepare_desk
+from annotation.actions.queue import push_items
+from annotation.errors import ConflictError, TransientError
+from annotation.models import CampaignLanguage, DeskEvent, Guideline, Item
+from tests.fakes import FakeLabelingDesk
+from tests.make import make_annotator, make_campaign, make_item, make_sample
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def desk() -> FakeLabelingDesk:
+    return FakeLabelingDesk()
+
+
+@pytest.fixture
+def home() -> CampaignLanguage:
+    return CampaignLanguage.objects.get(campaign=make_campaign(languages=("wo",)))
+
+
+def push(home: CampaignLanguage, desk: FakeLabelingDesk):
+    return push_items(home, desk=desk, now=timezone.now())
+
+
+def owe(home: CampaignLanguage, *, priority: float = 0.5, batch: str = "r1", **over) -> Item:
+    return make_item(make_sample(home.campaign), priority=priority, batch=batch, **over)
+
+
+def test_a_language_gets_one_project_however_often_it_is_prepared(home, desk):
+    first = prepare_desk(home, desk=desk)
+    again = prepare_desk(home, desk=desk)
+    assert first.desk_project_id == again.desk_project_id
+    assert list(desk.projects) == [first.desk_project_id]
+    assert home.desk_configs.count() == 1
+
+
+def test_a_project_made_before_we_died_is_found_again(home, desk):
+    prepare_desk(home, desk=desk)
+    number = CampaignLanguage.objects.get(pk=home.pk).desk_project_id
+    CampaignLanguage.objects.update(desk_project_id=None)
+    assert prepare_desk(home, desk=desk).desk_project_id == number
+    assert len(desk.projects) == 1
+
+
+def test_a_project_made_but_never_told_is_found_again(home, desk):
+    desk.fail_once("create_project", when="after")
+    with pytest.raises(TransientError):
+        prepare_desk(home, desk=desk)
+    prepare_desk(home, desk=desk)
+    assert len(desk.projects) == 1
+
+
+def test_two_who_create_at_once_agree_on_the_older_project(home, desk):
+    prepare_desk(home, desk=desk)
+    stale = CampaignLanguage.objects.get(pk=home.pk)
+    older = stale.desk_project_id
+    marker = desk.projects[older].marker
+    CampaignLanguage.objects.update(desk_project_id=None)
+    listed = desk.find_projects
+    answers = iter([[]])
+    desk.find_projects = lambda m: next(answers, None) or listed(m)
+    assert prepare_desk(home, desk=desk).desk_project_id == older
+    assert listed(marker) == [older]
+
+
+def test_a_new_guideline_makes_a_new_form_and_reaches_the_open_items(home, desk):
+    item = owe(home)
+    push(home, desk)
+    Guideline.objects.create(campaign_language=home, version=1, text="Read <all> of it.")
+    prepared = prepare_desk(home, desk=desk)
+    assert home.desk_configs.count() == 2
+    assert "Read &lt;all&gt; of it." in desk.projects[prepared.desk_project_id].instruction
+    item.refresh_from_db()
+    assert item.desk_config.guideline_version == 1
+
+
+def test_a_form_changed_at_the_desk_is_mended_and_said(home, desk):
+    project = desk.projects[prepare_desk(home, desk=desk).desk_project_id]
+    ours = project.config
+    project.config, project.intact = "<View/>", False
+    prepare_desk(home, desk=desk)
+    assert project.config == ours
+    assert project.intact
+    assert DeskEvent.objects.get(action="PROJECT_REPAIRED").campaign_language == home
+
+
+def test_a_key_that_people_have_answered_with_cannot_be_renamed(home, desk):
+    from annotation.actions.intake import sweep
+
+    item = owe(home)
+    annotator = make_annotator("awa")
+    push(home, desk)
+    item.refresh_from_db()
+    desk.annotate(item.desk_task_id, user_id=annotator.user.desk_user_id, label="admin")
+    sweep(home, desk=desk, now=timezone.now())
+    home.campaign.labels.filter(key="admin").update(key="office")
+    with pytest.raises(ConflictError, match="admin"):
+        prepare_desk(home, desk=desk)
+
+
+def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
+    answered, still_open = owe(home, priority=0.1), owe(home, priority=0.2)
+    annotator = make_annotator("awa")
+    push(home, desk)
+    answered.refresh_from_db()
+    desk.annotate(answered.desk_task_id, user_id=annotator.user.desk_user_id, label="admin")
+    from annotation.actions.intake import sweep, sweep_for_deletions
+
+    sweep(home, desk=desk, now=timezone.now())
+    desk.projects.clear()
+    assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 0
+    push(prepare_desk(home, desk=desk), desk)
+    assert len(desk.projects) == 1
+    answered.refresh_from_db()
+    still_open.refresh_from_db()
+    assert answered.state == Item.State.ANSWERED
+    assert still_open.state == Item.State.PUSHED
+    assert list(desk.projects.values())[0].tasks[still_open.desk_task_id]
+    sweep(home, desk=desk, now=timezone.now())
+    assert answered.annotations.answered().count() == 1
+
+
+def test_the_most_useful_items_are_asked_first(home, desk):
+    for priority in (0.3, 0.1, 0.2):
+        owe(home, priority=priority)
+    push(home, desk)
+    texts = [i.sample.text for i in Item.objects.order_by("priority")]
+    assert desk.queue(CampaignLanguage.objects.get().desk_project_id) == texts
+
+
+def test_only_the_top_slice_is_pushed(home, desk, settings):
+    settings.ENV = settings.ENV.model_copy(update={"queue_slice": 2})
+    items = [owe(home, priority=p) for p in (0.3, 0.1, 0.2)]
+    assert push(home, desk).owed == 1
+    assert push(home, desk).pushed == 0
+    states = [Item.objects.get(pk=i.pk).state for i in items]
+    assert states == ["queued", "pushed", "pushed"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_push_that_timed_out_is_not_doubled(home, desk, when):
+    prepare_desk(home, desk=desk)
+    items = [owe(home), owe(home)]
+    desk.fail_once("push", when=when)
+    with pytest.raises(TransientError):
+        push(home, desk)
+    result = push(home, desk)
+    assert (result.adopted, result.pushed) == ((2, 0) if when == "after" else (0, 2))
+    project = desk.projects[CampaignLanguage.objects.get().desk_project_id]
+    assert sorted(t.uid for t in project.tasks.values()) == sorted(str(i.uid) for i in items)
+    assert not Item.objects.exclude(state="pushed").exists()
+    assert desk.queue(project.id)
+
+
+def test_a_pusher_killed_between_desk_and_commit_leaves_no_doubles(home, desk, monkeypatch):
+    owe(home)
+    prepare_desk(home, desk=desk)
+
+    class Killed(BaseException):
+        pass
+
+    def die(*_a, **_k):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("annotation.actions.queue._record", die)
+        with pytest.raises(Killed):
+            push(home, desk)
+    assert push(home, desk).busy
+    CampaignLanguage.objects.update(pushing_until=timezone.now())
+    assert push(home, desk).adopted == 1
+    assert len(desk.projects[CampaignLanguage.objects.get().desk_project_id].tasks) == 1
+
+
+def test_two_pushers_at_once_push_once(home, desk):
+    owe(home)
+    prepare_desk(home, desk=desk)
+    plain = desk.push
+
+    def push_while_another_tries(project_id, items):
+        assert push(home, desk).busy
+        return plain(project_id, items)
+
+    desk.push = push_while_another_tries
+    assert push(home, desk).pushed == 1
+
+
+def test_what_was_open_takes_its_place_in_the_new_rounds_order(home, desk):
+    old = owe(home, priority=0.5, batch="r1")
+    push(home, desk)
+    first, last = owe(home, priority=0.1, batch="r2"), owe(home, priority=0.9, batch="r2")
+    result = push(home, desk)
+    assert (result.pushed, result.reranked) == (2, 1)
+    order = desk.queue(CampaignLanguage.objects.get().desk_project_id)
+    assert order == [i.sample.text for i in (first, old, last)]
+
+
+def test_the_order_is_written_even_if_the_desk_failed_right_after_the_push(home, desk):
+    old = owe(home, priority=0.5, batch="r1")
+    push(home, desk)
+    new = owe(home, priority=0.1, batch="r2")
+    desk.fail_once("set_priorities")
+    with pytest.raises(TransientError):
+        push(home, desk)
+    push(home, desk)
+    order = desk.queue(CampaignLanguage.objects.get().desk_project_id)
+    assert order == [new.sample.text, old.sample.text]
+    assert desk.projects[CampaignLanguage.objects.get().desk_project_id].batch == "r2"
+
+
+def test_withdrawn_items_leave_the_desk_unless_answered(home, desk):
+    idle, answered = owe(home), owe(home)
+    push(home, desk)
+    answered.refresh_from_db()
+    desk.annotate(answered.desk_task_id, user_id=77, label="admin")
+    Item.objects.update(state="withdrawn")
+    assert push(home, desk).withdrawn == 1
+    project = desk.projects[CampaignLanguage.objects.get().desk_project_id]
+    assert [t.uid for t in project.tasks.values()] == [str(answered.uid)]
+    idle.refresh_from_db()
+    assert idle.desk_task_id is None
+
+
+def test_text_that_no_desk_can_carry_does_not_block_the_queue(home, desk):
+    sample = make_sample(home.campaign, text="before\x00after")
+    make_item(sample)
+    push(home, desk)
+    assert desk.queue(CampaignLanguage.objects.get().desk_project_id) == ["beforeafter"]
+
+
+def test_an_item_for_two_people_stays_in_the_queue_after_one(home, desk):
+    item = owe(home, wanted=2)
+    push(home, desk)
+    item.refresh_from_db()
+    desk.annotate(item.desk_task_id, user_id=77, label="admin")
+    assert len(desk.queue(CampaignLanguage.objects.get().desk_project_id)) == 1
