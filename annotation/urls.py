@@ -1,7 +1,43 @@
+from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from annotation.views import campaigns, health, imports, people
 from annotation.views.webhook import desk_hook
 
 urlpatterns = [
     path("hooks/label-studio/<int:campaign_language_id>/", desk_hook, name="desk_hook"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path(
+        "sign-in/",
+        LoginView.as_view(
+            template_name="annotation/sign_in.html", redirect_authenticated_user=True
+        ),
+        name="sign_in",
+    ),
+    path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("campaigns/new/", campaigns.create, name="campaign_create"),
+    path("campaigns/<slug:slug>/start/", campaigns.start, name="campaign_start"),
+    path("campaigns/<slug:slug>/pause/", campaigns.pause, name="campaign_pause"),
+    path("campaigns/<slug:slug>/finish/", campaigns.finish, name="campaign_finish"),
+    path(
+        "campaigns/<slug:slug>/guidelines/<str:tag>/",
+        campaigns.edit_guideline,
+        name="guideline_edit",
+    ),
+    path("campaigns/<slug:slug>/imports/", imports.create, name="import_create"),
+    path("campaigns/<slug:slug>/imports/<int:pk>/", imports.detail, name="import_detail"),
+    path("campaigns/<slug:slug>/imports/<int:pk>/live/", imports.live, name="import_live"),
+    path(
+        "campaigns/<slug:slug>/imports/<int:pk>/refused.csv",
+        imports.refused_csv,
+        name="import_refused_csv",
+    ),
+    path("campaigns/<slug:slug>/people/", people.people, name="people"),
+    path("campaigns/<slug:slug>/quarantine/", people.quarantine, name="quarantine"),
+    path(
+        "campaigns/<slug:slug>/quarantine/<int:pk>/lay-aside/",
+        people.lay_aside_quarantined,
+        name="quarantine_lay_aside",
+    ),
 ]

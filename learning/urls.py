@@ -1,3 +1,7 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from learning.views import rounds
+
+urlpatterns = [
+    path("campaigns/<slug:slug>/rounds/<int:number>/", rounds.detail, name="round_detail"),
+]

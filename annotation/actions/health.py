@@ -1,0 +1,152 @@
+"""Health of the parts that every installation has: database, broker, disk, desk, workers."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import Error, connection
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from annotation.models import Heartbeat
+
+TIMETABLE, DEFAULT_QUEUE, GPU_QUEUE, DESK = "timetable", "default", "gpu", "desk"
+GPU_TITLE = gettext_noop("Worker of queue gpu")
+LATE_AFTER = timedelta(minutes=2)
+LOW_DISK, FULL_DISK = 2_000_000_000, 300_000_000
+
+
+class Health(StrEnum):
+    """How a part is."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class PartHealth:
+    """One part: how it is, in a sentence, and what to do about it."""
+
+    name: str
+    health: Health
+    detail: str
+    remedy: str = ""
+    seen_at: datetime | None = None
+
+
+def beat(name: str, *, now: datetime) -> None:
+    """Record that a part was seen alive."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"seen_at": now})
+
+
+def record_failure(name: str, *, error: str, now: datetime) -> None:
+    """Record how a part last failed, for people to read; its last sign of life stays."""
+    Heartbeat.objects.update_or_create(name=name, defaults={"failed_at": now, "error": error[:500]})
+
+
+def report(now: datetime) -> list[PartHealth]:
+    """Every part of this installation, the most fundamental first."""
+    database = check_database()
+    if database.health is Health.BAD:
+        return [database, check_broker(), check_disk()]
+    seen = {row.name: row for row in Heartbeat.objects.all()}
+    return [
+        database,
+        check_broker(),
+        _desk(seen.get(DESK), now=now),
+        _worker(TIMETABLE, seen.get(TIMETABLE), now=now),
+        _worker(DEFAULT_QUEUE, seen.get(DEFAULT_QUEUE), now=now),
+        _worker(GPU_QUEUE, seen.get(GPU_QUEUE), now=now),
+        check_disk(),
+    ]
+
+
+def check_database() -> PartHealth:
+    """Ask the database something."""
+    name = gettext_noop("Database")
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error as error:
+        return PartHealth(
+            name, Health.BAD, str(error), _("Is it running, and is the disk not full?")
+        )
+    return PartHealth(name, Health.GOOD, _("answers (%s)") % connection.display_name)
+
+
+def check_broker() -> PartHealth:
+    """Ask Redis for a ping and how much work waits."""
+    name = gettext_noop("Redis")
+    if not settings.ENV.redis_url:
+        return PartHealth(
+            name,
+            Health.BAD,
+            _("no address is set"),
+            _("Start the service with: python3 manage.py up"),
+        )
+    try:
+        client = redis.Redis.from_url(
+            settings.ENV.redis_url, socket_timeout=2, socket_connect_timeout=2
+        )
+        with client:
+            waiting = {q: client.llen(q) for q in (DEFAULT_QUEUE, GPU_QUEUE)}
+    except (redis.RedisError, OSError) as error:
+        return PartHealth(
+            name, Health.BAD, str(error), _("Start Redis; what waited is found again.")
+        )
+    return PartHealth(
+        name, Health.GOOD, _("answers; waiting: %(default)s default, %(gpu)s gpu") % waiting
+    )
+
+
+def check_disk() -> PartHealth:
+    """How much room is left where everything is written."""
+    name = gettext_noop("Disk")
+    folder = Path(settings.VAR_DIR)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    detail = _("%(free).1f GB free") % {"free": free / 1e9}
+    if free < FULL_DISK:
+        return PartHealth(name, Health.BAD, detail, _("Make room: nothing can be stored soon."))
+    if free < LOW_DISK:
+        return PartHealth(name, Health.WARN, detail, _("Make room before the next training."))
+    return PartHealth(name, Health.GOOD, detail)
+
+
+def _desk(beat_: Heartbeat | None, *, now: datetime) -> PartHealth:
+    name = gettext_noop("Label Studio")
+    if beat_ is None or (beat_.seen_at is None and beat_.failed_at is None):
+        return PartHealth(name, Health.WARN, _("not asked yet"))
+    failed_last = beat_.failed_at and (beat_.seen_at is None or beat_.failed_at > beat_.seen_at)
+    if failed_last:
+        remedy = _("Answers given there are not lost: they are fetched when it is back.")
+        return PartHealth(name, Health.BAD, beat_.error, remedy, beat_.seen_at)
+    detail = _("answers")
+    if beat_.failed_at and now - beat_.failed_at < timedelta(days=1):
+        detail = _("answers; last error: %s") % beat_.error
+    return PartHealth(name, Health.GOOD, detail, "", beat_.seen_at)
+
+
+def _worker(name: str, beat_: Heartbeat | None, *, now: datetime) -> PartHealth:
+    title = {
+        TIMETABLE: gettext_noop("Timetable"),
+        DEFAULT_QUEUE: gettext_noop("Worker of queue default"),
+        GPU_QUEUE: GPU_TITLE,
+    }[name]
+    if beat_ is None or beat_.seen_at is None:
+        return PartHealth(title, Health.BAD, _("never seen"), _remedy(name))
+    if now - beat_.seen_at > LATE_AFTER:
+        return PartHealth(title, Health.BAD, _("silent"), _remedy(name), beat_.seen_at)
+    return PartHealth(title, Health.GOOD, _("at work"), "", beat_.seen_at)
+
+
+def _remedy(name: str) -> str:
+    if name == TIMETABLE:
+        return _("Start it (celery beat); the worker of queue default must run too.")
+    return _("Start a worker: celery -A config worker -Q %s") % name

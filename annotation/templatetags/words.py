@@ -1,0 +1,141 @@
+"""How numbers, texts, names and states are written on pages."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+from annotation.models import Language
+
+register = template.Library()
+
+GOOD = {"PASS", "running", "done", "ok", "good"}
+WARN = {"HOLD", "paused", "queued", "warn", "refused"}
+BAD = {"BLOCK", "VOID", "failed", "bad"}
+
+
+def _number(value: float | None, digits: int) -> str:
+    # A proper minus sign; and no "-0.00".
+    text = "–" if value is None else f"{value:.{digits}f}"
+    if value is not None and float(text) == 0:
+        text = f"{0:.{digits}f}"
+    return text.replace("-", "−")
+
+
+@register.simple_tag
+def interval(
+    value: float | None, low: float | None = None, high: float | None = None, digits: int = 2
+) -> SafeString:
+    """``0.61 (0.57–0.65)``, kept in this order inside right-to-left text too."""
+    if value is None:
+        return format_html('<span class="quiet">{}</span>', _("not measured"))
+    text = _number(value, digits)
+    if low is not None and high is not None:
+        link = " to " if low < 0 else "–"
+        text += f" ({_number(low, digits)}{link}{_number(high, digits)})"
+    return format_html('<bdi class="num" dir="ltr">{}</bdi>', text)
+
+
+@register.simple_tag
+def signed(
+    value: float | None, low: float | None = None, high: float | None = None, digits: int = 3
+) -> SafeString:
+    """A difference with its sign and interval: ``+0.030 (−0.010 to +0.070)``."""
+    if value is None:
+        return format_html('<span class="quiet">{}</span>', _("not measured"))
+    text = _signed(value, digits)
+    if low is not None and high is not None:
+        text += f" ({_signed(low, digits)} to {_signed(high, digits)})"
+    return format_html('<bdi class="num" dir="ltr">{}</bdi>', text)
+
+
+@register.filter
+def number(value: float | None, digits: int = 2) -> SafeString:
+    """A decimal, or a dash where there is none."""
+    return format_html('<bdi class="num" dir="ltr">{}</bdi>', _number(value, digits))
+
+
+@register.simple_tag
+def sample_text(text: str, language: Language) -> SafeString:
+    """A speaker's text: named in its language, in its own direction, nothing in it alive."""
+    return format_html('<span class="sample" lang="{}" dir="auto">{}</span>', language.tag, text)
+
+
+@register.simple_tag
+def language_name(language: Language) -> SafeString:
+    """The language as its community writes it, then as English does."""
+    if not language.autonym or language.autonym == language.name:
+        return format_html(
+            '<bdi>{}</bdi> <bdi class="quiet small" dir="ltr">{}</bdi>', language.name, language.tag
+        )
+    return format_html(
+        '<span><bdi class="own" lang="{}">{}</bdi> <span class="quiet small"><bdi>{}</bdi> <bdi dir="ltr">{}</bdi></span></span>',
+        language.tag,
+        language.autonym,
+        language.name,
+        language.tag,
+    )
+
+
+@register.simple_tag
+def state(value: str, text: str = "") -> SafeString:
+    """A state as a small mark: shape and word carry it, colour only helps."""
+    kinds = (("good", GOOD), ("warn", WARN), ("bad", BAD))
+    kind = next((name for name, members in kinds if value in members), "")
+    return format_html('<span class="tag {}">{}</span>', kind, text or value)
+
+
+@register.filter
+def ago(moment: datetime | None) -> SafeString:
+    """How long ago, with the exact time for those who ask."""
+    if moment is None:
+        return format_html('<span class="quiet">{}</span>', _("never"))
+    seconds = (timezone.now() - moment).total_seconds()
+    if seconds < 90:
+        words = _("just now") if seconds < 10 else _("%(n)d seconds ago") % {"n": seconds}
+    else:
+        words = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        f"{moment:%Y-%m-%d %H:%M:%S %Z}",
+        words,
+    )
+
+
+@register.filter
+def digest(value: str) -> SafeString:
+    """The first twelve signs of a digest, the whole on demand."""
+    return format_html('<code class="digest" dir="ltr" title="{}">{}</code>', value, value[:12])
+
+
+@register.filter
+def percent(part: float, whole: float) -> int:
+    """Whole per cent, held between 0 and 100."""
+    return max(0, min(100, round(100 * part / whole))) if whole else 0
+
+
+@register.filter
+def pretty(value: Any) -> str:
+    """JSON as a person reads it."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+@register.filter
+def size(value: int) -> str:
+    """Bytes as KB, MB or GB."""
+    amount, units = float(value), ["B", "KB", "MB", "GB", "TB"]
+    while amount >= 1000 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f} {units[0]}" if amount >= 10 else f"{amount:.1f} {units[0]}"
+
+
+def _signed(value: float, digits: int) -> str:
+    text = _number(value, digits)
+    return f"+{text}" if value > 0 and float(text) != 0 else text

@@ -1,0 +1,121 @@
+"""Doors for texts on their way in."""
+
+import csv
+from collections.abc import Iterator
+from functools import partial
+
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import slugify
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.actions.imports import queue_import
+from annotation.errors import VernacularError
+from annotation.forms import ImportForm
+from annotation.models import Campaign, SampleImport
+from annotation.permissions import person_of, staff_required
+from annotation.tasks import run_import
+
+ROWS_PER_PAGE = 50
+
+
+class _Echo:
+    """What a csv writer writes to when each line goes straight out."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+@staff_required
+@require_http_methods(["GET", "POST"])
+def create(request: HttpRequest, slug: str) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, slug=slug)
+    form = ImportForm(request.POST or None, request.FILES or None, campaign=campaign)
+    if request.method == "POST" and form.is_valid():
+        try:
+            queued = _queue(request, campaign, form)
+        except VernacularError as error:
+            form.add_error(None, str(error))
+        else:
+            return redirect("import_detail", slug, queued.pk)
+    imports = campaign.imports.select_related("created_by")[:20]
+    context = {"form": form, "campaign": campaign, "imports": imports}
+    status = 422 if form.errors else 200
+    return render(request, "annotation/import_create.html", context, status=status)
+
+
+@staff_required
+@require_safe
+def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    row = _import(slug, pk)
+    refused = Paginator(row.refused_rows.order_by("row"), ROWS_PER_PAGE)
+    context = {
+        "import": row,
+        "campaign": row.campaign,
+        "live": row.status in (SampleImport.Status.QUEUED, SampleImport.Status.RUNNING),
+        "page": refused.get_page(request.GET.get("page")),
+    }
+    return render(request, "annotation/import_detail.html", context)
+
+
+@staff_required
+@require_safe
+def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    row = _import(slug, pk)
+    going = row.status in (SampleImport.Status.QUEUED, SampleImport.Status.RUNNING)
+    context = {"import": row, "campaign": row.campaign, "live": going}
+    response = render(request, "annotation/_import_progress.html", context)
+    if not going:
+        # The refused rows are known now: show the whole page once more.
+        response.headers["HX-Refresh"] = "true"
+    return response
+
+
+@staff_required
+@require_safe
+def refused_csv(_request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
+    row = _import(slug, pk)
+    name = f"{slugify(row.filename) or 'import'}-refused.csv"
+    return StreamingHttpResponse(
+        _refused_lines(row),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _queue(request: HttpRequest, campaign: Campaign, form: ImportForm) -> SampleImport:
+    data = form.cleaned_data
+    queued = queue_import(
+        campaign,
+        file=data["file"],
+        filename=data["file"].name,
+        format=data["format"],
+        columns=form.columns(),
+        defaults=form.defaults(),
+        on_error=data["on_error"],
+        actor=person_of(request),
+    )
+    transaction.on_commit(partial(run_import.delay, import_id=queued.pk))
+    return queued
+
+
+def _import(slug: str, pk: int) -> SampleImport:
+    return get_object_or_404(
+        SampleImport.objects.select_related("campaign", "created_by"), campaign__slug=slug, pk=pk
+    )
+
+
+def _refused_lines(row: SampleImport) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    yield "\ufeff" + writer.writerow(["row", "field", "reason", "excerpt"])
+    for refused in row.refused_rows.order_by("row").iterator(chunk_size=1000):
+        yield writer.writerow(
+            [refused.row, *map(_inert, (refused.field, refused.reason, refused.excerpt))]
+        )
+
+
+def _inert(cell: str) -> str:
+    # A spreadsheet would run a cell that begins like a formula.
+    return f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell

@@ -1,0 +1,69 @@
+"""What the model thought and asked: to be read, never edited."""
+
+from django.contrib import admin
+
+from annotation.admin import ReadOnlyAdmin
+from learning import models
+
+
+@admin.register(models.ModelVersion)
+class ModelVersionAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "network", "digest", "created_at")
+    list_filter = ("campaign",)
+    list_select_related = ("campaign",)
+
+
+@admin.register(models.Deployment)
+class DeploymentAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "version", "kind", "reason", "actor", "created_at")
+    list_filter = ("campaign", "kind")
+    list_select_related = ("campaign", "version", "actor")
+
+
+@admin.register(models.Temperature)
+class TemperatureAdmin(ReadOnlyAdmin):
+    list_display = ("version", "language", "value", "gold")
+    list_select_related = ("version", "language")
+
+
+@admin.register(models.Scoring)
+class ScoringAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "version", "status", "samples_total", "created_at")
+    list_filter = ("status",)
+    list_select_related = ("campaign", "version")
+
+
+@admin.register(models.ScoringShard)
+class ScoringShardAdmin(ReadOnlyAdmin):
+    list_display = ("id", "scoring_id", "status", "samples", "attempts", "lease_until")
+    list_filter = ("status",)
+
+
+@admin.register(models.Round)
+class RoundAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "status", "target", "shortfall", "opened_at")
+    list_filter = ("campaign", "status")
+    list_select_related = ("campaign",)
+
+
+@admin.register(models.Pick)
+class PickAdmin(ReadOnlyAdmin):
+    list_display = ("round", "rank", "slot", "propensity", "margin", "rationale")
+    list_filter = ("slot",)
+    list_select_related = ("round__campaign",)
+
+
+@admin.register(models.Allotment)
+class AllotmentAdmin(ReadOnlyAdmin):
+    list_display = ("round", "campaign_language", "target", "got", "capped_by", "debt_after")
+    list_select_related = (
+        "round__campaign",
+        "campaign_language__campaign",
+        "campaign_language__language",
+    )
+
+
+@admin.register(models.QuotaAccount)
+class QuotaAccountAdmin(ReadOnlyAdmin):
+    list_display = ("campaign_language", "debt", "updated_at")
+    list_select_related = ("campaign_language__campaign", "campaign_language__language")

@@ -1,0 +1,1 @@
+"""Doors to what the model asked, and why."""

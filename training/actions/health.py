@@ -1,0 +1,88 @@
+"""Health of everything: the installation's parts, and the work that goes through them."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from annotation.actions import health
+from annotation.actions.health import Health, PartHealth
+from annotation.models import SampleImport
+from learning.models import Round, ScoringShard
+from training.models import TrainingRun
+
+STUCK_AFTER = timedelta(minutes=15)
+BY_ITSELF = (Round.Status.SCORING, Round.Status.SELECTING, Round.Status.JUDGING)
+
+
+def report(now: datetime) -> list[PartHealth]:
+    """Every part, then the rounds and imports that do not move."""
+    parts = health.report(now)
+    if any(p.health is Health.BAD and p.name == "Database" for p in parts):
+        return parts
+    busy = _gpu_at_work(now)
+    parts = [_busy(part) if busy and part.name == health.GPU_TITLE else part for part in parts]
+    return [*parts, _rounds(now), _imports(now)]
+
+
+def _gpu_at_work(now: datetime) -> bool:
+    """A held lease proves a worker that is too busy to answer pings."""
+    running = TrainingRun.objects.filter(
+        status=TrainingRun.Status.RUNNING, lease_until__gt=now
+    ).exists()
+    return (
+        running
+        or ScoringShard.objects.filter(
+            status=ScoringShard.Status.RUNNING, lease_until__gt=now
+        ).exists()
+    )
+
+
+def _busy(part: PartHealth) -> PartHealth:
+    return replace(part, health=Health.GOOD, detail=_("at work on a long task"), remedy="")
+
+
+def _rounds(now: datetime) -> PartHealth:
+    name = gettext_noop("Rounds")
+    stuck = [str(round_) for round_ in _stuck_rounds(now)]
+    if stuck:
+        remedy = _("See the workers above; when they run, rounds go on by themselves.")
+        detail = _("not moving: %s") % ", ".join(stuck)
+        return PartHealth(name, Health.WARN, detail, remedy)
+    return PartHealth(name, Health.GOOD, _("%d open") % Round.objects.open().count())
+
+
+def _stuck_rounds(now: datetime) -> list[Round]:
+    open_rounds = Round.objects.open().filter(campaign__status="running").select_related("campaign")
+    working = open_rounds.filter(status__in=BY_ITSELF, opened_at__lt=now - STUCK_AFTER)
+    lost = open_rounds.filter(
+        status=Round.Status.TRAINING,
+        training_run__status=TrainingRun.Status.RUNNING,
+        training_run__lease_until__lt=now - STUCK_AFTER,
+    )
+    scoring = Round.Status.SCORING
+    alive = set(
+        ScoringShard.objects.filter(
+            status=ScoringShard.Status.RUNNING, lease_until__gt=now
+        ).values_list("scoring__version", flat=True)
+    )
+    stuck = [r for r in working if not (r.status == scoring and r.version_id in alive)]
+    # Judging starts long after the round opened: count from when its answers were in.
+    late = now - STUCK_AFTER
+    stuck = [r for r in stuck if (r.collected_at or r.selected_at or r.opened_at) < late]
+    return [*stuck, *lost]
+
+
+def _imports(now: datetime) -> PartHealth:
+    name = gettext_noop("Imports")
+    waiting = SampleImport.objects.filter(
+        status=SampleImport.Status.QUEUED, created_at__lt=now - STUCK_AFTER
+    ) | SampleImport.objects.filter(
+        status=SampleImport.Status.RUNNING, lease_until__lt=now - STUCK_AFTER
+    )
+    names = ", ".join(waiting.values_list("filename", flat=True)[:5])
+    if names:
+        remedy = _("Start the worker of queue default.")
+        return PartHealth(name, Health.WARN, _("not moving: %s") % names, remedy)
+    return PartHealth(name, Health.GOOD, _("nothing waits"))

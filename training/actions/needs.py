@@ -1,0 +1,143 @@
+"""What a campaign needs from people, and what happened in it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from annotation.models import Campaign, SampleImport
+from learning.models import Round
+from training.actions.standings import LanguageRow
+from training.models import GateRun, Verdict
+
+GOLD_ENOUGH = 30
+
+
+@dataclass(frozen=True)
+class Need:
+    """Something only a person can do, and the page where to do it."""
+
+    sentence: str
+    page: str
+    arguments: tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened."""
+
+    at: datetime
+    sentence: str
+
+
+def needs_of(
+    campaign: Campaign, *, languages: Sequence[LanguageRow], rounds: Sequence[Round]
+) -> list[Need]:
+    """What only people can do now, the most pressing first."""
+    needs = [*_import_needs(campaign, languages), *_language_needs(campaign, languages)]
+    last = rounds[0] if rounds else None
+    if last and last.status == Round.Status.FAILED:
+        sentence = _("Round %(number)d failed: %(why)s") % {"number": last.number, "why": last.note}
+        needs.insert(0, Need(sentence, "round_detail", (campaign.slug, last.number)))
+    judged = next((r for r in rounds if _gate(r)), None)
+    gate = _gate(judged) if judged else None
+    if gate and gate.verdict in (Verdict.HOLD, Verdict.VOID):
+        sentence = {
+            Verdict.HOLD: _("The last gate held: more gold items would let it decide."),
+            Verdict.VOID: _("The last gate was void: see what it could not compare."),
+        }[Verdict(gate.verdict)]
+        needs.append(Need(sentence, "run_detail", (campaign.slug, gate.run_id)))
+    if campaign.status == Campaign.Status.DRAFT and not needs:
+        sentence = _("Everything is ready: start the campaign.")
+        needs.append(Need(sentence, "campaign_detail", (campaign.slug,)))
+    return needs
+
+
+def _import_needs(campaign: Campaign, languages: Sequence[LanguageRow]) -> Iterable[Need]:
+    broken = (
+        campaign.imports.filter(
+            status__in=(SampleImport.Status.FAILED, SampleImport.Status.REFUSED)
+        )
+        .order_by("-created_at")
+        .first()
+    )
+    newest = campaign.imports.order_by("-created_at").first()
+    if broken and broken == newest:
+        sentence = _("The import of %s did not come in.") % broken.filename
+        yield Need(sentence, "import_detail", (campaign.slug, broken.pk))
+    empty = [row for row in languages if not row.pool and not row.asked]
+    if empty and (newest is None or newest.status != SampleImport.Status.RUNNING):
+        sentence = _("No texts yet in %s: import some.") % _names(empty)
+        yield Need(sentence, "import_create", (campaign.slug,))
+
+
+def _language_needs(campaign: Campaign, languages: Sequence[LanguageRow]) -> Iterable[Need]:
+    here = (campaign.slug,)
+    if alone := [row for row in languages if not row.people]:
+        yield Need(_("Nobody can answer in %s: invite speakers.") % _names(alone), "people", here)
+    if short := [row for row in languages if row.gold < GOLD_ENOUGH]:
+        sentence = _("Fewer than %(enough)d gold items in %(names)s: the gate will have to hold.")
+        values = {"enough": GOLD_ENOUGH, "names": _names(short)}
+        yield Need(sentence % values, "import_create", here)
+    if mute := [row for row in languages if not row.guideline]:
+        tag = mute[0].home.language.tag
+        sentence = _("No guideline yet in %s.") % _names(mute)
+        yield Need(sentence, "guideline_edit", (campaign.slug, tag))
+    if strange := sum(row.quarantined for row in languages):
+        sentence = ngettext(
+            "%d answer does not fit the question: have a look.",
+            "%d answers do not fit the question: have a look.",
+            strange,
+        )
+        yield Need(sentence % strange, "quarantine", here)
+
+
+def _names(rows: Sequence[LanguageRow], *, most: int = 3) -> str:
+    names = [row.home.language.name for row in rows[:most]]
+    if len(rows) > most:
+        names.append(_("%d more") % (len(rows) - most))
+    return ", ".join(names)
+
+
+def _gate(round_: Round) -> GateRun | None:
+    run = getattr(round_, "training_run", None)
+    return getattr(run, "gate", None) if run else None
+
+
+def events_of(campaign: Campaign, *, most: int = 6) -> list[Event]:
+    """What happened last, the newest first."""
+    deployments = campaign.deployments.select_related("version").order_by("-number")[:most]
+    happened = [
+        Event(
+            d.created_at,
+            _("Version %(number)d serves (%(kind)s).")
+            % {"number": d.version.number, "kind": d.get_kind_display()},
+        )
+        for d in deployments
+    ]
+    happened += [
+        Event(
+            gate.created_at,
+            _("Gate on version %(number)d: %(verdict)s.")
+            % {"number": gate.candidate.number, "verdict": gate.get_verdict_display()},
+        )
+        for gate in GateRun.objects.filter(run__campaign=campaign).select_related("candidate")[
+            :most
+        ]
+    ]
+    happened += [
+        Event(r.opened_at, _("Round %d opened.") % r.number)
+        for r in campaign.rounds.order_by("-number")[:most]
+    ]
+    happened += [
+        Event(
+            i.finished_at,
+            _("%(kept)d rows came in from %(file)s, %(refused)d refused.")
+            % {"kept": i.rows_kept, "file": i.filename, "refused": i.rows_refused},
+        )
+        for i in campaign.imports.exclude(finished_at=None).order_by("-finished_at")[:most]
+        if i.finished_at
+    ]
+    return sorted(happened, key=lambda e: e.at, reverse=True)[:most]

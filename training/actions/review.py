@@ -1,0 +1,121 @@
+"""One run as a person reads it: what was learned, how it went, what the gate found in each language."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from annotation.methods.charts import Estimate
+from annotation.models import Campaign, Language
+from learning.models import Deployment, ModelVersion
+from training.actions.standings import estimates_of
+from training.models import GateCheck, GateRun, TrainingRun, Verdict
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """The gate in one language, with what was measured before and after."""
+
+    check: GateCheck
+    before: Estimate
+    after: Estimate
+
+
+@dataclass(frozen=True)
+class RunReview:
+    """A run, its gate, and whether its candidate ever served."""
+
+    run: TrainingRun
+    gate: GateRun | None
+    checks: Sequence[CheckRow]
+    loss: Sequence[tuple[float, float]]
+    metric: Sequence[tuple[float, float]]
+    served: bool
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """A version with its mean over languages."""
+
+    version: ModelVersion
+    mean: float | None
+    worst: float | None
+    languages: int
+    serving: bool
+
+
+def review_of(run: TrainingRun) -> RunReview:
+    """Everything the run's page shows."""
+    gate = GateRun.objects.filter(run=run).select_related("candidate", "champion").first()
+    checks: list[CheckRow] = []
+    if gate:
+        estimates = estimates_of([gate.candidate, gate.champion])
+        checks = [
+            CheckRow(
+                check=check,
+                before=estimates.get((gate.champion_id, check.language_id), Estimate()),
+                after=estimates.get((gate.candidate_id, check.language_id), Estimate()),
+            )
+            for check in gate.checks.select_related("language", "anchor")
+        ]
+    served = Deployment.objects.filter(version=run.candidate_id).exists()
+    return RunReview(
+        run=run,
+        gate=gate,
+        checks=checks,
+        loss=[(float(point[0]), float(point[1])) for point in run.curve],
+        metric=_mean_metric(run.curve),
+        served=bool(run.candidate_id and served),
+    )
+
+
+def verdict_sentence(gate: GateRun, *, served: bool) -> str:
+    """What the verdict means, for somebody who has not read how gates work."""
+    sentences = {
+        Verdict.PASS: _("No language lost more than the margin. The candidate may serve."),
+        Verdict.HOLD: _(
+            "Not enough evidence yet that no language loses. The old version serves on."
+        ),
+        Verdict.BLOCK: _("At least one language got worse. The old version serves on."),
+        Verdict.VOID: _("The comparison itself was not sound, so nothing follows from it."),
+    }
+    sentence = sentences[Verdict(gate.verdict)]
+    return _("%s It was promoted.") % sentence if served else sentence
+
+
+def versions_of(campaign: Campaign) -> list[VersionRow]:
+    """Every version, newest first, with mean and worst language on its newest gold."""
+    versions = list(campaign.model_versions.select_related("base").order_by("-number"))
+    estimates = estimates_of(versions)
+    values: dict[int, list[float]] = {version.pk: [] for version in versions}
+    for (version_id, _language), estimate in estimates.items():
+        if estimate.value is not None:
+            values[version_id].append(estimate.value)
+    serving = Deployment.objects.serving(campaign)
+    return [
+        VersionRow(
+            version=version,
+            mean=sum(known) / len(known) if (known := values[version.pk]) else None,
+            worst=min(known) if known else None,
+            languages=len(known),
+            serving=serving is not None and serving.version_id == version.pk,
+        )
+        for version in versions
+    ]
+
+
+def languages_short(checks: Sequence[CheckRow]) -> Mapping[Language, int]:
+    """How many gold items are missing, where."""
+    return {
+        row.check.language: row.check.items_missing for row in checks if row.check.items_missing
+    }
+
+
+def _mean_metric(curve: Sequence[Sequence[object]]) -> list[tuple[float, float]]:
+    means = []
+    for point in curve:
+        by_language = point[2] if len(point) > 2 and isinstance(point[2], dict) else {}
+        known = [float(v) for v in by_language.values() if v is not None]
+        if known:
+            means.append((float(str(point[0])), sum(known) / len(known)))
+    return means

@@ -1,0 +1,1 @@
+"""Doors to campaigns as a whole, to runs, gates and versions."""
