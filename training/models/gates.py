@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models import Language
+from annotation.models import GoldItem, Language
 from learning.models import ModelVersion
 from training.models.runs import TrainingRun
 
@@ -13,6 +13,7 @@ class Evaluation(models.Model):
 
     version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="evaluations")
     language = models.ForeignKey(Language, models.PROTECT)
+    split = models.CharField(max_length=4, choices=GoldItem.Split, default=GoldItem.Split.GATE)
     gold_digest = models.CharField(max_length=64, help_text=_("Which gold items, and answers."))
     items = models.PositiveIntegerField()
     accuracy = models.FloatField(null=True)
@@ -24,7 +25,9 @@ class Evaluation(models.Model):
     nll = models.FloatField(null=True)
     brier = models.FloatField(null=True)
     answers = models.JSONField(
-        help_text=_("Gold sample id to [position of the best label, probability of the truth].")
+        help_text=_(
+            "Gold sample id to [position of the best label, probability of the truth, of the best]."
+        )
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -32,7 +35,7 @@ class Evaluation(models.Model):
         ordering = ("version", "language__tag")
         constraints = (
             models.UniqueConstraint(
-                fields=("version", "language", "gold_digest"),
+                fields=("version", "language", "split", "gold_digest"),
                 name="one_evaluation_per_version_language_gold",
             ),
         )
