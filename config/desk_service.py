@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.installing import LABEL_STUDIO_LOCK, PYTHON, SetupError
+from config.installing import LABEL_STUDIO_LOCK, SetupError
 from config.supervisor import Process
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,11 +44,10 @@ def label_studio_environment(
 ) -> dict[str, str]:
     """Everything that Label Studio may know: no telemetry, no sign-up, nudges to loopback allowed."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    package = ROOT / f".venv-labelstudio/lib/python{PYTHON}/site-packages/label_studio"
     own = {
         "HOME": str(data),
         "DJANGO_SETTINGS_MODULE": "desk_settings",
-        "PYTHONPATH": f"{OVERLAY}{os.pathsep}{package}",
+        "PYTHONPATH": str(OVERLAY),
         "LABEL_STUDIO_BASE_DATA_DIR": str(data),
         "LABEL_STUDIO_HOST": url,
         "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",

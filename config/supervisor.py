@@ -21,6 +21,7 @@ from typing import Any, TextIO
 GUARD = Path(__file__).resolve().parent / "guard.py"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STEADY_S = 300.0
+LOOK_EVERY_S = 0.2
 LOG_LIMIT = 20_000_000
 
 
@@ -47,6 +48,7 @@ class Process:
     deaths: int = 0
     started: float = 0.0
     again_at: float = 0.0
+    looked_at: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -171,7 +173,7 @@ class Supervisor:
         self.closing = True
         began = time.monotonic()
         for process in reversed(self.processes):
-            self._stop_one(process)
+            self.stop_one(process)
         self.show()
         if self._guard is not None:
             os.close(self._guard_pipe)
@@ -214,6 +216,9 @@ class Supervisor:
                 return  # a restart that failed again: the next poll counts it
             code = process.popen.returncode if process.popen else None
             raise self._failure(process, f"ended with {code} before it was ready")
+        if time.monotonic() - process.looked_at < LOOK_EVERY_S:
+            return
+        process.looked_at = time.monotonic()
         if process.ready is None or process.ready():
             process.up = True
             self.say(f"{process.name} is ready after {waited:.1f} s")
@@ -239,7 +244,8 @@ class Supervisor:
         tail = "\n".join(f"    {line}" for line in last)
         return ProcessFailedError(f"{process.name} {what}. Its last words:\n{tail}\n  Log: {path}")
 
-    def _stop_one(self, process: Process) -> None:
+    def stop_one(self, process: Process) -> None:
+        """Ask one process to stop, wait for its grace, then kill it and what it left behind."""
         if process.popen is None:
             return
         if process.alive:

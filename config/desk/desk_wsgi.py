@@ -3,8 +3,14 @@
 ``label-studio start`` is Django's development server: one process, half the answers a second.
 """
 
+import importlib.util
 import os
+import sys
+from pathlib import Path
 
+# Label Studio imports its own modules by their short names.
+package = importlib.util.find_spec("label_studio")
+sys.path.insert(1, str(Path(package.origin).parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk_settings")
 
 from core.wsgi import application as application

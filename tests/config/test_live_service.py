@@ -1,0 +1,86 @@
+"""What `up` runs, as real processes on the test's own database."""
+
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from annotation.models import User
+from config.services import answers_ping, redis_socket
+from tests.make import make_user
+from tests.servers import LabelStudioServer, LiveService
+
+
+def rss_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def children(pid: int) -> list[int]:
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_redis_answers_on_its_socket(redis_server: str) -> None:
+    assert answers_ping(Path(redis_server.removeprefix("unix://")))
+
+
+@pytest.mark.label_studio
+def test_label_studio_knows_its_admin_by_the_generated_token(
+    label_studio: LabelStudioServer,
+) -> None:
+    request = urllib.request.Request(
+        f"{label_studio.url}/api/current-user/whoami",
+        headers={"Authorization": f"Token {label_studio.token}"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert label_studio.email in answer.read().decode()
+
+
+@pytest.mark.redis
+def test_web_is_light_and_sees_what_the_test_wrote(
+    start_service: Callable[..., LiveService],
+) -> None:
+    make_user("noor", staff=True)
+    service = start_service(without=("label-studio", "worker-default", "worker-gpu", "beat"))
+    with urllib.request.urlopen(f"{service.web_url}/admin/login/", timeout=10) as page:
+        assert page.status == 200
+    master = service.process("web").popen
+    assert master is not None
+    for pid in (master.pid, *children(master.pid)):
+        assert rss_mb(pid) < 150
+        assert "libtorch" not in Path(f"/proc/{pid}/maps").read_text()
+
+
+@pytest.mark.redis
+def test_killed_worker_comes_back_and_takes_work(
+    start_service: Callable[..., LiveService],
+) -> None:
+    service = start_service(without=("label-studio", "web", "worker-gpu", "beat"))
+    before = service.process("worker-default").popen
+    service.kill("worker-default")
+    service.start("worker-default")
+    after = service.process("worker-default").popen
+    assert before is not None
+    assert after is not None
+    assert after.pid != before.pid
+    assert after.poll() is None
+
+
+@pytest.mark.redis
+@pytest.mark.label_studio
+def test_whole_service_starts_and_shares_the_tests_database(live_service: LiveService) -> None:
+    assert {one.name for one in live_service.supervisor.processes} == {
+        "redis",
+        "label-studio",
+        "web",
+        "worker-default",
+        "worker-gpu",
+        "beat",
+    }
+    assert all(one.up for one in live_service.supervisor.processes)
+    assert User.objects.count() == 0
+    assert settings.ENV.label_studio_url == live_service.label_studio_url
+    assert settings.ENV.redis_url == f"unix://{redis_socket(settings.VAR_DIR)}"
