@@ -118,7 +118,7 @@ def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
     still_open.refresh_from_db()
     assert answered.state == Item.State.ANSWERED
     assert still_open.state == Item.State.PUSHED
-    assert list(desk.projects.values())[0].tasks[still_open.desk_task_id]
+    assert next(iter(desk.projects.values())).tasks[still_open.desk_task_id]
     sweep(home, desk=desk, now=timezone.now())
     assert answered.annotations.answered().count() == 1
 
