@@ -1,0 +1,144 @@
+"""Preparing the demo campaign by the same public actions that anybody's campaign goes through."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from django.db import connections
+
+from annotation.actions.campaigns import create_campaign
+from annotation.actions.imports import queue_import
+from annotation.actions.languages import ensure_language
+from annotation.actions.people import ensure_annotator
+from annotation.errors import VernacularError
+from annotation.gateways import LabelingDesk
+from annotation.models import Annotator, Campaign, Language, SampleImport, User
+from annotation.tasks import run_import
+from config.demo.characters import Person, team_of
+from config.demo.material import (
+    GUIDELINE,
+    LABELS,
+    LANGUAGES,
+    QUESTION,
+    SLUG,
+    TITLE,
+    Text,
+    language_details,
+    write_samples,
+)
+
+SEED = 20260
+ITEMS_PER_ROUND = 14 * len(LANGUAGES)
+IMPORT_TAKES_S = 180.0
+SIGN_UPS_AT_ONCE = 4
+Status = SampleImport.Status
+
+
+class DemoError(VernacularError):
+    """The demo cannot go on; the message says where to look."""
+
+    code = "demo_failed"
+
+
+def ensure_campaign() -> Campaign:
+    """The demo campaign: found, or made with its languages, labels and guidelines."""
+    found = Campaign.objects.filter(slug=SLUG).first()
+    if found is not None:
+        return found
+    for tag in LANGUAGES:
+        ensure_language(tag, **language_details(tag))
+    return create_campaign(
+        slug=SLUG,
+        title=TITLE,
+        question=QUESTION,
+        labels=LABELS,
+        languages=LANGUAGES,
+        guidelines=dict.fromkeys(LANGUAGES, GUIDELINE),
+        seed=SEED,
+        items_per_round=ITEMS_PER_ROUND,
+    )
+
+
+def ensure_texts(
+    campaign: Campaign, *, texts: Sequence[Text], folder: Path, check: Callable[[], None]
+) -> None:
+    """Bring the texts in as a file, through a worker; nothing happens if they are there."""
+    if campaign.imports.filter(status=Status.DONE).exists():
+        return
+    job = campaign.imports.filter(status__in=(Status.QUEUED, Status.RUNNING)).first()
+    if job is None:
+        path = folder / "messages.jsonl"
+        write_samples(texts, path)
+        with path.open("rb") as file:
+            job = queue_import(campaign, file=file, filename=path.name)
+    run_import.delay(import_id=job.pk)
+    deadline = time.monotonic() + IMPORT_TAKES_S
+    while job.status in (Status.QUEUED, Status.RUNNING):
+        if time.monotonic() > deadline:
+            raise DemoError(
+                f"The import of the texts is not done after {IMPORT_TAKES_S:.0f} s.",
+                remedy="Look at the log of worker-default.",
+            )
+        check()
+        time.sleep(0.3)
+        job.refresh_from_db()
+    if job.status != Status.DONE or job.rows_refused:
+        raise DemoError(
+            f"The texts did not come in whole: {job.get_status_display()}, "
+            f"{job.rows_refused} rows refused. {job.error}",
+            remedy="See the import's page.",
+        )
+
+
+def ensure_people(
+    *, open_desk: Callable[[], LabelingDesk], secret: str, check: Callable[[], None]
+) -> None:
+    """Give every simulated person an account here and at the desk, and the admin a place too."""
+    here = set(Annotator.objects.values_list("user__username", "language__tag"))
+    missing = [person for person in everybody() if (person.username, person.language) not in here]
+    with ThreadPoolExecutor(SIGN_UPS_AT_ONCE) as pool:
+        for done in [pool.submit(_sign_up, person, open_desk, secret) for person in missing]:
+            check()
+            done.result()
+    for tag in LANGUAGES:
+        if ("admin", tag) not in here:
+            _place_admin(open_desk(), language=Language.objects.get(tag=tag))
+
+
+def everybody() -> list[Person]:
+    """All simulated people of the demo."""
+    return [person for tag in LANGUAGES for person in team_of(tag)]
+
+
+def email_of(username: str) -> str:
+    """How somebody without an address of their own signs in at the desk."""
+    return f"{username}@vernacular.localhost"
+
+
+def password_of(username: str, *, secret: str) -> str:
+    """A password that only this installation can work out, so that it need not be kept."""
+    return hmac.new(secret.encode(), username.encode(), hashlib.sha256).hexdigest()[:24]
+
+
+def _sign_up(person: Person, open_desk: Callable[[], LabelingDesk], secret: str) -> None:
+    try:
+        ensure_annotator(
+            username=person.username,
+            name=person.name,
+            language=Language.objects.get(tag=person.language),
+            desk=open_desk(),
+            kind=Annotator.Kind.SIMULATED,
+            password=password_of(person.username, secret=secret),
+        )
+    finally:
+        connections.close_all()
+
+
+def _place_admin(desk: LabelingDesk, *, language: Language) -> None:
+    """What the admin answers in Label Studio counts as well."""
+    account = desk.account_of_token()
+    User.objects.filter(username="admin", desk_user_id=None).update(desk_user_id=account.user_id)
+    ensure_annotator(username="admin", name="Admin", language=language, desk=desk)
