@@ -17,6 +17,8 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
 app.conf.task_routes = {
     "learning.tasks.score_shard": {"queue": "gpu"},
+    "training.tasks.prepare": {"queue": "gpu"},
+    "training.tasks.pulse": {"queue": "gpu"},
     "training.tasks.train": {"queue": "gpu"},
     "training.tasks.judge": {"queue": "gpu"},
 }

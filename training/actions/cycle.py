@@ -1,0 +1,200 @@
+"""What turns the wheel: looks at a campaign and does whatever is due.
+
+Each step is a compare-and-set on the round, so it may run twice, late, or on two machines at
+once; whoever comes second finds it done. Heavy work is never done here: it is returned, for
+the door to hand to the workers.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
+
+from annotation.actions.campaigns import finish_campaign, pause_campaign
+from annotation.actions.consensus import refit, stale_languages
+from annotation.errors import VernacularError
+from annotation.models import Campaign, Consensus, Item, Sample
+from learning.actions.rounds import open_round, select_round
+from learning.actions.scoring import (
+    open_scoring,
+    reclaim_shards,
+    retry_failed_shards,
+    scoring_done,
+)
+from learning.actions.serving import serving_version
+from learning.models import ModelVersion, Round, Scoring, ScoringShard
+from training.actions.dispatches import Work
+from training.actions.priors import priors_of
+from training.actions.promotion import promote
+from training.actions.runs import open_run
+from training.models import TrainingRun, Verdict
+
+Status = Round.Status
+
+# Between two estimates of one language while answers still come in.
+REFIT_EVERY = timedelta(seconds=15)
+# More steps than one round has: whoever gets here walks in a circle.
+MOST_STEPS = 12
+
+
+def advance(campaign: Campaign, *, now: datetime) -> list[Work]:
+    """Do what is due in a running campaign and return what workers have to do next."""
+    works: list[Work] = []
+    for _ in range(MOST_STEPS):
+        campaign.refresh_from_db()
+        if campaign.status != Campaign.Status.RUNNING:
+            return works
+        round_ = campaign.rounds.open().select_related("version").first()
+        before = (round_.pk, round_.status) if round_ else None
+        works = _STEPS[round_.status](round_, now) if round_ else _begin(campaign, now)
+        round_ = campaign.rounds.open().first()
+        if ((round_.pk, round_.status) if round_ else None) == before:
+            return works
+    return works
+
+
+def _begin(campaign: Campaign, now: datetime) -> list[Work]:
+    version = serving_version(campaign)
+    if version is None:
+        return [Work("training.tasks.prepare", {"campaign_id": campaign.pk})]
+    last = campaign.rounds.order_by("-number").first()
+    if last and campaign.max_rounds is not None and last.number >= campaign.max_rounds:
+        finish_campaign(campaign)
+    elif _something_to_ask(campaign, last=last):
+        open_round(campaign, now=now)
+        retry_failed_shards(open_scoring(version, now=now))
+    return []
+
+
+def _something_to_ask(campaign: Campaign, *, last: Round | None) -> bool:
+    """Tell whether a round could ask anything; an empty one is not opened again and again."""
+    languages = campaign.languages.filter(active=True).values("language")
+    unasked = Sample.objects.unasked().filter(campaign=campaign, language__in=languages)
+    if last and last.closed_at and not last.picks.exists():
+        unasked = unasked.filter(created_at__gt=last.opened_at)
+    return unasked.exists()
+
+
+def _score(round_: Round, now: datetime) -> list[Work]:
+    scoring = open_scoring(round_.version, now=now)
+    if scoring_done(round_.version):
+        _move(round_, to=Status.SELECTING)
+        return []
+    failed = scoring.shards.filter(status=ScoringShard.Status.FAILED).first()
+    if failed and not _unfinished(scoring):
+        _fail(round_, note=f"Scoring failed: {failed.error}", now=now)
+        # Nothing will change by itself, and the next round would fail the same way at once.
+        pause_campaign(round_.campaign)
+        return []
+    ids = reclaim_shards(scoring, now=now)
+    return [Work("learning.tasks.score_shard", {"shard_id": shard_id}) for shard_id in ids]
+
+
+def _unfinished(scoring: Scoring) -> bool:
+    waiting = (ScoringShard.Status.QUEUED, ScoringShard.Status.RUNNING)
+    return scoring.shards.filter(status__in=waiting).exists()
+
+
+def _select(round_: Round, now: datetime) -> list[Work]:
+    select_round(round_, now=now)
+    return []
+
+
+def _collect(round_: Round, now: datetime) -> list[Work]:
+    enough = _enough(round_)
+    _refit(round_.campaign, version=round_.version, now=now, at_once=enough)
+    if enough:
+        run = open_run(round_, now=now)
+        if run is not None:
+            return []
+        if not _asked(round_).open().exists():
+            _close(round_, note="No answer taught anything new.", now=now)
+            return []
+    owed = round_.campaign.languages.filter(active=True, items__state=Item.State.QUEUED)
+    return [
+        Work("annotation.tasks.push", {"campaign_language_id": home.pk}) for home in owed.distinct()
+    ]
+
+
+def _asked(round_: Round) -> "QuerySet[Item]":
+    """Return the round's items that can teach: not gold, not taken back."""
+    return (
+        Item.objects.filter(pick__round=round_)
+        .exclude(kind=Item.Kind.GOLD)
+        .exclude(state=Item.State.WITHDRAWN)
+    )
+
+
+def _enough(round_: Round) -> bool:
+    asked = _asked(round_)
+    total = asked.count()
+    answered = asked.filter(state=Item.State.ANSWERED).count()
+    if round_.close_asked_at:
+        return answered > 0
+    return answered >= float(round_.campaign.train_when_answered) * total
+
+
+def _refit(campaign: Campaign, *, version: ModelVersion, now: datetime, at_once: bool) -> None:
+    for language in stale_languages(campaign):
+        lately = Consensus.objects.filter(
+            sample__campaign=campaign,
+            sample__language=language,
+            updated_at__gt=now - REFIT_EVERY,
+        )
+        if at_once or not lately.exists():
+            priors = priors_of(version, language=language)
+            refit(campaign, language=language, now=now, priors=priors)
+
+
+def _train(round_: Round, now: datetime) -> list[Work]:
+    run = TrainingRun.objects.get(round=round_)
+    if run.status == TrainingRun.Status.FINISHED:
+        _move(round_, to=Status.JUDGING)
+    elif run.status == TrainingRun.Status.FAILED:
+        _fail(round_, note=f"Training failed: {run.error}", now=now)
+    elif run.status == TrainingRun.Status.QUEUED or (run.lease_until and run.lease_until < now):
+        return [Work("training.tasks.train", {"run_id": run.pk})]
+    return []
+
+
+def _judge(round_: Round, now: datetime) -> list[Work]:
+    run = TrainingRun.objects.get(round=round_)
+    gate = getattr(run, "gate", None)
+    if gate is None:
+        return [Work("training.tasks.judge", {"run_id": run.pk})]
+    note = " ".join(gate.reasons)
+    if gate.verdict == Verdict.PASS:
+        try:
+            promote(gate)
+        except VernacularError as error:
+            note = f"Not promoted: {error}"
+    _close(round_, note=f"{gate.verdict}: {note}", now=now)
+    return []
+
+
+def _move(round_: Round, *, to: str) -> bool:
+    return bool(Round.objects.filter(pk=round_.pk, status=round_.status).update(status=to))
+
+
+def _close(round_: Round, *, note: str, now: datetime) -> None:
+    _end(round_, status=Status.CLOSED, note=note, now=now)
+
+
+def _fail(round_: Round, *, note: str, now: datetime) -> None:
+    _end(round_, status=Status.FAILED, note=note, now=now)
+
+
+def _end(round_: Round, *, status: str, note: str, now: datetime) -> None:
+    short = note if len(note) <= 300 else f"{note[:299]}…"
+    Round.objects.filter(pk=round_.pk).exclude(status__in=Round.OVER).update(
+        status=status, note=short, closed_at=now
+    )
+
+
+_STEPS: dict[str, Callable[[Round, datetime], list[Work]]] = {
+    Status.SCORING: _score,
+    Status.SELECTING: _select,
+    Status.COLLECTING: _collect,
+    Status.TRAINING: _train,
+    Status.JUDGING: _judge,
+}

@@ -1,0 +1,163 @@
+"""Data sets: the exact consensus a run learns from, by revision, and never a gold item."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q
+
+from annotation.errors import ConflictError
+from annotation.models import Annotation, Campaign, Consensus, GoldItem, Sample
+from learning.actions.serving import serving_version
+from learning.models import ModelVersion
+from training.models import DataSnapshot, SnapshotRow
+
+BATCH = 500
+
+
+@dataclass(frozen=True)
+class GoldMarks:
+    """What a training sample must not share with any gold item of its campaign."""
+
+    samples: frozenset[int]
+    digests: frozenset[str]
+    groups: frozenset[str]
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "GoldMarks":
+        """Collect the marks of all gold, for tuning and for judging, retired or not."""
+        gold = GoldItem.objects.filter(sample__campaign=campaign)
+        rows = list(gold.values_list("sample_id", "sample__digest", "sample__group"))
+        return cls(
+            frozenset(row[0] for row in rows),
+            frozenset(row[1] for row in rows),
+            frozenset(row[2] for row in rows if row[2]),
+        )
+
+    def near(self, sample: Sample) -> bool:
+        """Tell whether the sample is gold, says the same as gold, or translates it."""
+        return (
+            sample.pk in self.samples
+            or sample.digest in self.digests
+            or bool(sample.group and sample.group in self.groups)
+        )
+
+
+@transaction.atomic
+def take_snapshot(campaign: Campaign) -> DataSnapshot:
+    """Write down what may be learned now; the same data gives the same row.
+
+    A consensus counts if every answer under it still stands as it was when it was fitted, and
+    its sample is not gold nor near gold. It is fresh unless the serving version, or one that
+    it came from, learned from the very same revisions.
+    """
+    Campaign.objects.select_for_update().get(pk=campaign.pk)
+    learned = _learned(serving_version(campaign))
+    rows = [
+        SnapshotRow(
+            sample=said.sample,
+            target=said.with_model or said.people,
+            weight=said.weight,
+            fresh=(said.sample_id, _key(said.revisions)) not in learned,
+            revisions=said.revisions,
+            aggregator=said.aggregator,
+        )
+        for said in _trainable(campaign)
+    ]
+    digest = _digest(rows)
+    known = campaign.snapshots.filter(digest=digest).first()
+    return known or _write(campaign, rows=rows, digest=digest)
+
+
+def fresh_samples(campaign: Campaign) -> int:
+    """Count the samples whose consensus the serving version has not learned from."""
+    learned = _learned(serving_version(campaign))
+    return sum(
+        (said.sample_id, _key(said.revisions)) not in learned for said in _trainable(campaign)
+    )
+
+
+def refuse_gold(snapshot: DataSnapshot, *, marks: GoldMarks) -> None:
+    """Raise if a snapshot holds gold or its like; called before anything is learned."""
+    leaked = gold_leaks(SnapshotRow.objects.filter(snapshot=snapshot), marks=marks)
+    if leaked:
+        raise ConflictError(
+            f"{len(leaked)} training samples are gold or share its text or group.",
+            remedy="Take a new snapshot; the next round does.",
+        )
+
+
+def gold_leaks(rows: Iterable[SnapshotRow], *, marks: GoldMarks) -> list[int]:
+    """Return the ids of training samples that gold must not meet."""
+    return sorted({row.sample_id for row in rows if marks.near(row.sample)})
+
+
+def lineage(version: ModelVersion | None) -> Iterator[ModelVersion]:
+    """Yield the version and everything that it was fine-tuned from, newest first."""
+    while version is not None:
+        yield version
+        version = version.base
+
+
+def lineage_rows(version: ModelVersion | None) -> Iterator[SnapshotRow]:
+    """Yield every row that the version or one of its ancestors learned from."""
+    ids = [ancestor.pk for ancestor in lineage(version)]
+    rows = SnapshotRow.objects.filter(
+        Q(snapshot__runs__candidate__in=ids) & ~Q(snapshot__runs__candidate=None)
+    )
+    yield from rows.select_related("sample").distinct().iterator(chunk_size=2000)
+
+
+def _learned(version: ModelVersion | None) -> set[tuple[int, str]]:
+    return {(row.sample_id, _key(row.revisions)) for row in lineage_rows(version)}
+
+
+def _trainable(campaign: Campaign) -> Iterator[Consensus]:
+    marks = GoldMarks.of(campaign)
+    standing = dict(
+        Annotation.objects.answered()
+        .filter(item__sample__campaign=campaign, annotator__active=True)
+        .values_list("pk", "revision")
+    )
+    agreed = Consensus.objects.filter(
+        sample__in=Sample.objects.filter(campaign=campaign).pool(), weight__gt=0
+    )
+    for said in agreed.select_related("sample").order_by("sample_id").iterator(chunk_size=2000):
+        stands = all(standing.get(pk) == revision for pk, revision in said.revisions)
+        if said.revisions and stands and not marks.near(said.sample):
+            yield said
+
+
+def _key(revisions: list[list[int]]) -> str:
+    return json.dumps(sorted(revisions))
+
+
+def _digest(rows: Iterable[SnapshotRow]) -> str:
+    digest = hashlib.sha256()
+    for row in rows:
+        facts = [
+            row.sample.uid.hex,
+            row.target,
+            row.weight,
+            row.fresh,
+            sorted(row.revisions),
+            row.aggregator,
+        ]
+        digest.update(json.dumps(facts).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _write(campaign: Campaign, *, rows: list[SnapshotRow], digest: str) -> DataSnapshot:
+    snapshot = DataSnapshot.objects.create(
+        campaign=campaign,
+        digest=digest,
+        samples=len(rows),
+        fresh_samples=sum(row.fresh for row in rows),
+    )
+    for row in rows:
+        row.snapshot = snapshot
+    SnapshotRow.objects.bulk_create(rows, batch_size=BATCH)
+    refuse_gold(snapshot, marks=GoldMarks.of(campaign))
+    return snapshot

@@ -1,0 +1,185 @@
+"""Evaluation: what a version is worth on gold, language by language, and on nothing but gold.
+
+Nothing here may read a consensus: what people's answers or a model were aggregated into can
+train, but it flatters whoever helped to make it.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from django.db import transaction
+
+from annotation.models import Campaign, GoldItem, Language, Sample
+from learning.methods import metrics
+from learning.methods.calibration import fit_temperatures
+from learning.methods.probabilities import softmax
+from learning.models import ModelVersion, Temperature
+from training.models import Evaluation
+
+if TYPE_CHECKING:
+    from training.methods.loop import Measure
+
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Gold:
+    """The gold items of one language, in a fixed order."""
+
+    language: Language
+    samples: tuple[int, ...]
+    texts: tuple[str, ...]
+    truth: tuple[int, ...]
+    groups: tuple[str, ...]
+    digest: str
+
+
+def gold_of(campaign: Campaign, *, split: str) -> list[Gold]:
+    """Return the present gold of every active language, also where there is none."""
+    homes = campaign.languages.filter(active=True).select_related("language")
+    return [_gold(campaign, language=home.language, split=split) for home in homes]
+
+
+def _gold(campaign: Campaign, *, language: Language, split: str) -> Gold:
+    ready = Sample.objects.filter(campaign=campaign, language=language).ready()
+    items = GoldItem.objects.filter(sample__in=ready, split=split, retired_at=None)
+    rows = list(
+        items.order_by("sample__uid").values_list(
+            "sample_id", "sample__uid", "sample__text", "label__position", "sample__group"
+        )
+    )
+    digest = hashlib.sha256(f"{split}\n".encode())
+    for _, uid, text, position, group in rows:
+        digest.update(f"{uid.hex}\0{text}\0{position}\0{group}\n".encode())
+    return Gold(
+        language,
+        samples=tuple(row[0] for row in rows),
+        texts=tuple(row[2] for row in rows),
+        truth=tuple(row[3] for row in rows),
+        groups=tuple(row[4] for row in rows),
+        digest=digest.hexdigest(),
+    )
+
+
+def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") -> list[Evaluation]:
+    """Measure a version on the gold as it is now; what was measured on the same gold is kept."""
+    temperatures = fit_version_temperatures(version, campaign=campaign)
+    return [
+        _evaluated(
+            version,
+            gold=gold,
+            split=split,
+            temperature=temperatures.get(gold.language.pk, 1.0),
+            classes=campaign.labels.count(),
+        )
+        for gold in gold_of(campaign, split=split)
+    ]
+
+
+def fit_version_temperatures(version: ModelVersion, *, campaign: Campaign) -> dict[int, float]:
+    """Fit what makes the version honest on the development gold, unless that is done already."""
+    golds = gold_of(campaign, split=GoldItem.Split.DEV)
+    known = {row.language_id: row for row in version.temperatures.all()}
+    counts = {language: row.gold for language, row in known.items()}
+    if counts != {gold.language.pk: len(gold.samples) for gold in golds}:
+        return _fit_temperatures(version, golds=golds)
+    return {language: row.value for language, row in known.items()}
+
+
+def _fit_temperatures(version: ModelVersion, *, golds: list[Gold]) -> dict[int, float]:
+    fitted = fit_temperatures({gold.language.tag: _logits(version, gold) for gold in golds})
+    values = {}
+    with transaction.atomic():
+        for gold in golds:
+            found = fitted[gold.language.tag]
+            Temperature.objects.update_or_create(
+                version=version,
+                language=gold.language,
+                defaults={"value": found.value, "gold": len(gold.samples)},
+            )
+            values[gold.language.pk] = found.value
+        version.temperatures.exclude(language__in=values).delete()
+    return values
+
+
+def _logits(version: ModelVersion, gold: Gold) -> tuple[Any, Any]:
+    if not gold.samples:
+        return [], []
+    from learning.inference import logits_of
+
+    tags = [gold.language.tag] * len(gold.texts)
+    return logits_of(version, texts=gold.texts, languages=tags), gold.truth
+
+
+def _evaluated(
+    version: ModelVersion,
+    *,
+    gold: Gold,
+    split: str,
+    temperature: float,
+    classes: int,
+) -> Evaluation:
+    name = {
+        "version": version,
+        "language": gold.language,
+        "split": split,
+        "gold_digest": gold.digest,
+    }
+    known = Evaluation.objects.filter(**name).first()
+    if known:
+        return known
+    values: dict[str, Any] = {"items": 0, "answers": {}}
+    if gold.samples:
+        logits, _ = _logits(version, gold)
+        values = _measured(softmax(logits, temperature=temperature), gold=gold, classes=classes)
+    return Evaluation.objects.get_or_create(**name, defaults=values)[0]
+
+
+def _measured(probabilities: metrics.Floats, *, gold: Gold, classes: int) -> dict[str, Any]:
+    truth, best = np.array(gold.truth), probabilities.argmax(axis=1)
+    # The draws depend on the gold alone, so that two versions are drawn alike.
+    rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
+    right = metrics.accuracy(best == truth)
+    f1 = metrics.macro_f1(best, truth=truth, classes=classes, rng=rng)
+    true = probabilities[np.arange(len(truth)), truth]
+    told = zip(best.tolist(), true.tolist(), probabilities.max(axis=1).tolist(), strict=True)
+    return {
+        "items": len(truth),
+        "accuracy": right.value,
+        "accuracy_low": right.low,
+        "accuracy_high": right.high,
+        "macro_f1": f1.value,
+        "macro_f1_low": f1.low,
+        "macro_f1_high": f1.high,
+        "nll": float(metrics.nll_of_each(probabilities, truth=truth).mean()),
+        "brier": float(metrics.brier_of_each(probabilities, truth=truth).mean()),
+        "answers": {
+            str(sample): [label, round(p, DIGITS), round(top, DIGITS)]
+            for sample, (label, p, top) in zip(gold.samples, told, strict=True)
+        },
+    }
+
+
+def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
+    """Return what measures a network in training: macro-F1 per language on development gold."""
+    from learning.inference import network_logits
+
+    golds = [gold for gold in gold_of(campaign, split=GoldItem.Split.DEV) if gold.samples]
+    classes = campaign.labels.count()
+
+    def measure(network: Any) -> dict[str, float]:
+        found = {}
+        for gold in golds:
+            tags = [gold.language.tag] * len(gold.texts)
+            best = network_logits(network, texts=gold.texts, languages=tags).argmax(axis=1)
+            found[gold.language.tag] = metrics.macro_f1(
+                best, truth=gold.truth, classes=classes, rng=np.random.default_rng(0), draws=1
+            ).value
+            beat()
+        return found
+
+    return measure

@@ -1,0 +1,28 @@
+"""Priors: what the serving version thinks of the samples that people answered."""
+
+from annotation.models import Annotation, Language
+from learning.methods.probabilities import softmax
+from learning.models import ModelVersion, Prediction, Temperature
+
+
+def priors_of(version: ModelVersion, *, language: Language) -> dict[int, list[float]]:
+    """Return calibrated probabilities by sample id, where the version has a prediction.
+
+    Without a temperature fitted on gold the version's confidence is not to be trusted, and it
+    has no say.
+    """
+    temperature = Temperature.objects.filter(version=version, language=language, gold__gt=0).first()
+    if temperature is None:
+        return {}
+    answered = Annotation.objects.answered().filter(
+        item__sample__campaign=version.campaign_id, item__sample__language=language
+    )
+    rows = list(
+        Prediction.objects.filter(
+            version=version, sample__in=answered.values("item__sample")
+        ).values_list("sample_id", "logits")
+    )
+    if not rows:
+        return {}
+    told = softmax([logits for _, logits in rows], temperature=temperature.value)
+    return {sample: p.tolist() for (sample, _), p in zip(rows, told, strict=True)}

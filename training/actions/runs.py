@@ -1,0 +1,249 @@
+"""Training runs: opened once a round, claimed by one worker at a time, resumable."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+
+from annotation.errors import ConflictError, VernacularError
+from learning.actions.serving import serving_version
+from learning.models import Round
+from training.actions.datasets import GoldMarks, refuse_gold, take_snapshot
+from training.models import SnapshotRow, TrainingRun
+
+if TYPE_CHECKING:
+    from training.methods.loop import Job, Learned, Lessons
+
+log = logging.getLogger(__name__)
+
+Now = Callable[[], datetime]
+Status = TrainingRun.Status
+
+# A run that this many workers have died on will kill the next one too.
+MOST_CLAIMS = 100
+
+
+class LostLeaseError(VernacularError):
+    """Another worker holds the run now; whatever this one still has to say is refused."""
+
+    code = "lost_lease"
+    status = 409
+
+
+@dataclass
+class Claim:
+    """The right to work on a run, as long as the token is the newest and the lease holds."""
+
+    run: TrainingRun
+    token: int
+    now: Now
+    beaten_at: datetime | None = field(default=None)
+
+    def beat(self, *, force: bool = False, **progress: Any) -> None:
+        """Renew the lease and tell how far the run is; raise if it is somebody else's now."""
+        now = self.now()
+        rest = timedelta(seconds=settings.ENV.lease_seconds / 20)
+        if not force and self.beaten_at and now - self.beaten_at < rest:
+            return
+        self.beaten_at = now
+        self.write(lease_until=_lease(now), **progress)
+
+    def write(self, **values: Any) -> None:
+        """Change the run's row if this claim still holds, else raise."""
+        mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
+        if not mine.update(**values):
+            raise LostLeaseError(f"{self.run} is not ours any more.")
+
+
+def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
+    """Open the round's only run on what is known now; None if nothing in it is fresh.
+
+    Whoever calls second gets the run that the first one opened.
+    """
+    with transaction.atomic():
+        moved = Round.objects.filter(pk=round_.pk, status=Round.Status.COLLECTING).update(
+            status=Round.Status.TRAINING, collected_at=now
+        )
+        if not moved:
+            return TrainingRun.objects.filter(round=round_).first()
+        base = serving_version(round_.campaign)
+        snapshot = take_snapshot(round_.campaign)
+        if base is None or not snapshot.fresh_samples:
+            transaction.set_rollback(True)
+            return None
+        return TrainingRun.objects.create(
+            campaign=round_.campaign,
+            round=round_,
+            snapshot=snapshot,
+            base=base,
+            seed=_seed(round_),
+        )
+
+
+def claim_run(run_id: int, *, now: Now) -> Claim | None:
+    """Claim a queued run, or one whose worker has gone silent; None if there is nothing to do."""
+    run = TrainingRun.objects.select_related("campaign", "base", "snapshot").get(pk=run_id)
+    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now())
+    claimed = TrainingRun.objects.filter(free, pk=run_id, token=run.token).update(
+        status=Status.RUNNING,
+        token=F("token") + 1,
+        lease_until=_lease(now()),
+        started_at=run.started_at or now(),
+        error="",
+    )
+    return Claim(run, run.token + 1, now) if claimed else None
+
+
+def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> TrainingRun:
+    """Fine-tune the run's base on its snapshot and register what comes of it.
+
+    Safe to call twice, late, or on two machines: only the newest claim can write. A worker
+    that has to stop leaves a checkpoint and a queued run; an error leaves a failed one.
+    """
+    from training.methods.loop import InterruptedTrainingError
+
+    claim = claim_run(run_id, now=now)
+    if claim is None:
+        return TrainingRun.objects.get(pk=run_id)
+    try:
+        _train(claim, should_stop=should_stop)
+    except LostLeaseError:
+        log.warning("run %s was taken over by another worker", run_id)
+    except InterruptedTrainingError:
+        claim.write(status=Status.QUEUED, lease_until=None)
+    except Exception as error:
+        log.exception("run %s failed", run_id)
+        claim.write(
+            status=Status.FAILED, error=readable(error), finished_at=now(), lease_until=None
+        )
+    return TrainingRun.objects.get(pk=run_id)
+
+
+def run_folder(run: TrainingRun) -> Path:
+    """Return where the run keeps its checkpoints."""
+    return Path(settings.VAR_DIR) / "runs" / str(run.pk)
+
+
+def readable(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, VernacularError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".strip().rstrip(":")[:2000]
+
+
+def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
+    from learning.gateways.weights import open_weights
+    from learning.inference import device
+    from learning.networks.opening import load_network
+    from training.methods.loop import fit
+
+    run, folder = claim.run, run_folder(claim.run)
+    if claim.token > MOST_CLAIMS:
+        raise ConflictError(f"{MOST_CLAIMS} workers gave this run up; another will not help.")
+    refuse_gold(run.snapshot, marks=GoldMarks.of(run.campaign))
+    network = load_network(open_weights(run.base.path, digest=run.base.digest))
+    network.module.to(device())
+    job = _job(claim, network.settings())
+
+    def watch(step: int, *, steps: int, curve: list[Any]) -> None:
+        claim.beat(force=step == steps, step=step, steps_total=steps, curve=curve)
+
+    learned = fit(network, job=job, folder=folder, watch=watch, should_stop=should_stop)
+    claim.beat(force=True)
+    network.module.to("cpu")
+    out = folder / f"candidate-{claim.token}"
+    shutil.rmtree(out, ignore_errors=True)
+    network.save(out)
+    _finish(claim, out=out, job=job, learned=learned)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:
+    from learning.actions.versions import register_version
+
+    run = claim.run
+    version = register_version(
+        run.campaign,
+        folder=out,
+        network=run.base.network,
+        base=run.base,
+        manifest=_manifest(run, job=job, learned=learned),
+    )
+    claim.write(
+        status=Status.FINISHED,
+        candidate=version,
+        step=learned.steps,
+        steps_total=learned.steps,
+        curve=learned.curve,
+        finished_at=claim.now(),
+        lease_until=None,
+    )
+
+
+def _manifest(run: TrainingRun, *, job: "Job", learned: "Learned") -> dict[str, Any]:
+    from learning.actions.versions import libraries
+
+    return {
+        "base": run.base.digest,
+        "labels": run.base.manifest.get("labels", []),
+        "snapshot": run.snapshot.digest,
+        "samples": run.snapshot.samples,
+        "fresh_samples": run.snapshot.fresh_samples,
+        "seed": run.seed,
+        "recipe": asdict(job.recipe),
+        "steps": learned.steps,
+        "share_of_new_weights": learned.share,
+        "dev": learned.dev,
+        "libraries": libraries(),
+    }
+
+
+def _job(claim: Claim, network_settings: dict[str, Any]) -> "Job":
+    from training.actions.evaluation import dev_measure
+    from training.methods.loop import Job, Recipe
+
+    run = claim.run
+    return Job(
+        lessons=_lessons(run),
+        measure=dev_measure(run.campaign, beat=claim.beat),
+        recipe=Recipe.of(network_settings.get("recipe", {}), run.settings),
+        seed=run.seed,
+        snapshot=run.snapshot.digest,
+    )
+
+
+def _lessons(run: TrainingRun) -> "Lessons":
+    import numpy as np
+
+    from training.methods.loop import Lessons
+
+    rows = list(
+        SnapshotRow.objects.filter(snapshot=run.snapshot)
+        .order_by("sample_id")
+        .values_list("sample__text", "sample__language__tag", "target", "weight", "fresh")
+    )
+    texts, languages, targets, weights, fresh = zip(*rows, strict=True)
+    return Lessons(
+        texts=texts,
+        languages=languages,
+        targets=np.array(targets, np.float32),
+        weights=np.array(weights, np.float32),
+        fresh=np.array(fresh, bool),
+    )
+
+
+def _lease(now: datetime) -> datetime:
+    return now + timedelta(seconds=settings.ENV.lease_seconds)
+
+
+def _seed(round_: Round) -> int:
+    name = f"{round_.campaign.seed}:{round_.campaign.slug}:{round_.number}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")

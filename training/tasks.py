@@ -1,0 +1,133 @@
+"""Doors for workers: ids in, one action, then what follows.
+
+The timetable's tick only asks for a look at each running campaign; every heavy task asks for
+one at its end too, so that nothing waits for the tick. Messages are thrown away when they are
+old: what is due is in the database, and is sent again from there.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery import current_app, shared_task
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from django.conf import settings
+from django.utils import timezone
+from kombu.exceptions import OperationalError
+
+from training.actions.dispatches import RESEND, Work, due, forget
+
+logger = logging.getLogger(__name__)
+
+_leaving = threading.Event()
+
+
+@worker_shutting_down.connect
+def leave(**_: object) -> None:
+    """Have the training that runs in this worker write a checkpoint and give its run back."""
+    _leaving.set()
+
+
+@worker_ready.connect
+@worker_process_init.connect
+def stay(**_: object) -> None:
+    """A worker that has just started is not leaving."""
+    _leaving.clear()
+
+
+@shared_task
+def tick(**_: object) -> None:
+    """Have every running campaign looked at, and find work whose worker was lost."""
+    from annotation.actions import health
+    from annotation.actions.imports import reclaim_imports
+    from annotation.models import Campaign
+
+    now = timezone.now()
+    health.beat(health.TIMETABLE, now=now)
+    health.beat(health.DEFAULT_QUEUE, now=now)
+    lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
+    send(due([Work("training.tasks.pulse"), *lost], now=now))
+    for campaign in Campaign.objects.running():
+        _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
+
+
+@shared_task
+def pulse(**_: object) -> None:
+    """Show that the worker of heavy work is alive."""
+    from annotation.actions import health
+
+    health.beat(health.GPU_QUEUE, now=timezone.now())
+
+
+@shared_task
+def advance(*, campaign_id: int, **_: object) -> None:
+    """Do what is due in one campaign and hand the heavy part to the workers."""
+    from annotation.models import Campaign
+    from training.actions import cycle
+
+    campaign = Campaign.objects.filter(pk=campaign_id).first()
+    if campaign:
+        now = timezone.now()
+        works = cycle.advance(campaign, now=now)
+        scoring = [work for work in works if work.task == SCORE]
+        others = [work for work in works if work.task != SCORE]
+        # Shards are leased when they are given out; everything else remembers its message.
+        send([*scoring, *due(others, now=now)], then=campaign_id)
+
+
+SCORE = "learning.tasks.score_shard"
+
+
+@shared_task
+def prepare(*, campaign_id: int, **_: object) -> None:
+    """Make a campaign's first version."""
+    from annotation.models import Campaign
+    from learning.actions.versions import initial_version
+
+    initial_version(Campaign.objects.get(pk=campaign_id))
+    _done("training.tasks.prepare", {"campaign_id": campaign_id}, campaign_id=campaign_id)
+
+
+@shared_task
+def train(*, run_id: int, **_: object) -> None:
+    """Train a run that waits for a worker, unless this worker is about to leave."""
+    from training.actions import runs
+
+    run = runs.train(run_id, now=timezone.now, should_stop=_leaving.is_set)
+    _done("training.tasks.train", {"run_id": run_id}, campaign_id=run.campaign_id)
+
+
+@shared_task
+def judge(*, run_id: int, **_: object) -> None:
+    """Hold a run's candidate against what serves."""
+    from training.actions import gates
+
+    gate = gates.judge(run_id, now=timezone.now())
+    _done("training.tasks.judge", {"run_id": run_id}, campaign_id=gate.run.campaign_id)
+
+
+def send(works: Sequence[Work], *, then: int | None = None) -> None:
+    """Hand work to the workers; a broker that is away costs a warning, and time."""
+    for work in works:
+        _send(work, seconds=RESEND.total_seconds(), then=then)
+
+
+def _done(task: str, kwargs: Mapping[str, Any], *, campaign_id: int) -> None:
+    forget(Work(task, kwargs))
+    if not _leaving.is_set():
+        send([Work("training.tasks.advance", {"campaign_id": campaign_id})])
+
+
+def _send(work: Work, *, seconds: float, then: int | None = None) -> None:
+    options: dict[str, Any] = {}
+    if work.task == SCORE and then is not None:
+        options["link"] = advance.si(campaign_id=then)
+    try:
+        current_app.send_task(work.task, kwargs=dict(work.kwargs), expires=seconds, **options)
+    except OperationalError as error:
+        logger.warning("%s could not be sent: %s. It will be sent again.", work.key, error)
+
+
+def _patience() -> float:
+    return 2 * float(settings.ENV.tick_seconds)
