@@ -22,7 +22,10 @@ class Network(Protocol):
 
     kind: str
     labels: tuple[str, ...]
-    module: torch.nn.Module
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """Return what holds the parameters and can be moved to a device."""
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
         """Turn N texts with their language tags into a batch on the CPU."""

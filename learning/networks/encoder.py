@@ -36,12 +36,12 @@ class Encoder:
     kind = "encoder"
 
     def __init__(
-        self, labels: Sequence[str], *, name: str, module: torch.nn.Module, tokenizer: Any
+        self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any
     ) -> None:
         self.labels = tuple(labels)
         self.name = name
         self.module = module
-        self.module.eval()
+        module.eval()
         self._tokenizer = tokenizer
         self._longest = _longest(module, tokenizer)
 
@@ -112,7 +112,7 @@ class Encoder:
         return cls(labels, name=settings["name"], module=module, tokenizer=tokenizer)
 
 
-def _longest(module: torch.nn.Module, tokenizer: Any) -> int:
+def _longest(module: Any, tokenizer: Any) -> int:
     positions = int(getattr(module.config, "max_position_embeddings", LONGEST) or LONGEST)
     spent = (getattr(module.config, "pad_token_id", 0) or 0) + 1  # XLM-R counts from there
     return min(LONGEST, int(tokenizer.model_max_length), max(1, positions - spent))
@@ -134,7 +134,7 @@ def _refuse_pickles(folder: Path) -> None:
     )
 
 
-def _open(name: str, *, labels: int, whole: bool = False) -> tuple[torch.nn.Module, Any]:
+def _open(name: str, *, labels: int, whole: bool = False) -> tuple[Any, Any]:
     """Read configuration, weights and tokenizer; nothing pickled, nothing remote that runs."""
     local = Path(name).is_dir()
     if local:

@@ -99,7 +99,7 @@ def _character_ngrams(
     codes: Codes, *, kinds: npt.NDArray[np.uint8], owners: Ints, sizes: Sequence[int]
 ) -> tuple[Codes, Ints]:
     """Hash every run of 1 to n code points that does not reach beyond its word."""
-    rolling = np.zeros(len(codes), np.uint64)
+    rolling: Codes = np.zeros(len(codes), np.uint64)
     spaces = np.cumsum(kinds == SPACE)
     hashes, rows = [], []
     for size in range(1, max(sizes) + 1):

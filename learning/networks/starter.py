@@ -43,6 +43,8 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.0,
     "batch": 64,
     "epochs": 8,
+    "least_steps": 60,
+    "warmup": 0.1,
 }
 
 Ints = npt.NDArray[np.int64]
@@ -109,7 +111,9 @@ class Starter:
     ) -> None:
         self.labels = tuple(labels)
         self.features = dict(features)
-        self.module = StarterModule(vectors, bits=self.features["bits"], labels=len(self.labels))
+        self.module: StarterModule = StarterModule(
+            vectors, bits=self.features["bits"], labels=len(self.labels)
+        )
         self._tokenizer_text = tokenizer
         self._tokenizer = _tokenizer(tokenizer)
 
