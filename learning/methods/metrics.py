@@ -33,8 +33,9 @@ class Estimate:
 def accuracy(correct: npt.ArrayLike) -> Estimate:
     """Return the share of right answers with Wilson's interval (1927).
 
-    >>> accuracy([True] * 9 + [False])
-    Estimate(value=0.9, low=0.5958..., high=0.9821..., items=10)
+    >>> estimate = accuracy([True] * 9 + [False])
+    >>> estimate.value, round(estimate.low, 3), round(estimate.high, 3), estimate.items
+    (0.9, 0.596, 0.982, 10)
     """
     hits = np.asarray(correct, dtype=np.float64)
     n = _some(len(hits))
