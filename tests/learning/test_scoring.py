@@ -1,0 +1,261 @@
+"""Scoring: everything once, whatever dies."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from annotation.models import Sample, SampleImport
+from learning.actions import scoring as actions
+from learning.actions.scoring import (
+    open_scoring,
+    reclaim_shards,
+    retry_failed_shards,
+    score_shard,
+    scoring_done,
+    unscored,
+)
+from learning.actions.versions import initial_version
+from learning.errors import ScoringError
+from learning.inference import logits_of
+from learning.models import Prediction, Scoring, ScoringShard, Temperature
+from tests.make import make_campaign, make_gold, make_language, make_sample
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+class Clock:
+    """Time that moves when told."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def later(self, seconds: float) -> datetime:
+        self.time += timedelta(seconds=seconds)
+        return self.time
+
+
+@pytest.fixture(autouse=True)
+def small_work(settings, monkeypatch) -> None:
+    settings.ENV = SimpleNamespace(
+        scoring_shard=10, lease_seconds=60.0, device="cpu", torch_threads=0
+    )
+    monkeypatch.setattr(actions, "CHUNK", 4)
+
+
+def campaign_with(samples: int):
+    campaign = make_campaign()
+    for number in range(samples):
+        make_sample(campaign, ("wo", "qu")[number % 2], text=f"word {number}")
+    return campaign, initial_version(campaign)
+
+
+def score_all(version, now=NOW) -> Scoring:
+    scoring = open_scoring(version, now=now)
+    for pk in reclaim_shards(scoring, now=now):
+        score_shard(pk, now=lambda: now)
+    scoring.refresh_from_db()
+    return scoring
+
+
+def test_every_ready_sample_of_an_active_language_is_scored_once() -> None:
+    campaign, version = campaign_with(23)
+    make_gold(campaign, "wo", text="gold")
+    waiting = SampleImport.objects.create(
+        campaign=campaign, filename="f", path="p", format="csv", status="running"
+    )
+    unready = make_sample(campaign, "wo", text="not yet", sample_import=waiting)
+    resting = make_sample(campaign, "ace", text="inactive language")
+    make_sample(make_campaign(), "wo", text="elsewhere")
+    scoring = score_all(version)
+    assert [s.samples for s in scoring.shards.all()] == [10, 10, 4]
+    assert (scoring.status, scoring.samples_total) == ("done", 24)
+    assert scoring_done(version)
+    assert version.predictions.count() == 24
+    assert not Prediction.objects.filter(sample__in=[unready, resting]).exists()
+
+
+def test_prediction_says_what_the_network_said() -> None:
+    _, version = campaign_with(6)
+    Temperature.objects.create(version=version, language=make_language("qu"), value=2.0, gold=50)
+    score_all(version)
+    for prediction in Prediction.objects.select_related("sample__language"):
+        tag = prediction.sample.language.tag
+        fresh = logits_of(version, texts=[prediction.sample.text], languages=[tag])[0]
+        np.testing.assert_allclose(prediction.logits, fresh, rtol=1e-5)
+        assert all(float(f"{x:.6g}") == x for x in prediction.logits)
+        p = np.exp(np.array(prediction.logits) / (2.0 if tag == "qu" else 1.0))
+        p = np.sort(p / p.sum())
+        assert prediction.margin == pytest.approx(p[-1] - p[-2], abs=1e-9)
+        assert prediction.label_position == int(np.argmax(fresh))
+
+
+def test_second_opening_covers_what_came_meanwhile_and_nothing_twice() -> None:
+    campaign, version = campaign_with(5)
+    scoring = open_scoring(version, now=NOW)
+    assert open_scoring(version, now=NOW) == scoring
+    assert not scoring_done(version)
+    score_all(version)
+    assert open_scoring(version, now=NOW) == scoring
+    late = make_sample(campaign, "wo", text="late")
+    again = score_all(version)
+    assert again != scoring
+    assert (again.samples_total, again.status) == (1, "done")
+    assert Prediction.objects.filter(sample=late).count() == 1
+
+
+def test_empty_pool_is_done_at_once() -> None:
+    version = initial_version(make_campaign())
+    assert not scoring_done(version)
+    assert open_scoring(version, now=NOW).status == "done"
+    assert scoring_done(version)
+
+
+def test_shard_is_claimed_by_one_and_done_work_is_left_alone(monkeypatch) -> None:
+    _, version = campaign_with(5)
+    scoring = open_scoring(version, now=NOW)
+    (pk,) = reclaim_shards(scoring, now=NOW)
+    seen = []
+    real = actions._predict
+
+    def nosy(*args, **kwargs):
+        seen.append(score_shard(pk, now=lambda: NOW).status)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(actions, "_predict", nosy)
+    assert score_shard(pk, now=lambda: NOW).attempts == 1
+    assert seen == ["running", "running"]
+    assert score_shard(pk, now=lambda: NOW).attempts == 1
+    assert version.predictions.count() == 5
+
+
+def test_lost_worker_costs_one_shard_and_stored_predictions_stay(monkeypatch) -> None:
+    _, version = campaign_with(30)
+    scoring = open_scoring(version, now=NOW)
+    clock = Clock()
+    first, *rest = reclaim_shards(scoring, now=clock())
+    real, calls = actions._predict, []
+
+    def dying(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(actions, "_predict", dying)
+    with pytest.raises(KeyboardInterrupt):
+        score_shard(first, now=clock)
+    monkeypatch.setattr(actions, "_predict", real)
+    assert ScoringShard.objects.get(pk=first).status == "running"
+    assert version.predictions.count() == 8
+    kept = set(version.predictions.values_list("pk", flat=True))
+    for pk in rest:
+        score_shard(pk, now=clock)
+    assert reclaim_shards(scoring, now=clock()) == []
+    assert reclaim_shards(scoring, now=clock.later(61)) == [first]
+    assert reclaim_shards(scoring, now=clock()) == []
+    score_shard(first, now=clock)
+    assert kept < set(version.predictions.values_list("pk", flat=True))
+    assert version.predictions.count() == 30
+    assert scoring_done(version)
+
+
+def test_worker_that_lost_its_lease_stops(monkeypatch) -> None:
+    _, version = campaign_with(10)
+    clock = Clock()
+    (pk,) = reclaim_shards(open_scoring(version, now=clock()), now=clock())
+    real, depth = actions._predict, []
+
+    def slow(*args, **kwargs):
+        depth.append(1)
+        if len(depth) == 1:
+            clock.later(61)
+            score_shard(pk, now=clock)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(actions, "_predict", slow)
+    shard = score_shard(pk, now=clock)
+    assert (shard.status, shard.attempts) == ("done", 2)
+    assert version.predictions.count() == 10
+    assert len(depth) == 4
+
+
+def test_failure_is_told_and_after_five_attempts_final_until_somebody_retries(monkeypatch) -> None:
+    _, version = campaign_with(3)
+    clock = Clock()
+    scoring = open_scoring(version, now=clock())
+    real = actions._predict
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(actions, "_predict", broken)
+    for _ in range(5):
+        (pk,) = reclaim_shards(scoring, now=clock())
+        with pytest.raises(RuntimeError):
+            score_shard(pk, now=clock)
+        assert reclaim_shards(scoring, now=clock()) == []
+        clock.later(61)
+    shard = scoring.shards.get()
+    assert (shard.status, shard.attempts) == ("failed", 5)
+    assert "out of memory" in shard.error
+    assert reclaim_shards(scoring, now=clock()) == []
+    assert not scoring_done(version)
+    monkeypatch.setattr(actions, "_predict", real)
+    assert retry_failed_shards(scoring) == 1
+    (pk,) = reclaim_shards(scoring, now=clock())
+    assert score_shard(pk, now=clock).error == ""
+    assert scoring_done(version)
+
+
+def test_worker_killed_five_times_fails_the_shard_with_a_word() -> None:
+    _, version = campaign_with(3)
+    scoring = open_scoring(version, now=NOW)
+    scoring.shards.update(status="running", attempts=5, lease_until=NOW - timedelta(seconds=1))
+    assert reclaim_shards(scoring, now=NOW) == []
+    shard = scoring.shards.get()
+    assert shard.status == "failed"
+    assert "lost 5 times" in shard.error
+
+
+def test_only_so_many_shards_are_given_out_at_once(monkeypatch) -> None:
+    monkeypatch.setattr(actions, "GIVEN_OUT", 2)
+    _, version = campaign_with(45)
+    scoring = open_scoring(version, now=NOW)
+    given = reclaim_shards(scoring, now=NOW)
+    assert len(given) == 2
+    assert reclaim_shards(scoring, now=NOW) == []
+    score_shard(given[0], now=lambda: NOW)
+    assert len(reclaim_shards(scoring, now=NOW)) == 1
+
+
+def test_numbers_that_are_none_are_named_and_the_rest_served(monkeypatch) -> None:
+    _, version = campaign_with(4)
+    broken = Sample.objects.order_by("pk")[1]
+
+    def logits(version, *, texts, languages):
+        rows = np.ones((len(texts), 3), dtype=np.float32)
+        rows[[text == broken.text for text in texts]] = np.nan
+        return rows
+
+    monkeypatch.setattr("learning.inference.logits_of", logits)
+    scoring = score_all(version)
+    assert version.predictions.count() == 3
+    assert str(broken.pk) in scoring.shards.get().error
+    assert list(unscored(version)) == [broken]
+
+
+def test_network_without_any_finite_answer_fails_the_shard(monkeypatch) -> None:
+    _, version = campaign_with(4)
+    monkeypatch.setattr(
+        "learning.inference.logits_of",
+        lambda version, *, texts, languages: np.full((len(texts), 3), np.inf, dtype=np.float32),
+    )
+    with pytest.raises(ScoringError, match="not finite"):
+        score_all(version)
+    assert not version.predictions.exists()
