@@ -35,6 +35,17 @@ from annotation.gateways.wire import (
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+# `include` cuts the annotations inside a task as well as the task.
+TASK_FIELDS = (
+    "id",
+    "data",
+    "updated_at",
+    "annotations",
+    "result",
+    "completed_by",
+    "was_cancelled",
+    "lead_time",
+)
 IDS_PER_PAGE = 1000
 # Filters travel in the address; some servers take no line above 4096 bytes.
 UIDS_PER_QUERY = 60
@@ -300,9 +311,10 @@ class LabelStudioDesk:
             "filters": {"conjunction": "and", "items": [rule]},
             "ordering": ["tasks:updated_at"],
         }
-        include = "id,data,annotations,updated_at"
+        include = ",".join(TASK_FIELDS)
         page = self._page(project_id, query=query, size=limit, include=include, fields="all")
-        return [read_task(task) for task in page]
+        with _translated():
+            return [read_task(task) for task in page]
 
     def task_ids(self, project_id: int) -> set[int]:
         rule = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}

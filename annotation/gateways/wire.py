@@ -126,22 +126,22 @@ def read_task(task: dict[str, Any]) -> DeskTask:
         updated_at=_moment(task["updated_at"]),
         annotations=tuple(
             _read_annotation(annotation, task_id=int(task["id"]), uid=uid)
-            for annotation in task.get("annotations") or []
+            for annotation in task["annotations"]
         ),
     )
 
 
 def _read_annotation(annotation: dict[str, Any], *, task_id: int, uid: str) -> DeskAnnotation:
-    user = annotation.get("completed_by")
-    lead = annotation.get("lead_time")
-    result = annotation.get("result")
+    user = annotation["completed_by"]
+    lead = annotation["lead_time"]
+    result = annotation["result"]
     return DeskAnnotation(
         id=int(annotation["id"]),
         task_id=task_id,
         uid=uid,
         user_id=user.get("id") if isinstance(user, dict) else user,
         result=result if isinstance(result, list) else [result],
-        skipped=bool(annotation.get("was_cancelled")),
+        skipped=bool(annotation["was_cancelled"]),
         updated_at=_moment(annotation["updated_at"]),
         lead_seconds=float(lead) if isinstance(lead, int | float) else None,
     )

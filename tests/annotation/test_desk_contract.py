@@ -1,0 +1,261 @@
+"""The same assertions against the stand-in and the real Label Studio, so that neither can lie."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from annotation.errors import DeskRefusedError, TransientError
+from annotation.gateways import DeskItem, DeskProject
+from annotation.objectives import Choice, classes
+from tests.fakes import FakeLabelingDesk, choice
+
+WORD = "a-long-password"
+BEGINNING = "1970-01-01T00:00:00.000000Z"
+CHOICES = [Choice("admin", "ጥሩ <b> & \"x\" 'y' 🙂 $text"), Choice("dates", "مواعيد")]
+
+
+def form(*, question: str = 'Què? <1 & "2"> $text 🙂') -> str:
+    return classes.desk_config(question=question, choices=CHOICES, rtl=True)
+
+
+class FakeSide:
+    """The stand-in and the people who answer there."""
+
+    def __init__(self) -> None:
+        self.desk = FakeLabelingDesk()
+
+    def person(self, name: str) -> Any:
+        email = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
+        return self.desk.create_account(email=email, name=name, password=WORD).user_id
+
+    def annotate(self, person: Any, task_id: int, label: str) -> int:
+        return self.desk.annotate(task_id, user_id=person, label=label)
+
+    def user_id(self, person: Any) -> int:
+        return person
+
+    def edit(self, person: Any, annotation_id: int, label: str) -> None:
+        self.desk.edit(annotation_id, label=label)
+
+    def delete(self, person: Any, annotation_id: int) -> None:
+        self.desk.delete(annotation_id)
+
+    def asked(self, person: Any, project_id: int) -> str | None:
+        return next(iter(self.desk.queue(project_id)), None)
+
+
+class RealSide:
+    """A real Label Studio, answered by people who sign in as anybody would."""
+
+    def __init__(self, server: Any) -> None:
+        from annotation.gateways.label_studio import LabelStudioDesk
+
+        self.server = server
+        self.desk = LabelStudioDesk(
+            url=server.url, token=server.token, email=server.email, password=server.password
+        )
+
+    def person(self, name: str) -> Any:
+        email = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
+        self.desk.create_account(email=email, name=name, password=WORD)
+        session = httpx.Client(base_url=self.server.url, timeout=30)
+        page = session.get("/user/login/")
+        token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
+        form = {"email": email, "password": WORD, "csrfmiddlewaretoken": token}
+        answer = session.post("/user/login/", data=form, headers={"Referer": str(page.url)})
+        assert answer.status_code == 302
+        return session
+
+    def user_id(self, person: Any) -> int:
+        return int(person.get("/api/current-user/whoami").json()["id"])
+
+    def annotate(self, person: Any, task_id: int, label: str) -> int:
+        body = {"result": choice(label) if label else [], "was_cancelled": not label}
+        answer = person.post(f"/api/tasks/{task_id}/annotations/", json={**body, "lead_time": 2.5})
+        assert answer.status_code == 201, answer.text
+        return int(answer.json()["id"])
+
+    def edit(self, person: Any, annotation_id: int, label: str) -> None:
+        body = {"result": choice(label)}
+        assert person.patch(f"/api/annotations/{annotation_id}/", json=body).status_code == 200
+
+    def delete(self, person: Any, annotation_id: int) -> None:
+        assert person.delete(f"/api/annotations/{annotation_id}/").status_code == 204
+
+    def asked(self, person: Any, project_id: int) -> str | None:
+        answer = person.get(f"/api/projects/{project_id}/next")
+        return answer.json()["data"]["text"] if answer.status_code == 200 else None
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.label_studio)])
+def side(request: pytest.FixtureRequest) -> FakeSide | RealSide:
+    if request.param == "fake":
+        return FakeSide()
+    return RealSide(request.getfixturevalue("label_studio"))
+
+
+@pytest.fixture
+def project(side) -> Iterator[int]:
+    number = side.desk.create_project(
+        title="x", marker=f"m {uuid.uuid4()}", config=form(), instruction="<p>Read it.</p>"
+    )
+    yield number
+    side.desk.delete_project(number)
+
+
+def items(*priorities: float, batch: str = "r1") -> list[DeskItem]:
+    return [
+        DeskItem(str(uuid.uuid4()), f"text {priority}", priority, batch) for priority in priorities
+    ]
+
+
+def test_the_desk_tells_its_version_and_whose_token_we_use(side):
+    assert side.desk.check()
+    assert "@" in side.desk.account_of_token().email
+
+
+def test_a_project_is_found_by_its_marker_and_asks_what_we_sent(side):
+    marker = f"marker {uuid.uuid4()}"
+    assert side.desk.find_projects(marker) == []
+    numbers = [
+        side.desk.create_project(
+            title="t" * 90, marker=marker, config=form(), instruction="<p>a</p>"
+        )
+        for _ in range(2)
+    ]
+    assert side.desk.find_projects(marker) == sorted(numbers)
+    assert side.desk.read_project(numbers[0]) == DeskProject(form(), "<p>a</p>", intact=True)
+    other = form(question="Another?")
+    side.desk.update_project(numbers[0], config=other, instruction="")
+    assert side.desk.read_project(numbers[0]) == DeskProject(other, "", intact=True)
+    for number in numbers:
+        side.desk.delete_project(number)
+        side.desk.delete_project(number)
+    assert side.desk.read_project(numbers[0]) is None
+    assert side.desk.find_projects(marker) == []
+
+
+def test_pushing_twice_doubles_and_finding_tells(side, project):
+    some = items(0.1, 0.2)
+    first = side.desk.push(project, some)
+    assert list(first) == [item.uid for item in some]
+    second = side.desk.push(project, some)
+    uids = [item.uid for item in some]
+    assert side.desk.find_tasks(project, [*uids, str(uuid.uuid4())]) == {
+        uid: [first[uid], second[uid]] for uid in uids
+    }
+    assert side.desk.task_ids(project) == {*first.values(), *second.values()}
+    assert side.desk.push(project, []) == {}
+
+
+def test_many_uids_are_found_at_once(side, project):
+    some = items(*(n / 1000 for n in range(130)))
+    pushed = side.desk.push(project, some)
+    found = side.desk.find_tasks(project, [item.uid for item in some])
+    assert found == {uid: [task_id] for uid, task_id in pushed.items()}
+
+
+def test_the_lowest_priority_is_asked_first_and_a_new_batch_reorders(side, project):
+    pushed = side.desk.push(project, items(0.5, 0.1, 0.9))
+    awa, inti = side.person("awa"), side.person("inti")
+    assert side.asked(awa, project) == "text 0.1"
+    task_ids = list(pushed.values())
+    side.desk.push(project, items(0.7, batch="r2"))
+    order = {task_ids[0]: 0.8, task_ids[1]: 0.9, task_ids[2]: 0.1}
+    side.desk.set_priorities(project, batch="r2", priorities=order)
+    assert side.asked(inti, project) == "text 0.9"
+    side.annotate(inti, task_ids[2], "admin")
+    assert side.asked(inti, project) == "text 0.7"
+
+
+def test_an_order_without_predictions_is_refused(side, project):
+    side.desk.push(project, items(0.5))
+    with pytest.raises(DeskRefusedError):
+        side.desk.set_priorities(project, batch="nobody-pushed-this", priorities={})
+
+
+def test_answers_edits_and_deletions_are_told_in_the_order_of_change(side, project):
+    tasks = list(side.desk.push(project, items(0.1, 0.2, 0.3)).values())
+    awa = side.person("awa")
+    number = side.annotate(awa, tasks[1], "admin")
+    skipped = side.annotate(awa, tasks[0], "")
+    told = side.desk.changed_tasks(project, since=BEGINNING, limit=10)
+    assert [task.id for task in told] == [tasks[2], tasks[1], tasks[0]]
+    answer = told[1].annotations[0]
+    assert (answer.id, answer.task_id, answer.uid) == (number, tasks[1], told[1].uid)
+    assert (answer.user_id, answer.skipped) == (side.user_id(awa), False)
+    assert answer.lead_seconds == 2.5
+    assert classes.parse(answer.result, keys=["admin"]).label == "admin"
+    assert (told[2].annotations[0].id, told[2].annotations[0].skipped) == (skipped, True)
+    mark = told[2].updated_at
+    assert all(len(task.updated_at) == len(BEGINNING) for task in told)
+    side.edit(awa, number, "dates")
+    changed = side.desk.changed_tasks(project, since=mark, limit=10)[-1]
+    assert changed.annotations[0].updated_at > answer.updated_at
+    assert classes.parse(changed.annotations[0].result, keys=["dates"]).label == "dates"
+    side.delete(awa, number)
+    last = side.desk.changed_tasks(project, since=changed.updated_at, limit=10)[-1]
+    assert (last.id, last.annotations) == (tasks[1], ())
+    assert last.updated_at > changed.updated_at
+
+
+def test_a_page_is_cut_at_its_limit(side, project):
+    side.desk.push(project, items(0.1, 0.2, 0.3))
+    page = side.desk.changed_tasks(project, since=BEGINNING, limit=2)
+    assert len(page) == 2
+    assert len(side.desk.changed_tasks(project, since=page[-1].updated_at, limit=5)) == 2
+    assert side.desk.changed_tasks(project, since="2999-01-01T00:00:00.000000Z", limit=5) == []
+
+
+def test_nothing_is_validated_there(side, project):
+    task = next(iter(side.desk.push(project, items(0.1)).values()))
+    awa = side.person("awa")
+    side.annotate(awa, task, "no-such-label")
+    side.annotate(awa, task, "admin")
+    told = side.desk.changed_tasks(project, since=BEGINNING, limit=5)[0]
+    assert len(told.annotations) == 2
+
+
+def test_only_unanswered_tasks_are_taken_away(side, project):
+    tasks = list(side.desk.push(project, items(0.1, 0.2, 0.3)).values())
+    awa = side.person("awa")
+    side.annotate(awa, tasks[0], "admin")
+    side.annotate(awa, tasks[1], "")
+    unknown = max(tasks) + 1000
+    assert sorted(side.desk.delete_unanswered(project, [*tasks, unknown])) == [
+        *tasks[1:],
+        unknown,
+    ]
+    assert side.desk.task_ids(project) == {tasks[0]}
+
+
+def test_a_task_for_two_is_asked_again_and_the_counters_move(side, project):
+    tasks = list(side.desk.push(project, items(0.1, 0.2)).values())
+    side.desk.set_wanted(project, {tasks[0]: 2})
+    awa, inti = side.person("awa"), side.person("inti")
+    before = side.desk.counters(project)
+    side.annotate(awa, tasks[0], "admin")
+    side.annotate(awa, tasks[1], "admin")
+    assert side.asked(inti, project) == "text 0.1"
+    after = side.desk.counters(project)
+    assert (after.tasks, after.annotations) == (2, before.annotations + 2)
+    assert after.finished == 1
+
+
+def test_an_account_is_made_once(side):
+    email = f"noor-{uuid.uuid4().hex[:8]}@example.org"
+    first = side.desk.create_account(email=email, name="Noor", password=WORD)
+    assert side.desk.create_account(email=email, name="Noor", password=WORD * 2) == first
+    with pytest.raises(DeskRefusedError):
+        side.desk.create_account(email=f"x{email}", name="", password=WORD[:5])
+
+
+def test_a_project_that_is_not_there_is_a_refusal(side):
+    with pytest.raises(DeskRefusedError):
+        side.desk.changed_tasks(99_999_999, since=BEGINNING, limit=5)
+    # Here Label Studio answers with a page for people, which says nothing to us.
+    with pytest.raises((DeskRefusedError, TransientError)):
+        side.desk.push(99_999_999, items(0.1))
