@@ -105,16 +105,11 @@ def set_guideline(
 
 @transaction.atomic
 def add_language(
-    campaign: Campaign,
-    *,
-    tag: str,
-    guideline: str = "",
-    actor: User | None = None,
-    **details: str,
+    campaign: Campaign, *, tag: str, guideline: str = "", actor: User | None = None
 ) -> CampaignLanguage:
     """Let a language take part; one that was switched off takes part again."""
     _refuse_if_finished(campaign)
-    language = ensure_language(tag, **details)
+    language = ensure_language(tag)
     home, _ = CampaignLanguage.objects.get_or_create(campaign=campaign, language=language)
     if not home.active:
         home.active = True

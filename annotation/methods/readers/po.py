@@ -27,6 +27,16 @@ _PART = re.compile(rf"(?:(?:msgctxt|msgid|msgid_plural|msgstr(?:\[\d\])?)\s*)?{_
 _UTF8 = frozenset({"utf-8", "utf8", "ascii", "us-ascii", "charset"})
 
 
+class _Lines(str):
+    """polib splits by whatever Unicode calls a line end; a translation may hold those."""
+
+    __slots__ = ()
+
+    def splitlines(self, keepends: bool = False) -> list[str]:
+        """Split where gettext does; nobody asks to keep the ends."""
+        return re.split(r"\r\n|\r|\n", self)
+
+
 def read_po(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield one row for each translated entry; fuzzy, obsolete and untranslated ones are skipped.
 
@@ -60,12 +70,12 @@ def read_po(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
 
 def _parse(text: str, *, first: int) -> tuple[polib.POFile | None, str]:
     """polib is lenient where a quote is missing and would cut the text; this is not."""
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), first):
+    for number, line in enumerate(_Lines(text).splitlines(), first):
         part = line.strip()
         if part and not part.startswith("#") and not _PART.fullmatch(part):
             return None, f"line {number} is neither a keyword with a quoted text nor a comment"
     try:
-        parsed = polib.pofile(text + "\n")
+        parsed = polib.pofile(_Lines(text))
     except (OSError, ValueError, IndexError) as error:
         return None, str(error)[:150]
     complete = parsed.metadata or len(parsed) == 1

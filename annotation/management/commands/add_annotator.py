@@ -1,0 +1,83 @@
+"""``add_annotator``: give a person an account and a place in a language's team."""
+
+import secrets
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.actions.people import ensure_annotator, join_team
+from annotation.errors import VernacularError
+from annotation.models import Annotator, Language, User
+
+
+class Command(BaseCommand):
+    """The labelling desk must be up, since the account there is made at once."""
+
+    help = (
+        "Add an annotator: manage.py add_annotator awa wo --name 'Awa Diop'. Asking again changes "
+        "nothing; another language adds that one. The labelling desk must be running."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Who, in which language."""
+        parser.add_argument("username", help="how the person signs in")
+        parser.add_argument("language", help="tag of a language that a campaign has: wo")
+        parser.add_argument("--name", default="", help="what others see; default: the user name")
+        parser.add_argument(
+            "--password-file", help="first line is the password; default: one is made and shown"
+        )
+        parser.add_argument(
+            "--simulated", action="store_true", help="no person but a simulation, shown as such"
+        )
+
+    def handle(self, **options: Any) -> None:
+        """Make the accounts and say how to sign in."""
+        from django.utils import timezone
+
+        from annotation.gateways.label_studio import open_desk
+
+        language = _language(options["language"])
+        username = options["username"]
+        known = User.objects.filter(username=username).exists()
+        password = "" if known else _password(options["password_file"])
+        kind = Annotator.Kind.SIMULATED if options["simulated"] else Annotator.Kind.PERSON
+        try:
+            annotator = ensure_annotator(
+                username=username,
+                name=options["name"] or username,
+                language=language,
+                kind=kind,
+                desk=open_desk(),
+                password=password,
+            )
+            join_team(annotator.user, language=language, now=timezone.now())
+        except VernacularError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{annotator.user} annotates {language.name} ({language.tag}).")
+        if password and not options["password_file"]:
+            self.stdout.write(f"User name {username}, password {password} (shown only now).")
+
+
+def _language(tag: str) -> Language:
+    language = Language.objects.filter(tag__iexact=tag.replace("_", "-")).first()
+    if language is None:
+        known = ", ".join(Language.objects.values_list("tag", flat=True)[:40])
+        raise CommandError(
+            f"There is no language {tag!r}; there are: {known or 'none yet'}. "
+            "A language comes with a campaign: manage.py create_campaign --help"
+        )
+    return language
+
+
+def _password(file: str | None) -> str:
+    if file is None:
+        return secrets.token_urlsafe(12)
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"Cannot read a password from {file}: {error}.") from error
+    if not lines or not lines[0].strip():
+        raise CommandError(f"The first line of {file} is empty; it must be the password.")
+    return lines[0].strip()
