@@ -135,7 +135,7 @@ def label_studio_process(data: Path, *, port: int, account: DeskAccount) -> Proc
         str(ROOT / ".venv-labelstudio/bin/python"),
         *("-m", "gunicorn", "desk_wsgi:application", "--preload"),
         *("--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", "4"),
-        *("--timeout", "120", "--graceful-timeout", "5", "--log-level", "warning"),
+        *("--timeout", "120", "--graceful-timeout", "3", "--log-level", "warning"),
         *("--name", "label-studio"),
     ]
     return Process(

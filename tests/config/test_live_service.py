@@ -1,9 +1,9 @@
 """What `up` runs, as real processes on the test's own database."""
 
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from django.conf import settings
 
@@ -31,12 +31,12 @@ def test_redis_answers_on_its_socket(redis_server: str) -> None:
 def test_label_studio_knows_its_admin_by_the_generated_token(
     label_studio: LabelStudioServer,
 ) -> None:
-    request = urllib.request.Request(
+    answer = httpx.get(
         f"{label_studio.url}/api/current-user/whoami",
         headers={"Authorization": f"Token {label_studio.token}"},
+        timeout=20,
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        assert label_studio.email in answer.read().decode()
+    assert answer.json()["email"] == label_studio.email
 
 
 @pytest.mark.redis
@@ -45,8 +45,7 @@ def test_web_is_light_and_sees_what_the_test_wrote(
 ) -> None:
     make_user("noor", staff=True)
     service = start_service(without=("label-studio", "worker-default", "worker-gpu", "beat"))
-    with urllib.request.urlopen(f"{service.web_url}/admin/login/", timeout=10) as page:
-        assert page.status == 200
+    assert httpx.get(f"{service.web_url}/admin/login/", timeout=10).status_code == 200
     master = service.process("web").popen
     assert master is not None
     for pid in (master.pid, *children(master.pid)):

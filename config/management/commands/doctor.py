@@ -1,0 +1,172 @@
+"""``doctor``: look at every part and say what is wrong, and how to mend it."""
+
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.utils import OperationalError
+
+from config.desk_service import read_release, version
+from config.env import ROOT, env
+from config.installing import (
+    SetupError,
+    is_complete,
+    label_studio_environment,
+    project_environment,
+)
+from config.services import find_redis, free_port
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; without a remedy it is well."""
+
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def look_at_python() -> Iterator[Finding]:
+    """The interpreter."""
+    found = f"{sys.version.split()[0]} ({sys.executable})"
+    fits = sys.version_info >= (3, 11)
+    yield Finding("Python", found, "" if fits else "Start manage.py with Python 3.11 or newer.")
+
+
+def look_at_environments() -> Iterator[Finding]:
+    """The two virtual environments."""
+    for one in (project_environment(ROOT, dev=False), label_studio_environment(ROOT)):
+        complete = is_complete(one)
+        yield Finding(
+            one.folder.name,
+            "as pinned" if complete else "missing, or not as pinned today",
+            "" if complete else "Run: python3 manage.py setup",
+        )
+
+
+def look_at_disk() -> Iterator[Finding]:
+    """The space that is left."""
+    folder = env().var_dir if env().var_dir.exists() else ROOT
+    free = shutil.disk_usage(folder).free // 2**20
+    yield Finding("Disk", f"{free} MB free", "Free at least 1000 MB." if free < 1000 else "")
+
+
+def look_at_redis() -> Iterator[Finding]:
+    """The queue: a given one must answer, our own must be there to be started."""
+    if url := env().redis_url:
+        import redis
+
+        try:
+            redis.Redis.from_url(url, socket_timeout=2).ping()
+        except redis.RedisError as error:
+            yield Finding("Redis", str(error), "Start it, or correct VERNACULAR_REDIS_URL.")
+        else:
+            yield Finding("Redis", f"answers at {url}")
+        return
+    try:
+        yield Finding("Redis", f"our own: {find_redis()}")
+    except SetupError as error:
+        yield Finding("Redis", str(error.args[0]), error.remedy)
+
+
+def look_at_label_studio() -> Iterator[Finding]:
+    """A given desk must be there and be the version that was tried."""
+    url = env().label_studio_url
+    if not url:
+        yield Finding("Label Studio", f"our own, {version()}; `up` starts it")
+        return
+    release = read_release(url)
+    remedy = "" if release == version() else f"Only {version()} was tried; look at {url}."
+    yield Finding("Label Studio", f"{release or 'no answer'} at {url}", remedy)
+
+
+def look_at_ports() -> Iterator[Finding]:
+    """Whether the wanted ports are free; a busy one is no harm, only another address."""
+    for name, wanted in (("pages", env().web_port), ("Label Studio", env().label_studio_port)):
+        try:
+            port = free_port(wanted)
+        except SetupError as error:
+            yield Finding(f"Port {wanted}", str(error.args[0]), error.remedy)
+        else:
+            found = "free" if port == wanted else f"taken; {name} will use {port}"
+            yield Finding(f"Port {wanted}", found)
+
+
+def look_at_database() -> Iterator[Finding]:
+    """Reachable, migrated, and, if it is SQLite, set so that several processes lose nothing."""
+    name = f"Database ({connection.vendor})"
+    try:
+        if (
+            connection.vendor == "sqlite"
+            and not Path(settings.DATABASES["default"]["NAME"]).exists()
+        ):
+            yield Finding(name, "not made yet; `up` makes it")
+            return
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except OperationalError as error:
+        yield Finding(name, str(error).strip(), "Start it, or correct VERNACULAR_DATABASE_URL.")
+        return
+    waiting = "Run: python3 manage.py migrate" if plan else ""
+    yield Finding(name, f"{len(plan)} migrations wait" if plan else "migrated", waiting)
+    if connection.vendor == "sqlite":
+        yield _look_at_sqlite(name)
+
+
+def _look_at_sqlite(name: str) -> Finding:
+    with connection.cursor() as cursor:
+        mode = cursor.execute("PRAGMA journal_mode").fetchone()[0]
+        wait = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+    found = f"SQLite {sqlite3.sqlite_version}, journal {mode}, waits {wait} ms"
+    fits = mode == "wal" and wait >= 10_000
+    return Finding(name, found, "" if fits else "Keep the OPTIONS that config/settings.py sets.")
+
+
+def look_at_secrets() -> Iterator[Finding]:
+    """Nobody else may read them."""
+    path = env().var_dir / "secrets.json"
+    if not path.exists():
+        yield Finding("Secrets", "not made yet; `up` makes them")
+        return
+    mode = path.stat().st_mode & 0o777
+    yield Finding("Secrets", f"mode {mode:o}", f"chmod 600 {path}" if mode & 0o077 else "")
+
+
+PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
+    look_at_python,
+    look_at_environments,
+    look_at_disk,
+    look_at_redis,
+    look_at_label_studio,
+    look_at_ports,
+    look_at_database,
+    look_at_secrets,
+)
+
+
+class Command(BaseCommand):
+    """Findings, each with its remedy; exit 1 if there is anything to mend."""
+
+    help = "Look at Python, packages, Redis, Label Studio, disk, ports and database."
+    requires_system_checks = ()
+
+    def handle(self, **options: Any) -> None:
+        """Look at everything, even when the first part is ill."""
+        ill = 0
+        for part in PARTS:
+            for finding in part():
+                ill += bool(finding.remedy)
+                mark = "!!" if finding.remedy else "ok"
+                self.stdout.write(f"{mark}  {finding.what:<22} {finding.found}")
+                if finding.remedy:
+                    self.stdout.write(f"    {'':<22} -> {finding.remedy}")
+        if ill:
+            sys.exit(1)
