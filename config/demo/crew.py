@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from annotation.errors import TransientError
+from annotation.errors import TransientError, VernacularError
 from annotation.gateways.wire import sign_in
 from annotation.objectives.classes import FIELD, TEXT
 from config.demo.characters import Behaviour, Person, behave
@@ -97,7 +97,7 @@ class Visitor:
                     sign_in(self._session, email=self.email, password=self._password)
                     self._signed_in = True
                 answer = self._session.request(method, path, **request)
-            except (httpx.TransportError, TransientError) as error:
+            except (httpx.TransportError, VernacularError) as error:
                 logger.info("%s: %s %s: %r", self.email, method, path, error)
             else:
                 if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):

@@ -87,6 +87,8 @@ class Command(BaseCommand):
 
     def _run(self, stack: Stack, *, rounds: int, patience_s: float) -> None:
         campaign = self._prepare(stack)
+        if campaign.rounds.filter(status="closed").count() < rounds:
+            start_campaign(campaign)
         stopping = threading.Event()
         crews = Crews(
             gathering(
@@ -132,7 +134,7 @@ class Command(BaseCommand):
             f"Campaign “{campaign.title}”: {campaign.samples.count()} texts in {languages}"
             f" languages, {len(preparing.everybody())} simulated people. ({self._seconds():.0f} s)"
         )
-        return start_campaign(campaign)
+        return campaign
 
     def _show(self, moment: Moment, *, rounds: int, started: float) -> None:
         what = f"Round {moment.number or 1} of {rounds}: {moment.step or 'opening'}"
