@@ -152,8 +152,6 @@ def deploy_at_once(tmp_path: Path, how_many: int) -> list[int]:
 
 @pytest.mark.django_db(transaction=True)
 def test_deployments_at_once_never_share_a_number(tmp_path: Path) -> None:
-    if connection.vendor == "sqlite" and connection.is_in_memory_db():
-        pytest.skip("threads cannot share a database in memory; the file tests cover it")
     assert deploy_at_once(tmp_path, 6) == [1, 2, 3, 4, 5, 6]
 
 

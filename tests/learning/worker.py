@@ -1,0 +1,121 @@
+"""A process of its own for tests that need several: ``python -m tests.learning.worker VERB …``.
+
+Imports stand inside the verbs: models need a Django that is set up, and only two need torch.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import django
+from django.utils import timezone
+
+
+def prepare(samples: str) -> Any:
+    """A campaign whose pool holds some texts twice, and a first version that serves."""
+    from django.core.management import call_command
+
+    from learning.actions.versions import initial_version
+    from tests.make import make_campaign, make_gold, make_sample
+
+    _use_tiny_networks()
+    call_command("migrate", verbosity=0)
+    campaign = make_campaign(items_per_round=24, floor_per_language=2)
+    for number in range(int(samples)):
+        tag = ("wo", "qu", "wo")[number % 3]
+        make_sample(campaign, tag, text=f"text {number - (number % 9 == 8) * 3}")
+    make_gold(campaign, "wo", text="known")
+    initial_version(campaign)
+    return campaign.slug
+
+
+def score(chunks: str = "1000000") -> Any:
+    """Score until the scoring is done, or die by SIGKILL in the middle of that many chunks."""
+    from annotation.models import Campaign
+    from learning.actions import scoring
+    from learning.actions.serving import serving_version
+    from learning.models import Scoring
+    from tests.learning.tiny import TinyNetwork
+
+    _use_tiny_networks()
+    collate, left = TinyNetwork.collate, [int(chunks)]
+
+    def mortal(self: TinyNetwork, *args: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return collate(self, *args)
+
+    TinyNetwork.collate = mortal
+    scoring.CHUNK = 5
+    work = scoring.open_scoring(serving_version(Campaign.objects.get()), now=timezone.now())
+    while work.status == Scoring.Status.RUNNING:
+        for pk in scoring.reclaim_shards(work, now=timezone.now()):
+            scoring.score_shard(pk)
+        time.sleep(0.05)
+        work.refresh_from_db()
+    return work.pk
+
+
+def race(rounds: str, start: str) -> Any:
+    """Open, select and close rounds as fast as others allow, from the moment the file is there."""
+    from annotation.errors import ConflictError
+    from annotation.models import Campaign
+    from learning.actions.rounds import open_round, select_round
+    from learning.models import Round
+
+    campaign = Campaign.objects.get()
+    Path(f"{start}.{os.getpid()}").touch()
+    while not Path(start).exists():
+        time.sleep(0.005)
+    won = 0
+    while Round.objects.count() < int(rounds) or Round.objects.open().exists():
+        try:
+            round_ = select_round(open_round(campaign, now=timezone.now()), now=timezone.now())
+        except ConflictError:
+            continue
+        over = {"status": Round.Status.CLOSED, "closed_at": timezone.now()}
+        won += Round.objects.filter(pk=round_.pk, status="collecting").update(**over)
+    return won
+
+
+def report() -> Any:
+    """What is in the database now."""
+    from django.db.models import Count
+
+    from annotation.models import Item
+    from learning.models import Prediction, QuotaAccount, Round, ScoringShard
+
+    twice = Item.objects.exclude(kind="gold").values("sample__language", "sample__digest")
+    rounds = list(Round.objects.order_by("number"))
+    shards = ScoringShard.objects.order_by("pk")
+    return {
+        "predictions": Prediction.objects.count(),
+        "attempts": list(shards.values_list("attempts", flat=True)),
+        "shards": list(shards.values_list("status", flat=True)),
+        "twice": twice.annotate(n=Count("pk")).filter(n__gt=1).count(),
+        "rounds": [(round_.number, round_.status) for round_ in rounds],
+        "got": [sum(row.got for row in round_.allotments.all()) for round_ in rounds],
+        "picks": [round_.picks.exclude(slot="gold").count() for round_ in rounds],
+        "debts": list(QuotaAccount.objects.values_list("debt", flat=True)),
+    }
+
+
+def _use_tiny_networks() -> None:
+    import learning.inference
+    import learning.networks.opening
+    from tests.learning.tiny import load_tiny, open_tiny
+
+    learning.networks.opening.open_network = open_tiny
+    learning.inference.load_network = load_tiny
+
+
+if __name__ == "__main__":
+    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+    django.setup()
+    verb, *arguments = sys.argv[1:]
+    sys.stdout.write(json.dumps(globals()[verb](*arguments)) + "\n")
