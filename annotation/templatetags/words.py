@@ -75,7 +75,7 @@ def language_name(language: Language) -> SafeString:
             '<bdi>{}</bdi> <bdi class="quiet small" dir="ltr">{}</bdi>', language.name, language.tag
         )
     return format_html(
-        '<span><bdi class="own" lang="{}">{}</bdi> <span class="quiet small"><bdi>{}</bdi> <bdi dir="ltr">{}</bdi></span></span>',
+        '<span><span class="own"><bdi lang="{}">{}</bdi></span> <span class="quiet small"><bdi>{}</bdi> <bdi dir="ltr">{}</bdi></span></span>',
         language.tag,
         language.autonym,
         language.name,

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from annotation.models import Campaign
 from annotation.permissions import person_of, staff_required
 from annotation.views.outcomes import attempt
-from learning.models import Deployment, ModelVersion
 from learning.actions.serving import deploy
+from learning.models import Deployment, ModelVersion
 from training.actions.review import versions_of
 
 
@@ -37,6 +37,9 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         ModelVersion.objects.select_related("campaign"), campaign__slug=slug, number=number
     )
     serving = Deployment.objects.serving(version.campaign)
+    if not version.deployments.exists():
+        # What never served was never let through a gate: there is no way back to it.
+        raise Http404
     if request.method == "POST":
         reason = request.POST.get("reason", "").strip()[:300] or _("By hand.")
         act = partial(

@@ -1,0 +1,420 @@
+"""What the pages say, and what their buttons do."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from annotation import tasks
+from annotation.actions import health as parts
+from annotation.models import Campaign, Heartbeat, QuarantinedAnswer, SampleImport, User
+from learning.models import Round
+from tests.make import make_campaign, make_sample, make_user
+from tests.rich import EVIL, LANGUAGES, make_rich_campaign
+from training.actions.health import report
+from training.models import TrainingRun
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lead() -> User:
+    return make_user("noor", staff=True)
+
+
+@pytest.fixture
+def noor(client: Client, lead: User) -> Client:
+    client.force_login(lead)
+    return client
+
+
+@pytest.fixture
+def campaign(lead: User) -> Campaign:
+    return make_rich_campaign(lead=lead)
+
+
+def text_of(client: Client, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def queries(client: Client, address: str) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as seen:
+        client.get(address)
+    return len(seen)
+
+
+def test_an_empty_house_says_what_to_do_next(noor: Client) -> None:
+    assert "Create the first campaign" in text_of(noor, "/campaigns/")
+
+
+def test_the_campaign_page_says_where_each_language_stands(
+    noor: Client, campaign: Campaign
+) -> None:
+    page = text_of(noor, f"/campaigns/{campaign.slug}/")
+    for _tag, name, own, *_rest in LANGUAGES:
+        assert name in page
+        assert own in page
+    assert "7 of 14 items answered" in page
+    assert "Nobody can answer in Wolof, Traditional Chinese" in page
+    assert "No guideline yet in Upper Sorbian, Kabyle." in page
+    assert "3 answers do not fit the question" in page
+    assert page.count('class="spark"') == len(LANGUAGES)
+    newest = campaign.deployments.first()
+    assert newest
+    wolof = newest.version.evaluations.get(language__tag="wo")
+    low, high = wolof.accuracy_low, wolof.accuracy_high
+    assert f"{wolof.accuracy:.2f} ({low:.2f}–{high:.2f})" in page
+
+
+def test_pages_do_not_ask_more_of_the_database_when_there_is_more_to_show(
+    noor: Client, campaign: Campaign
+) -> None:
+    small = make_campaign(languages=("wo",), slug="small")
+    # The rich one has rounds, runs and gates; what those cost is the only difference.
+    assert queries(noor, f"/campaigns/{small.slug}/") <= 32
+    assert queries(noor, f"/campaigns/{campaign.slug}/") <= 36
+    assert queries(noor, "/campaigns/") <= 10
+    assert queries(noor, f"/campaigns/{campaign.slug}/rounds/1/") <= 8
+    assert queries(noor, f"/campaigns/{campaign.slug}/people/") <= 7
+    assert queries(noor, f"/campaigns/{campaign.slug}/quarantine/") <= 7
+    assert queries(noor, f"/campaigns/{campaign.slug}/versions/") <= 9
+    run = TrainingRun.objects.latest("pk")
+    assert queries(noor, f"/campaigns/{campaign.slug}/runs/{run.pk}/") <= 9
+
+
+def test_the_gate_is_told_in_words_and_numbers(noor: Client, campaign: Campaign) -> None:
+    held = TrainingRun.objects.get(round__number=2)
+    page = text_of(noor, f"/campaigns/{campaign.slug}/runs/{held.pk}/")
+    assert "Not enough evidence yet that no language loses" in page
+    assert "−0.041 (−0.071 to −0.011)" in page
+    assert "Kabyle</bdi> 120" in page
+    assert page.count('role="img"') >= len(LANGUAGES) + 1
+    passed = TrainingRun.objects.get(round__number=4)
+    assert "It was promoted." in text_of(noor, f"/campaigns/{campaign.slug}/runs/{passed.pk}/")
+
+
+def test_nothing_in_a_text_comes_alive(noor: Client, campaign: Campaign) -> None:
+    imported = campaign.imports.get()
+    for path in ("rounds/1/", f"imports/{imported.pk}/", "quarantine/"):
+        page = text_of(noor, f"/campaigns/{campaign.slug}/{path}")
+        assert EVIL not in page, path
+        assert "&lt;b&gt;bold&lt;/b&gt;" in page, path
+
+
+def test_every_text_carries_its_language_and_direction(noor: Client, campaign: Campaign) -> None:
+    page = text_of(noor, f"/campaigns/{campaign.slug}/rounds/2/?language=ar")
+    assert '<span class="sample" lang="ar" dir="auto">' in page
+    assert 'lang="wo" dir="auto"' not in page
+
+
+def test_train_now_asks_once(noor: Client, campaign: Campaign) -> None:
+    noor.post(f"/campaigns/{campaign.slug}/train-now/")
+    first = campaign.rounds.get(number=5).close_asked_at
+    assert first
+    noor.post(f"/campaigns/{campaign.slug}/train-now/")
+    assert campaign.rounds.get(number=5).close_asked_at == first
+    assert "Train now" not in text_of(noor, f"/campaigns/{campaign.slug}/")
+
+
+def test_train_now_says_no_when_nothing_collects(noor: Client, campaign: Campaign) -> None:
+    campaign.rounds.filter(number=5).update(status=Round.Status.TRAINING)
+    answer = noor.post(f"/campaigns/{campaign.slug}/train-now/", follow=True)
+    assert "No round is collecting answers now." in answer.content.decode()
+    assert campaign.rounds.get(number=5).close_asked_at is None
+
+
+def test_the_live_part_reloads_the_page_only_when_something_ended(
+    noor: Client, campaign: Campaign
+) -> None:
+    there = f"/campaigns/{campaign.slug}/live/"
+    same = noor.get(there, {"seen": "running-5-collecting"})
+    assert "HX-Refresh" not in same.headers
+    assert "7 of 14" in same.content.decode()
+    assert noor.get(there, {"seen": "running-5-selecting"})["HX-Refresh"] == "true"
+
+
+def test_start_without_texts_says_what_is_missing(noor: Client) -> None:
+    draft = make_campaign(slug="draft")
+    page = noor.post("/campaigns/draft/start/", follow=True).content.decode()
+    assert "no sample to ask about" in page
+    draft.refresh_from_db()
+    assert draft.status == "draft"
+    make_sample(draft)
+    noor.post("/campaigns/draft/start/")
+    noor.post("/campaigns/draft/start/")
+    draft.refresh_from_db()
+    assert draft.status == "running"
+    noor.post("/campaigns/draft/pause/")
+    draft.refresh_from_db()
+    assert draft.status == "paused"
+    noor.get("/campaigns/draft/finish/")
+    draft.refresh_from_db()
+    assert draft.status == "paused"
+    noor.post("/campaigns/draft/finish/")
+    draft.refresh_from_db()
+    assert draft.status == "finished"
+
+
+def form(**over: str) -> dict[str, str]:
+    return {
+        "title": "Mood",
+        "slug": "",
+        "question": "How does it sound?",
+        "labels": "good = Good\n\nbad",
+        "languages": "wo\nzh-Hant\n",
+        "guideline": "Read twice.",
+        "items_per_round": "40",
+        "floor_per_language": "4",
+        "answers_per_item": "2",
+        "train_when_answered": "0.9",
+        "max_rounds": "",
+        "audit_share": "0.10",
+        "gold_share": "0.10",
+        "margin": "0.03",
+        "network": "starter",
+        "seed": "1",
+    } | over
+
+
+def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
+    answer = noor.post("/campaigns/new/", form())
+    assert answer["Location"] == "/campaigns/mood/"
+    made = Campaign.objects.get(slug="mood")
+    assert made.created_by == lead
+    assert made.answers_per_item == 2
+    assert list(made.labels.values_list("key", "name")) == [("good", "Good"), ("bad", "bad")]
+    assert [home.guidelines.get().text for home in made.languages.all()] == ["Read twice."] * 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("labels", "only = One", "two labels at least"),
+        ("labels", "a = A\na = B", "there twice"),
+        ("labels", "a = A\nb c d", "Line 2 is not key = Name"),
+        ("languages", "wo\nWO", "there twice"),
+        ("languages", "not a tag", "Line 1 is no language tag"),
+        ("languages", "", "required"),
+        ("slug", "new", "taken by a page"),
+        ("title", "أسئلة", "Latin letters"),
+        ("audit_share", "0.01", "greater than or equal to 0.1"),
+        ("items_per_round", "0", "greater than or equal to 1"),
+        ("items_per_round", "many", "whole number"),
+        ("margin", "0.5", "less than or equal to 0.1"),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_field(
+    field: str, value: str, words: str, noor: Client
+) -> None:
+    answer = noor.post("/campaigns/new/", form(**{field: value}))
+    assert answer.status_code == 422
+    wrong = "slug" if field == "title" else field
+    assert words in str(answer.context["form"].errors[wrong])
+    assert not Campaign.objects.exists()
+
+
+def test_the_same_name_twice_is_refused(noor: Client) -> None:
+    noor.post("/campaigns/new/", form())
+    answer = noor.post("/campaigns/new/", form())
+    assert "exists already" in answer.content.decode()
+    assert Campaign.objects.count() == 1
+
+
+def test_a_guideline_gets_its_next_version(noor: Client, campaign: Campaign) -> None:
+    there = f"/campaigns/{campaign.slug}/guidelines/ar/"
+    noor.post(there, {"text": "اقرأ مرتين"})
+    home = campaign.languages.get(language__tag="ar")
+    assert list(home.guidelines.values_list("version", "text"))[-1] == (2, "اقرأ مرتين")
+    assert noor.post(there, {"text": "  "}).status_code == 422
+    assert home.guidelines.count() == 2
+
+
+def test_a_file_is_queued_and_its_worker_called(
+    noor: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Callable[..., Any],
+) -> None:
+    called: list[int] = []
+    monkeypatch.setattr(tasks.run_import, "delay", lambda *, import_id: called.append(import_id))
+    make_campaign(slug="filled", languages=("wo",))
+    data = {
+        "file": SimpleUploadedFile("mine.csv", b"words\nsalaam\n"),
+        "format": "",
+        "column_text": "words",
+        "default_language": "wo",
+        "default_licence": "CC-BY-4.0",
+        "default_source": "radio",
+        "on_error": "refuse_all",
+    }
+    with django_capture_on_commit_callbacks(execute=True):
+        answer = noor.post("/campaigns/filled/imports/", data)
+    row = SampleImport.objects.get()
+    assert answer["Location"] == f"/campaigns/filled/imports/{row.pk}/"
+    assert called == [row.pk]
+    assert row.on_error == "refuse_all"
+    assert row.options["columns"] == {"text": "words"}
+    wanted = {"language": "wo", "licence": "CC-BY-4.0", "source": "radio"}
+    assert row.options["defaults"] == wanted
+
+
+def test_a_file_that_cannot_be_read_is_refused_at_the_door(noor: Client) -> None:
+    make_campaign(slug="filled", languages=("wo",))
+    data = {"file": SimpleUploadedFile("mine.exe", b"MZ"), "on_error": "keep_good"}
+    answer = noor.post("/campaigns/filled/imports/", data)
+    assert answer.status_code == 422
+    assert not SampleImport.objects.exists()
+
+
+def test_refused_rows_come_as_csv_without_formulas(noor: Client, campaign: Campaign) -> None:
+    imported = campaign.imports.get()
+    answer = noor.get(f"/campaigns/{campaign.slug}/imports/{imported.pk}/refused.csv")
+    lines = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
+    assert lines[0] == "row,field,reason,excerpt"
+    assert len(lines) == 8
+    assert lines[2].endswith(",'=SUM(A1:A9)")
+
+
+def test_a_quarantined_answer_is_laid_aside_and_kept(noor: Client, campaign: Campaign) -> None:
+    strange = QuarantinedAnswer.objects.first()
+    assert strange
+    noor.post(f"/campaigns/{campaign.slug}/quarantine/{strange.pk}/lay-aside/")
+    strange.refresh_from_db()
+    assert strange.resolved_at
+    assert text_of(noor, f"/campaigns/{campaign.slug}/quarantine/").count("<article") == 2
+    assert text_of(noor, f"/campaigns/{campaign.slug}/quarantine/?show=all").count("<article") == 3
+
+
+def test_simulated_people_are_marked(noor: Client, campaign: Campaign) -> None:
+    page = text_of(noor, f"/campaigns/{campaign.slug}/people/")
+    assert page.count("simulated</span>") == 4
+    assert "0.95 (0.85–1.00)" in page
+
+
+def test_rollback_asks_first_and_is_one_more_row(
+    noor: Client, lead: User, campaign: Campaign
+) -> None:
+    there = f"/campaigns/{campaign.slug}/versions/1/roll-back/"
+    assert "Let version 1 serve again?" in text_of(noor, there)
+    assert campaign.deployments.count() == 3
+    noor.post(there, {"reason": "It was kinder."})
+    newest = campaign.deployments.first()
+    assert newest
+    assert (newest.version.number, newest.kind) == (1, "rollback")
+    assert (newest.reason, newest.actor) == ("It was kinder.", lead)
+    assert campaign.deployments.count() == 4
+
+
+def test_rollback_to_a_version_that_never_served_is_not_offered_nor_done(
+    noor: Client, campaign: Campaign
+) -> None:
+    # Version 3 was held by its gate: a way back must not become a way round the gate.
+    answer = noor.post(f"/campaigns/{campaign.slug}/versions/3/roll-back/", {"reason": "x"})
+    assert answer.status_code in (302, 404)
+    assert campaign.deployments.count() == 3
+
+
+def test_the_page_runs_the_way_the_interface_language_runs(noor: Client) -> None:
+    assert '<html lang="en" dir="ltr">' in text_of(noor, "/campaigns/")
+    noor.cookies[settings.LANGUAGE_COOKIE_NAME] = "ar"
+    assert '<html lang="ar" dir="rtl">' in text_of(noor, "/campaigns/")
+
+
+def test_pages_hold_no_inline_script_or_style(noor: Client, campaign: Campaign) -> None:
+    for path in ("", f"runs/{TrainingRun.objects.latest('pk').pk}/", "people/", "imports/"):
+        page = text_of(noor, f"/campaigns/{campaign.slug}/{path}")
+        assert " style=" not in page
+        assert "<style" not in page
+        assert page.count("<script") == page.count("<script src=")
+
+
+def test_health_tells_who_is_silent_and_who_works() -> None:
+    now = timezone.now()
+    before = {p.name: p.health for p in report(now)}
+    assert before["Worker of queue gpu"] == parts.Health.BAD
+    for name in (parts.TIMETABLE, parts.DEFAULT_QUEUE, parts.GPU_QUEUE, parts.DESK):
+        parts.beat(name, now=now)
+        parts.beat(name, now=now)
+    assert Heartbeat.objects.count() == 4
+    after = {p.name: p.health for p in report(now)}
+    for name in ("Timetable", "Worker of queue default", "Worker of queue gpu", "Label Studio"):
+        assert after[name] == parts.Health.GOOD, name
+    late = {p.name: p.health for p in report(now + timedelta(minutes=3))}
+    assert late["Timetable"] == parts.Health.BAD
+
+
+def test_a_desk_that_failed_last_is_out_until_it_answers() -> None:
+    now = timezone.now()
+    parts.beat(parts.DESK, now=now)
+    parts.record_failure(parts.DESK, error="refused " * 200, now=now + timedelta(seconds=1))
+    desk = next(p for p in parts.report(now) if p.name == "Label Studio")
+    assert desk.health == parts.Health.BAD
+    assert desk.detail.startswith("refused")
+    parts.beat(parts.DESK, now=now + timedelta(seconds=2))
+    desk = next(p for p in parts.report(now) if p.name == "Label Studio")
+    assert desk.health == parts.Health.GOOD
+    assert "last error" in desk.detail
+
+
+def test_a_worker_on_a_long_task_is_not_called_silent(campaign: Campaign) -> None:
+    now = timezone.now()
+    run = TrainingRun.objects.latest("pk")
+    TrainingRun.objects.filter(pk=run.pk).update(
+        status=TrainingRun.Status.RUNNING, lease_until=now + timedelta(seconds=30)
+    )
+    gpu = next(p for p in report(now) if p.name == "Worker of queue gpu")
+    assert gpu.health == parts.Health.GOOD
+
+
+def test_a_round_that_does_not_move_is_named(campaign: Campaign) -> None:
+    now = timezone.now()
+    rounds = {p.name: p for p in report(now)}["Rounds"]
+    assert rounds.health == parts.Health.GOOD
+    campaign.rounds.filter(number=5).update(status=Round.Status.SCORING)
+    later = {p.name: p for p in report(now + timedelta(minutes=20))}["Rounds"]
+    assert later.health == parts.Health.WARN
+    assert "round 5" in later.detail
+
+
+def test_readyz_says_which_part_is_out_and_no_secret(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = settings.ENV.model_copy(update={"redis_url": "redis://:hunter2@127.0.0.1:1/0"})
+    monkeypatch.setattr(settings, "ENV", env)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "unavailable", "reasons": {"redis": "not available"}}
+    assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.redis
+def test_readyz_is_ready_when_database_and_broker_answer(
+    client: Client, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = settings.ENV.model_copy(update={"redis_url": redis_server})
+    monkeypatch.setattr(settings, "ENV", env)
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+def test_the_web_loads_no_network() -> None:
+    code = (
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings';"
+        "django.setup(); import config.urls, config.wsgi;"
+        "heavy = {'torch', 'transformers', 'sklearn', 'label_studio_sdk'} & set(sys.modules);"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
