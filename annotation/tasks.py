@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 from celery import current_app, current_task, shared_task
@@ -11,7 +12,7 @@ logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
 BETWEEN_PATROLS = timedelta(hours=1)
 MOST_RETRIES = 4
-# The door answers the desk within its one second, so it cannot wait for a broker.
+# A broker that is away is left alone at once.
 IMPATIENT = {
     "max_retries": 0,
     "interval_start": 0,
@@ -89,8 +90,17 @@ def sweep_all(**_: object) -> None:
     forget_old_nudges(now=now)
 
 
-def sweep_soon(campaign_language_id: int) -> bool:
-    """Have a language swept in a few seconds; False if the broker is away.
+def sweep_soon(campaign_language_id: int) -> None:
+    """Have a language swept in a few seconds, without waiting for the broker.
+
+    The first word with it costs a process seconds, for all that is imported then.
+    """
+    ask = Thread(target=ask_for_sweep, args=(campaign_language_id,), daemon=True)
+    ask.start()
+
+
+def ask_for_sweep(campaign_language_id: int) -> bool:
+    """Hand a sweep to the broker; False if the broker is away.
 
     Nothing is lost then: the timetable sweeps as soon as it is back.
     """

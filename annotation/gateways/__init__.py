@@ -30,7 +30,7 @@ class DeskAnnotation:
     task_id: int
     uid: str
     user_id: int | None
-    result: list[Any]
+    result: Any
     skipped: bool
     updated_at: str
     lead_seconds: float | None

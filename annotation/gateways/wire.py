@@ -134,13 +134,12 @@ def read_task(task: dict[str, Any]) -> DeskTask:
 def _read_annotation(annotation: dict[str, Any], *, task_id: int, uid: str) -> DeskAnnotation:
     user = annotation["completed_by"]
     lead = annotation["lead_time"]
-    result = annotation["result"]
     return DeskAnnotation(
         id=int(annotation["id"]),
         task_id=task_id,
         uid=uid,
         user_id=user.get("id") if isinstance(user, dict) else user,
-        result=result if isinstance(result, list) else [result],
+        result=annotation["result"],
         skipped=bool(annotation["was_cancelled"]),
         updated_at=_moment(annotation["updated_at"]),
         lead_seconds=float(lead) if isinstance(lead, int | float) else None,

@@ -1,0 +1,115 @@
+from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.errors import InvalidInputError
+from annotation.objectives import Choice, classes, objective
+from tests.fakes import choice
+
+# What XML can hold: everything but control characters and lone surrogates.
+printable = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
+
+
+def form(*choices: Choice, question: str = "What is it about?", rtl: bool = False) -> ET.Element:
+    return ET.fromstring(classes.desk_config(question=question, choices=list(choices), rtl=rtl))  # noqa: S314 - our own
+
+
+def test_speakers_read_their_own_names_and_we_store_the_keys():
+    root = form(Choice("admin", "አስተዳደር"), Choice("dates", "ቀናት"))
+    assert [c.attrib for c in root.iter("Choice")] == [
+        {"value": "አስተዳደር", "alias": "admin", "hotkey": "1"},
+        {"value": "ቀናት", "alias": "dates", "hotkey": "2"},
+    ]
+    assert root.find(".//Text").get("value") == "$text"
+    assert root.find("Choices").get("toName") == "text"
+    assert root.find("Header").get("value") == "What is it about?"
+
+
+def test_only_nine_labels_have_a_digit_to_press():
+    root = form(*(Choice(f"k{n}", f"name {n}") for n in range(12)))
+    assert [c.get("hotkey") for c in root.iter("Choice")] == [*"123456789", None, None, None]
+
+
+def test_right_to_left_text_is_set_right_to_left():
+    assert "rtl" in form(Choice("a", "ا"), rtl=True).find("View").get("style")
+    assert form(Choice("a", "a")).find("View").get("style") is None
+
+
+def test_two_labels_of_one_name_can_be_told_apart():
+    root = form(Choice("a", "same"), Choice("b", "same"), Choice("c", ""))
+    assert [c.get("value") for c in root.iter("Choice")] == ["same (a)", "same (b)", "c"]
+
+
+@given(question=printable, names=st.lists(printable, min_size=1, max_size=11))
+def test_no_text_breaks_the_form_or_is_read_as_a_field(question, names):
+    choices = [Choice(f"k{n}", name) for n, name in enumerate(names)]
+    root = form(*choices, question=question)
+    assert [c.get("alias") for c in root.iter("Choice")] == [c.key for c in choices]
+    values = [e.get("value") for e in root.iter() if e.tag != "Text" and e.get("value") is not None]
+    assert all(value and not value.startswith("$") for value in values)
+    assert not any(f"${letter}" in value for value in values for letter in "abtuzé_")
+
+
+@given(st.text(max_size=60))
+def test_even_unprintable_questions_make_a_form(question):
+    assert form(Choice("a", "a"), question=question).tag == "View"
+
+
+@given(st.text(max_size=80))
+def test_a_guideline_is_shown_as_text_whatever_it_holds(text):
+    tags = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            tags.append(tag)
+
+    reader = Reader()
+    reader.feed(classes.instruction(text, tag="wo", rtl=False))
+    reader.close()
+    assert set(tags) <= {"div", "p", "br"}
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["from_name", "value", "choices", "x"]), inner, max_size=3
+            )
+        ),
+    )
+)
+def test_no_answer_however_strange_makes_the_reader_fall(result):
+    parsed = classes.parse(result, keys=["admin"])
+    assert bool(parsed.label) != bool(parsed.reason)
+    assert parsed.label in ("", "admin")
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (choice("nonsense"), "unknown_label"),
+        (choice("Admin"), "unknown_label"),
+        ([], "empty"),
+        ([{"from_name": "label", "value": {"choices": []}}], "empty"),
+        ([{"from_name": "other", "value": {"choices": ["admin"]}}], "unknown_field"),
+        ([{"from_name": "label"}], "malformed"),
+        (choice("admin") + choice("dates"), "malformed"),
+        ({"from_name": "label"}, "malformed"),
+        (None, "malformed"),
+    ],
+)
+def test_every_refusal_has_its_reason(result, reason):
+    parsed = classes.parse(result, keys=["admin", "dates"])
+    assert parsed.reason == reason
+    assert parsed.detail
+
+
+def test_an_unknown_kind_of_question_names_those_there_are():
+    assert objective("classes") is classes
+    with pytest.raises(InvalidInputError, match="classes"):
+        objective("riddles")

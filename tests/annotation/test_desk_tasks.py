@@ -1,0 +1,113 @@
+import logging
+
+import pytest
+from celery.exceptions import Retry
+from django.utils import timezone
+
+from annotation import tasks
+from annotation.actions import health
+from annotation.models import CampaignLanguage, Heartbeat, Item
+from tests.fakes import FakeLabelingDesk
+from tests.make import make_annotator, make_campaign, make_item, make_sample
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def desk(monkeypatch) -> FakeLabelingDesk:
+    fake = FakeLabelingDesk()
+    monkeypatch.setattr("annotation.gateways.label_studio.open_desk", lambda: fake)
+    return fake
+
+
+@pytest.fixture
+def sent(monkeypatch) -> list[tuple[str, int]]:
+    """What was handed to the workers."""
+    heard: list[tuple[str, int]] = []
+    for task in (tasks.push, tasks.sweep, tasks.patrol):
+        name = task.__name__
+        monkeypatch.setattr(
+            task, "delay", lambda name=name, **k: heard.append((name, k["campaign_language_id"]))
+        )
+    return heard
+
+
+@pytest.fixture
+def home() -> CampaignLanguage:
+    return CampaignLanguage.objects.get(campaign=make_campaign(languages=("wo",), status="running"))
+
+
+def test_a_push_prepares_the_project_and_fills_it(home, desk):
+    item = make_item(make_sample(home.campaign))
+    tasks.push(campaign_language_id=home.pk, from_a_newer_version=True)
+    item.refresh_from_db()
+    home.refresh_from_db()
+    assert item.state == Item.State.PUSHED
+    assert desk.projects[home.desk_project_id].webhooks
+    assert Heartbeat.objects.get(name=health.DESK).seen_at
+
+
+def test_a_sweep_brings_answers_home_and_asks_for_the_next_items(home, desk, sent):
+    item = make_item(make_sample(home.campaign))
+    awa = make_annotator("awa")
+    tasks.push(campaign_language_id=home.pk)
+    item.refresh_from_db()
+    desk.annotate(item.desk_task_id, user_id=awa.user.desk_user_id, label="admin")
+    make_item(make_sample(home.campaign))
+    tasks.sweep(campaign_language_id=home.pk)
+    item.refresh_from_db()
+    assert item.state == Item.State.ANSWERED
+    assert sent == [("push", home.pk)]
+
+
+def test_the_desk_being_away_is_said_once_and_shown_until_it_is_back(home, desk, caplog):
+    tasks.push(campaign_language_id=home.pk)
+    with desk.down(), caplog.at_level(logging.INFO, logger="annotation.tasks"):
+        for _ in range(3):
+            with pytest.raises((Retry, Exception)):
+                tasks.sweep(campaign_language_id=home.pk)
+    assert caplog.text.count("away") == 1
+    home.refresh_from_db()
+    since = home.desk_error_at
+    assert "away" in home.desk_error
+    assert since
+    assert Heartbeat.objects.get(name=health.DESK).failed_at
+    with caplog.at_level(logging.INFO, logger="annotation.tasks"):
+        tasks.sweep(campaign_language_id=home.pk)
+    home.refresh_from_db()
+    assert (home.desk_error, home.desk_error_at) == ("", None)
+    assert "answers again" in caplog.text
+
+
+def test_a_refusal_is_shown_and_not_tried_again(home, desk):
+    tasks.push(campaign_language_id=home.pk)
+    desk.projects.clear()
+    tasks.sweep(campaign_language_id=home.pk)
+    home.refresh_from_db()
+    assert "no project" in home.desk_error
+
+
+def test_the_timetable_tends_running_campaigns_only(home, desk, sent):
+    make_campaign(languages=("qu",))
+    tasks.push(campaign_language_id=home.pk)
+    tasks.sweep_all()
+    assert sent == [("push", home.pk), ("sweep", home.pk), ("patrol", home.pk)]
+    CampaignLanguage.objects.update(patrolled_at=timezone.now())
+    sent.clear()
+    tasks.sweep_all()
+    assert ("patrol", home.pk) not in sent
+
+
+def test_the_patrol_finds_what_vanished(home, desk):
+    item = make_item(make_sample(home.campaign))
+    tasks.push(campaign_language_id=home.pk)
+    item.refresh_from_db()
+    desk.drop_task(item.desk_task_id)
+    tasks.patrol(campaign_language_id=home.pk)
+    item.refresh_from_db()
+    assert item.state == Item.State.WITHDRAWN
+
+
+def test_a_language_that_is_gone_is_no_error(desk):
+    tasks.push(campaign_language_id=12345)
+    assert desk.calls == []
