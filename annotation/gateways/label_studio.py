@@ -64,6 +64,26 @@ def open_desk() -> "LabelStudioDesk":
     )
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the SDK and the network raise into our own errors."""
+    try:
+        yield
+    except ApiError as error:
+        raise refusal(error.status_code or 0, error.body) from error
+    except httpx.HTTPStatusError as error:
+        raise refusal(error.response.status_code, body_of(error.response)) from error
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        raise TransientError(
+            f"Label Studio did not answer: {type(error).__name__}.",
+            remedy="It is asked again by itself; see the health page if this goes on.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TransientError(
+            "Label Studio answered something that is not its interface."
+        ) from error
+
+
 class LabelStudioDesk:
     """One Label Studio, under its admin's token."""
 
@@ -124,15 +144,18 @@ class LabelStudioDesk:
 
     # The installation
 
+    @_translated()
     def check(self) -> str:
         version = self._raw("GET", "api/version")
         self.account_of_token()
         return str(version["release"])
 
+    @_translated()
     def account_of_token(self) -> DeskAccount:
         me = self._ask(lambda sdk: sdk.users.whoami())
         return DeskAccount(user_id=int(me.id), email=str(me.email))
 
+    @_translated()
     def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
         existing = self._account(email)
         if existing is None:
@@ -181,6 +204,7 @@ class LabelStudioDesk:
             raise TransientError("The desk made a project and does not name it.")
         return project.id
 
+    @_translated()
     def find_projects(self, marker: str) -> list[int]:
         found: list[int] = []
         page = 1
@@ -198,6 +222,7 @@ class LabelStudioDesk:
         except MissingError:
             return
 
+    @_translated()
     def read_project(self, project_id: int) -> DeskProject | None:
         try:
             project = self._raw("GET", f"api/projects/{project_id}/")
@@ -209,6 +234,7 @@ class LabelStudioDesk:
             intact=all(project.get(key) == value for key, value in PROJECT_SETTINGS.items()),
         )
 
+    @_translated()
     def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
         # `maximum_annotations` would rewrite every task, so it is sent only when it changed.
         present = self._raw("GET", f"api/projects/{project_id}/")
@@ -219,6 +245,7 @@ class LabelStudioDesk:
             )
         )
 
+    @_translated()
     def ensure_webhook(self, project_id: int, *, url: str, secret: str) -> None:
         path = url.split("://", 1)[-1].split("/", 1)[-1]
         hooks = self._raw("GET", "api/webhooks/", params={"project": project_id})
@@ -240,6 +267,7 @@ class LabelStudioDesk:
 
     # Tasks
 
+    @_translated()
     def find_tasks(self, project_id: int, uids: Sequence[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for some in _slices(list(uids), UIDS_PER_QUERY):
@@ -249,6 +277,7 @@ class LabelStudioDesk:
                 found.setdefault(uid, []).append(int(task["id"]))
         return {uid: sorted(ids) for uid, ids in found.items()}
 
+    @_translated()
     def push(self, project_id: int, items: Sequence[DeskItem]) -> dict[str, int]:
         if not items:
             return {}
@@ -276,6 +305,7 @@ class LabelStudioDesk:
         for task_id, people in wanted.items():
             self._raw("PATCH", f"api/tasks/{task_id}/", json={"overlap": people})
 
+    @_translated()
     def delete_unanswered(self, project_id: int, task_ids: Sequence[int]) -> list[int]:
         gone: list[int] = []
         for some in _slices(list(task_ids), IDS_PER_QUERY):
@@ -291,15 +321,17 @@ class LabelStudioDesk:
             gone += [i for i in some if i not in there or i in set(idle)]
         return gone
 
+    @_translated()
     def counters(self, project_id: int) -> DeskCounters:
         project = self._raw("GET", f"api/projects/{project_id}/")
         return DeskCounters(
-            tasks=int(project.get("task_number") or 0),
-            annotations=int(project.get("total_annotations_number") or 0),
-            skipped=int(project.get("skipped_annotations_number") or 0),
-            finished=int(project.get("finished_task_number") or 0),
+            tasks=int(project["task_number"] or 0),
+            annotations=int(project["total_annotations_number"] or 0),
+            skipped=int(project["skipped_annotations_number"] or 0),
+            finished=int(project["finished_task_number"] or 0),
         )
 
+    @_translated()
     def changed_tasks(self, project_id: int, *, since: str, limit: int) -> list[DeskTask]:
         rule = {
             "filter": "filter:tasks:updated_at",
@@ -313,9 +345,9 @@ class LabelStudioDesk:
         }
         include = ",".join(TASK_FIELDS)
         page = self._page(project_id, query=query, size=limit, include=include, fields="all")
-        with _translated():
-            return [read_task(task) for task in page]
+        return [read_task(task) for task in page]
 
+    @_translated()
     def task_ids(self, project_id: int) -> set[int]:
         rule = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number"}
         ids: set[int] = set()
@@ -358,26 +390,6 @@ class LabelStudioDesk:
             "query": json.dumps(query, separators=(",", ":")),
         }
         return list(self._raw("GET", "api/tasks/", params=params)["tasks"])
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the SDK and the network raise into our own errors."""
-    try:
-        yield
-    except ApiError as error:
-        raise refusal(error.status_code or 0, error.body) from error
-    except httpx.HTTPStatusError as error:
-        raise refusal(error.response.status_code, body_of(error.response)) from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise TransientError(
-            f"Label Studio did not answer: {type(error).__name__}.",
-            remedy="It is asked again by itself; see the health page if this goes on.",
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TransientError(
-            "Label Studio answered something that is not its interface."
-        ) from error
 
 
 def _slices(items: list[T], size: int) -> Iterator[list[T]]:
