@@ -110,7 +110,8 @@ def judge(*, run_id: int, **_: object) -> None:
 def send(works: Sequence[Work], *, then: int | None = None) -> None:
     """Hand work to the workers; a broker that is away costs a warning, and time."""
     for work in works:
-        _send(work, seconds=RESEND.total_seconds(), then=then)
+        lease = settings.ENV.lease_seconds if work.task == SCORE else RESEND.total_seconds()
+        _send(work, seconds=lease, then=then)
 
 
 def _done(task: str, kwargs: Mapping[str, Any], *, campaign_id: int) -> None:

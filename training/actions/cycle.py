@@ -107,7 +107,7 @@ def _collect(round_: Round, now: datetime) -> list[Work]:
         run = open_run(round_, now=now)
         if run is not None:
             return []
-        if not _asked(round_).open().exists():
+        if not _asked(round_).filter(state__in=Item.OPEN).exists():
             _close(round_, note="No answer taught anything new.", now=now)
             return []
     owed = round_.campaign.languages.filter(active=True, items__state=Item.State.QUEUED)

@@ -111,7 +111,7 @@ def non_inferior(
 ) -> Finding:
     """Is the candidate shown not to be worse than its rival by the margin?"""
     z = tango_z(fixed, broken=broken, items=items, margin=margin)
-    holds = bool(items) and z > norm.ppf(1 - alpha)
+    holds = bool(items and z > norm.ppf(1 - alpha))
     low, high = tango_interval(fixed, broken=broken, items=items, level=1 - 2 * alpha)
     said = f"between {points(low)} and {points(high)} against {rival}"
     if not items:

@@ -202,7 +202,7 @@ def _learn(state: _State, lessons: Lessons, *, rows: npt.NDArray[np.int64], reci
     state.schedule.step()
     for mean, now in zip(state.average, trainable, strict=bool(state.average)):
         mean.lerp_(now.detach(), 1 - recipe.average)
-    state.loss += float(loss)
+    state.loss += float(loss.detach())
 
 
 def _pack(state: _State) -> dict[str, Any]:
