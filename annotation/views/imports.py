@@ -1,6 +1,7 @@
 """Doors for texts on their way in."""
 
 import csv
+import logging
 from collections.abc import Iterator
 from functools import partial
 
@@ -10,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_safe
+from kombu.exceptions import OperationalError
 
 from annotation.actions.imports import queue_import
 from annotation.errors import VernacularError
@@ -18,6 +20,7 @@ from annotation.models import Campaign, SampleImport
 from annotation.permissions import person_of, staff_required
 from annotation.tasks import run_import
 
+logger = logging.getLogger(__name__)
 ROWS_PER_PAGE = 50
 
 
@@ -97,8 +100,15 @@ def _queue(request: HttpRequest, campaign: Campaign, form: ImportForm) -> Sample
         on_error=data["on_error"],
         actor=person_of(request),
     )
-    transaction.on_commit(partial(run_import.delay, import_id=queued.pk))
+    transaction.on_commit(partial(_call_worker, queued.pk))
     return queued
+
+
+def _call_worker(import_id: int) -> None:
+    try:
+        run_import.apply_async(kwargs={"import_id": import_id}, retry=False)
+    except OperationalError as error:
+        logger.warning("Nobody could be told of import %s: %s. The tick will.", import_id, error)
 
 
 def _import(slug: str, pk: int) -> SampleImport:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from annotation import tasks
 from annotation.actions import health as parts
 from annotation.models import Campaign, Heartbeat, QuarantinedAnswer, SampleImport, User
+from learning.gateways.weights import path_of, store
 from learning.models import Round
 from tests.make import make_campaign, make_sample, make_user
 from tests.rich import EVIL, LANGUAGES, make_rich_campaign
@@ -242,13 +245,18 @@ def test_a_guideline_gets_its_next_version(noor: Client, campaign: Campaign) -> 
     assert home.guidelines.count() == 2
 
 
-def test_a_file_is_queued_and_its_worker_called(
+def test_a_file_is_queued_and_its_worker_called_even_if_nobody_hears(
     noor: Client,
     monkeypatch: pytest.MonkeyPatch,
     django_capture_on_commit_callbacks: Callable[..., Any],
 ) -> None:
     called: list[int] = []
-    monkeypatch.setattr(tasks.run_import, "delay", lambda *, import_id: called.append(import_id))
+
+    def apply_async(*, kwargs: dict[str, int], retry: bool) -> None:
+        called.append(kwargs["import_id"])
+        raise OperationalError("the broker is away")
+
+    monkeypatch.setattr(tasks.run_import, "apply_async", apply_async)
     make_campaign(slug="filled", languages=("wo",))
     data = {
         "file": SimpleUploadedFile("mine.csv", b"words\nsalaam\n"),
@@ -304,8 +312,11 @@ def test_simulated_people_are_marked(noor: Client, campaign: Campaign) -> None:
 
 
 def test_rollback_asks_first_and_is_one_more_row(
-    noor: Client, lead: User, campaign: Campaign
+    noor: Client, lead: User, campaign: Campaign, tmp_path: Path
 ) -> None:
+    (tmp_path / "network.json").write_text("{}")
+    digest = store(tmp_path)
+    campaign.model_versions.filter(number=1).update(digest=digest, path=path_of(digest))
     there = f"/campaigns/{campaign.slug}/versions/1/roll-back/"
     assert "Let version 1 serve again?" in text_of(noor, there)
     assert campaign.deployments.count() == 3
@@ -314,6 +325,8 @@ def test_rollback_asks_first_and_is_one_more_row(
     assert newest
     assert (newest.version.number, newest.kind) == (1, "rollback")
     assert (newest.reason, newest.actor) == ("It was kinder.", lead)
+    noor.post(there, {"reason": "Again."})
+    noor.post(there.replace("1", "2"), {"reason": " "})
     assert campaign.deployments.count() == 4
 
 

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 from annotation.models import Campaign
 from annotation.permissions import person_of, staff_required
 from annotation.views.outcomes import attempt
-from learning.actions.serving import deploy
 from learning.models import Deployment, ModelVersion
+from training.actions.promotion import rollback
 from training.actions.review import versions_of
 
 
@@ -41,12 +41,11 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         # What never served was never let through a gate: there is no way back to it.
         raise Http404
     if request.method == "POST":
-        reason = request.POST.get("reason", "").strip()[:300] or _("By hand.")
+        reason = request.POST.get("reason", "")[:300]
         act = partial(
-            deploy,
+            rollback,
             version.campaign,
-            version=version,
-            kind=Deployment.Kind.ROLLBACK,
+            to_version=version,
             reason=reason,
             actor=person_of(request),
         )

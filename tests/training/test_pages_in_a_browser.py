@@ -1,0 +1,143 @@
+"""Every page in a real browser: readable by all, sound in both directions, never too wide."""
+
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from annotation.models import Campaign
+from tests.make import make_campaign, make_user
+from tests.rich import make_rich_campaign
+from training.models import TrainingRun
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from pytest_django.live_server_helper import LiveServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
+
+
+def addresses(campaign: Campaign) -> list[str]:
+    run = TrainingRun.objects.get(campaign=campaign, round__number=2)
+    pages = (
+        "",
+        "guidelines/ar/",
+        "imports/",
+        f"imports/{campaign.imports.get().pk}/",
+        "people/",
+        "quarantine/",
+        "rounds/1/",
+        f"runs/{run.pk}/",
+        "versions/",
+        "versions/1/roll-back/",
+        "finish/",
+    )
+    here = [f"/campaigns/{campaign.slug}/{page}" for page in pages]
+    return [*here, "/campaigns/", "/campaigns/new/", "/health/", "/nowhere/", "/campaigns/empty/"]
+
+
+@pytest.fixture
+def campaign(browser: "Browser") -> Campaign:
+    # The browser comes first: it is what lets Django use its database in this thread.
+    make_campaign(languages=("wo",), slug="empty", title=LONG, question=LONG * 2)
+    return make_rich_campaign()
+
+
+def open_page(
+    browser: "Browser", server: "LiveServer", *, width: int, scheme: str, language: str
+) -> "Page":
+    client = Client()
+    client.force_login(make_user("noor", staff=True))
+    cookies = {
+        settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value,
+        settings.LANGUAGE_COOKIE_NAME: language,
+    }
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    context.add_cookies(
+        [{"name": name, "value": value, "url": server.url} for name, value in cookies.items()]
+    )
+    return context.new_page()
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "language"), [(1280, "light", "en"), (360, "dark", "ar")]
+)
+def test_every_page_is_readable_by_all_and_never_too_wide(
+    browser: "Browser",
+    live_server: "LiveServer",
+    campaign: Campaign,
+    width: int,
+    scheme: str,
+    language: str,
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(browser, live_server, width=width, scheme=scheme, language=language)
+    complaints: list[str] = []
+    # What the content policy forbids is told on the console.
+    page.on("console", lambda m: complaints.append(m.text) if "Policy" in m.text else None)
+    for address in addresses(campaign):
+        page.goto(live_server.url + address)
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        found = Axe().run(page)
+        if found.violations_count:
+            complaints.append(f"{address}\n{found.generate_report()}")
+        page.set_viewport_size({"width": min(width, 320), "height": 800})
+        assert _overflow(page) <= 0, address
+        page.set_viewport_size({"width": width, "height": 800})
+        assert _overflow(page) <= 0, address
+    assert not complaints, "\n".join(complaints)
+    page.context.close()
+
+
+def test_strangers_see_a_sign_in_page_that_all_can_use(
+    page: "Page", live_server: "LiveServer"
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    make_user("noor", staff=True)
+    page.goto(live_server.url + "/campaigns/")
+    assert Axe().run(page).violations_count == 0
+    page.get_by_label("Username").fill("noor")
+    page.get_by_label("Password").fill("secret")
+    page.keyboard.press("Enter")
+    page.wait_for_url(live_server.url + "/campaigns/")
+    assert page.get_by_role("heading", name="Campaigns").is_visible()
+
+
+def test_the_keyboard_reaches_the_content_first(
+    browser: "Browser", live_server: "LiveServer", campaign: Campaign
+) -> None:
+    page = open_page(browser, live_server, width=1280, scheme="light", language="en")
+    page.goto(f"{live_server.url}/campaigns/{campaign.slug}/")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.context.close()
+
+
+def test_progress_moves_without_reloading(
+    browser: "Browser", live_server: "LiveServer", campaign: Campaign
+) -> None:
+    page = open_page(browser, live_server, width=1280, scheme="light", language="en")
+    page.goto(f"{live_server.url}/campaigns/{campaign.slug}/")
+    page.evaluate("window.untouched = true")
+    pick = campaign.rounds.get(number=5).picks.filter(item__state="pushed").first()
+    assert pick
+    type(pick.item).objects.filter(pk=pick.item_id).update(state="answered")
+    page.get_by_text("8 of 14 items answered").wait_for(timeout=15_000)
+    assert page.evaluate("window.untouched")
+    campaign.rounds.filter(number=5).update(status="training")
+    page.get_by_text("Training waits for a free worker").wait_for(timeout=15_000)
+    page.wait_for_function("!window.untouched", timeout=15_000)
+    page.context.close()
+
+
+def _overflow(page: "Page") -> int:
+    width = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    return int(page.evaluate(width))
