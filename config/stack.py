@@ -210,8 +210,10 @@ def only_one(var: Path) -> Iterator[int]:
     handle = os.open(var / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(handle, var)
-        yield handle
-        os.ftruncate(handle, 0)
+        try:
+            yield handle
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 

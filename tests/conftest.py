@@ -91,6 +91,12 @@ def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStud
         yield server
 
 
+@pytest.fixture(scope="session")
+def label_studio_installed() -> None:
+    """For tests that start a Label Studio of their own."""
+    _need_label_studio()
+
+
 def _need_label_studio() -> None:
     if not (ROOT / ".venv-labelstudio/.stamp.json").exists():
         _lacking("Label Studio is not installed here (python3 manage.py setup)")

@@ -48,8 +48,18 @@ def test_second_up_is_refused_and_told_where_the_first_is(tmp_path: Path) -> Non
         os.pwrite(lock, json.dumps({"pid": os.getpid(), "web": "http://here"}).encode(), 0)
         with pytest.raises(AlreadyRunningError, match="http://here"), only_one(tmp_path):
             pass
-    with only_one(tmp_path):
-        assert (tmp_path / "up.lock").read_text() == ""
+    assert (tmp_path / "up.lock").read_text() == ""
+
+
+def test_interrupted_up_leaves_no_address_behind(tmp_path: Path) -> None:
+    def serve() -> None:
+        with only_one(tmp_path) as lock:
+            os.pwrite(lock, b"http://here", 0)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        serve()
+    assert (tmp_path / "up.lock").read_text() == ""
 
 
 def test_reset_refuses_while_the_service_runs(
