@@ -23,8 +23,8 @@ def drafts_of(
     picks: Sequence[Selected], gold: Sequence[GoldDraw], *, home: CampaignLanguage, round_: Round
 ) -> list[Draft]:
     """Return one language's items in the order in which they are asked, 1, 2, 3 …"""
-    queue: list[Selected | GoldDraw] = []
-    queue += sorted(picks, key=lambda pick: pick.rank)
+    ranked = sorted(picks, key=lambda pick: pick.rank)
+    queue: list[Selected | GoldDraw] = [*ranked]
     places = lots((str(draw.sample_id) for draw in gold), seed=round_.seed, purpose="gold place")
     for draw, place in zip(gold, places.tolist(), strict=True):
         queue.insert(place % (len(queue) + 1), draw)
