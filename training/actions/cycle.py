@@ -70,7 +70,7 @@ def _something_to_ask(campaign: Campaign, *, last: Round | None) -> bool:
     """Tell whether a round could ask anything; an empty one is not opened again and again."""
     languages = campaign.languages.filter(active=True).values("language")
     unasked = Sample.objects.unasked().filter(campaign=campaign, language__in=languages)
-    if last and last.closed_at and not last.picks.exists():
+    if last and last.status == Status.CLOSED and not last.picks.exists():
         unasked = unasked.filter(created_at__gt=last.opened_at)
     return unasked.exists()
 
