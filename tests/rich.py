@@ -40,8 +40,8 @@ LANGUAGES = (
     ("my", "Burmese", "မြန်မာဘာသာ", "Mymr", "ltr", "စကားဝှက် မှားနေသည်"),
     ("quy", "Ayacucho Quechua", "Chanka runasimi", "Latn", "ltr", "Pakasqa simi pantasqa"),
     ("ta", "Tamil", "தமிழ்", "Taml", "ltr", "கடவுச்சொல் தவறானது"),
+    ("tzm", "Central Atlas Tamazight", "ⵜⴰⵎⴰⵣⵉⵖⵜ", "Tfng", "ltr", "ⴰⵡⴰⵍ ⵓⵖⴼⵉⵔ"),
     ("wo", "Wolof", "Wolof", "Latn", "ltr", "Baatu-jàll bi baaxul"),
-    ("zh-Hant", "Traditional Chinese", "繁體中文", "Hant", "ltr", "密碼錯誤"),
 )
 VERDICTS = ("PASS", "HOLD", "BLOCK", "PASS")
 EVIL = '<script>alert("x")</script><b>bold</b>'

@@ -71,7 +71,7 @@ def test_the_campaign_page_says_where_each_language_stands(
         assert name in page
         assert own in page
     assert "7 of 14 items answered" in page
-    assert "Nobody can answer in Wolof, Traditional Chinese" in page
+    assert "Nobody can answer in Central Atlas Tamazight, Wolof" in page
     assert "No guideline yet in Upper Sorbian, Kabyle." in page
     assert "3 answers do not fit the question" in page
     assert page.count('class="spark"') == len(LANGUAGES)
