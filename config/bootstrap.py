@@ -5,16 +5,18 @@ progress, and starts ``manage.py`` again inside ``.venv``.
 """
 
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.installing import (
     Environment,
     SetupError,
     install,
+    interrupt,
     is_complete,
     label_studio_environment,
     project_environment,
@@ -45,17 +47,20 @@ def enter(argv: Sequence[str]) -> bool:
     if command in ("", "-h", "--help"):
         sys.stdout.write(HELP + "\n")
         return False
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         prepare(command)
     except SetupError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
+        interrupt()
         sys.exit("Interrupted; the next start begins this step again.")
     except PermissionError as error:
         sys.exit(
             f"Cannot write {error.filename}.\n  What to do: give yourself the folder (root is not"
             " needed), or clone it somewhere in your home."
         )
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         python = str(ROOT / ".venv/bin/python")
         os.execv(python, [python, str(ROOT / "manage.py"), *argv[1:]])  # noqa: S606
@@ -135,11 +140,3 @@ def say(line: str) -> None:
     clear = "\r\x1b[K" if sys.stdout.isatty() else ""
     sys.stdout.write(f"{clear}{line}\n")
     sys.stdout.flush()
-
-
-def timed(what: str, work: Callable[[], object]) -> None:
-    """Do a slow thing and say how long it took."""
-    started = time.monotonic()
-    say(f"{what} ...")
-    work()
-    say(f"  done in {time.monotonic() - started:.0f} s")

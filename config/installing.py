@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+RUNNING: "list[subprocess.Popen[str]]" = []
 LABEL_STUDIO_LOCK = Path("docker/label-studio.lock")
 
 
@@ -193,16 +194,27 @@ def _pip(environment: Environment) -> int:
     if environment.constraints:
         command += ["-c", str(environment.constraints)]
     wanted = "\n".join(line for lines in environment.sets.values() for line in lines)
-    with environment.log.open("w") as log:
-        return subprocess.run(  # noqa: S603 - the environment's own pip
+    with (
+        environment.log.open("w") as log,
+        subprocess.Popen(  # noqa: S603 - the environment's own pip
             command,
-            input=wanted,
+            stdin=subprocess.PIPE,
             text=True,
             cwd=environment.folder.parent,
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+        ) as pip,
+    ):
+        RUNNING.append(pip)
+        pip.communicate(wanted)
+        RUNNING.remove(pip)
+        return pip.returncode
+
+
+def interrupt() -> None:
+    """End every pip that still runs; what it left is begun again the next time."""
+    for pip in list(RUNNING):
+        pip.terminate()
 
 
 CAUSES = (

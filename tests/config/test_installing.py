@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,7 +17,9 @@ from config.installing import Environment, SetupError, digests, explain, install
 
 FAKE_PIP = """#!{python}
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 folder = Path(sys.argv[0]).parent.parent
 with (folder / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
@@ -103,6 +107,22 @@ def test_killed_installation_begins_from_nothing(tmp_path: Path) -> None:
         install(real)  # by the real pip of a fresh environment
     assert calls(environment) == 0, "the half-made environment must not be used again"
     assert (environment.folder / "pyvenv.cfg").exists()
+
+
+def test_interrupted_installation_leaves_no_pip_running(tmp_path: Path) -> None:
+    environment = make_environment(tmp_path)
+    environment.python.write_text(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    failures: list[BaseException] = []
+    thread = Thread(target=bootstrap._install_one, args=(environment, failures, 0.0))
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not installing.RUNNING and time.monotonic() < deadline:
+        time.sleep(0.02)
+    installing.interrupt()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert isinstance(failures[0], SetupError)
+    assert not environment.stamp.exists()
 
 
 def test_full_disk_is_seen_before_anything_is_made(tmp_path: Path) -> None:
