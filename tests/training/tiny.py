@@ -7,10 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
 BUCKETS = 256
+
+
+class TinyModule(torch.nn.Module):
+    """The weights."""
+
+    def __init__(self, labels: int, *, seed: int) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.words = torch.nn.Parameter(torch.randn(BUCKETS, 8, generator=generator) / 3)
+        self.head = torch.nn.Parameter(torch.zeros(8, labels))
+        self.drop = torch.nn.Dropout(0.2)
 
 
 class Tiny:
@@ -20,11 +32,7 @@ class Tiny:
 
     def __init__(self, labels: Sequence[str], *, seed: int = 0) -> None:
         self.labels = tuple(labels)
-        generator = torch.Generator().manual_seed(seed)
-        self.module = torch.nn.Module()
-        self.module.words = torch.nn.Parameter(torch.randn(BUCKETS, 8, generator=generator) / 3)
-        self.module.head = torch.nn.Parameter(torch.zeros(8, len(labels)))
-        self.module.drop = torch.nn.Dropout(0.2)
+        self.module = TinyModule(len(labels), seed=seed)
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> dict[str, torch.Tensor]:
         words = [[zlib.crc32(w.encode()) % BUCKETS for w in text.split()] or [0] for text in texts]
@@ -34,9 +42,10 @@ class Tiny:
 
     def logits(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         bags = torch.nn.functional.embedding_bag(batch["words"], self.module.words, batch["starts"])
-        return self.module.drop(bags) @ self.module.head
+        logits: torch.Tensor = self.module.drop(bags) @ self.module.head
+        return logits
 
-    def lengths(self, texts: Sequence[str]) -> np.ndarray:
+    def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         return np.array([len(text) for text in texts], np.int64)
 
     def trainable(self) -> list[torch.nn.Parameter]:

@@ -36,7 +36,7 @@ def make_wheel(
 ) -> Campaign:
     """A running campaign with gold, a pool and one speaker in each language."""
     rng = np.random.default_rng(0)
-    fields = {"items_per_round": 40, "status": "running", "network": "tiny"} | over
+    fields: dict[str, Any] = {"items_per_round": 40, "status": "running", "network": "tiny"} | over
     campaign = make_campaign(languages=tags, **fields)
     for tag in tags:
         make_annotator({"wo": "awa", "qu": "inti"}.get(tag, tag), tag)
