@@ -54,7 +54,7 @@ def refit(
     mark = _marks(campaign)[home.pk]
     said = _newest_answers(home)
     table = _Table.of(said, labels=labels, known=_known(home))
-    people = aggregation.fit(table.answers, class_pool=_class_pool(campaign, labels))
+    people = aggregation.fit(table.answers)
     targets = _targets(table, priors)
     changed, removed = _write_consensus(home, _consensus_rows(table, people, targets, labels), now)
     people_changed = _write_reliabilities(home, table, people, now)
@@ -123,20 +123,6 @@ def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
 def _known(home: CampaignLanguage) -> dict[int, int]:
     gold = GoldItem.objects.filter(sample__items__campaign_language=home)
     return dict(gold.values_list("sample_id", "label__position"))
-
-
-def _class_pool(campaign: Campaign, labels: Sequence[Label]) -> aggregation.Floats:
-    """How common each label is among the campaign's known answers, each seen once more."""
-    rows = (
-        GoldItem.objects.filter(sample__campaign=campaign)
-        .order_by()
-        .values_list("label__position")
-        .annotate(Count("pk"))
-    )
-    counts = np.ones(len(labels))
-    for position, number in rows:
-        counts[position] += number
-    return np.asarray(counts / counts.sum())
 
 
 @dataclass(frozen=True)

@@ -61,15 +61,14 @@ def fit(
     answers: Answers,
     *,
     item_prior: Floats | None = None,
-    class_pool: Floats | None = None,
     rounds: int = 100,
     tolerance: float = 1e-8,
 ) -> Fit:
     """Estimate labels and people together by expectation and maximisation.
 
     ``item_prior`` (N x K) is what a model thinks of each item, calibrated; rows of NaN fall
-    back on the class prior. ``class_pool`` (K) is how common labels are elsewhere; uniform if
-    nothing is known.
+    back on the class prior. That is learned from the answers, drawn towards uniform: what was
+    asked is no random sample, so how common labels are elsewhere says little about it.
 
     >>> three = Answers(
     ...     item=np.array([0, 0, 1, 1]), person=np.array([0, 1, 0, 1]),
@@ -78,19 +77,19 @@ def fit(
     >>> fit(three).posterior.round(2).tolist()
     [[0.86, 0.14], [0.4, 0.6]]
     """
-    pool = np.full(answers.labels, 1.0 / answers.labels) if class_pool is None else class_pool
+    pool: Floats = np.full(answers.labels, 1.0 / answers.labels)
     prior = _Prior.of(answers)
     clamped = answers.known != UNKNOWN
     counts = _counts(answers, _one_hot(answers), only=clamped[answers.item])
     confusion, kinds = prior.update(counts)
-    class_prior: Floats = pool
+    class_prior = pool
     posterior: Floats = np.full((len(answers.known), answers.labels), 1.0 / answers.labels)
     for _ in range(rounds):
         before = posterior
         posterior = _posterior(answers, confusion, _log_prior(class_prior, item_prior, posterior))
         counts = _counts(answers, posterior)
         confusion, kinds = prior.update(counts)
-        total = posterior.sum(axis=0) + CLASS_STRENGTH * pool
+        total: Floats = posterior.sum(axis=0) + CLASS_STRENGTH * pool
         class_prior = np.asarray(total / total.sum())
         if np.abs(posterior - before).max(initial=0.0) < tolerance:
             break

@@ -169,6 +169,11 @@ class Crew:
         """Whether somebody is away with a task in hand."""
         return any(member.in_hand for member in self.members)
 
+    def has_somebody_back(self) -> bool:
+        """Whether somebody who was away can answer what they took."""
+        now = self.clock()
+        return any(member.in_hand and member.away_until <= now for member in self.members)
+
     def _whose_turn(self, idle: set[str]) -> Member | None:
         """Somebody who came back first; else somebody present, the quick more often."""
         now = self.clock()

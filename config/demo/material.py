@@ -24,12 +24,12 @@ LANGUAGES = (
     *("hy", "ne", "os", "br", "pa", "kab", "ta"),
 )
 LABELS = (
-    LabelSpec(catalogues.ADMIN, "Site administration"),
     LabelSpec(catalogues.ACCOUNTS, "Accounts"),
     LabelSpec(catalogues.INPUT, "Checks of what was typed"),
-    LabelSpec(catalogues.DATES, "Numbers and dates"),
     LabelSpec(catalogues.MAPS, "Maps"),
     LabelSpec(catalogues.LANGUAGES, "Names of languages"),
+    LabelSpec(catalogues.DATES, "Numbers and dates"),
+    LabelSpec(catalogues.ADMIN, "Site administration"),
 )
 GUIDELINE = (
     "Each text is one message that a web site shows, sometimes a single word. Choose where it"

@@ -31,7 +31,7 @@ from config.demo.material import (
 )
 
 SEED = 20260
-ITEMS_PER_ROUND = 14 * len(LANGUAGES)
+ITEMS_PER_ROUND = 12 * len(LANGUAGES)
 IMPORT_TAKES_S = 180.0
 SIGN_UPS_AT_ONCE = 4
 Status = SampleImport.Status

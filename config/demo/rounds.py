@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from django.db.models import Max
+
 from annotation.models import Annotation, Campaign, CampaignLanguage, Item
 from config.demo.characters import team_of
 from config.demo.crew import Counts, Crew, Member, Visitor
@@ -14,8 +16,8 @@ from learning.models import Round
 from training.actions.progress import progress_of
 
 AT_ONCE = 4
-TURNS = 3
-REST_S = 2.0
+TURNS = 8
+REST_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,11 @@ def look(campaign: Campaign) -> Moment:
     )
 
 
-def languages_with_work(campaign: Campaign) -> set[int]:
-    """Campaign languages with items at the desk that wait for an answer."""
+def languages_with_work(campaign: Campaign) -> dict[int, int]:
+    """Campaign languages with items at the desk that wait for an answer, and the newest item."""
     waiting = Item.objects.filter(campaign_language__campaign=campaign, state=Item.State.PUSHED)
-    return set(waiting.order_by().values_list("campaign_language", flat=True).distinct())
+    newest = waiting.order_by().values_list("campaign_language").annotate(Max("pk"))
+    return dict(newest)
 
 
 class Crews:
@@ -64,21 +67,30 @@ class Crews:
         self._crews: dict[int, Crew] = {}
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="crew")
         self._busy: dict[int, Future[int]] = {}
-        self._rests_until: dict[int, float] = {}
+        self._rests: dict[int, tuple[int, float]] = {}
 
-    def tend(self, with_work: set[int], *, now: float) -> None:
-        """Let those work who have work and do not rest; whatever went wrong is raised here."""
+    def tend(self, with_work: Mapping[int, int], *, now: float) -> None:
+        """Let those work who have work and do not rest; whatever went wrong is raised here.
+
+        Who found the desk empty rests until something new is there, or for a while: what is
+        left may be in somebody else's hands.
+        """
         for home, job in list(self._busy.items()):
             if job.done():
                 del self._busy[home]
                 if job.result() == 0:
-                    self._rests_until[home] = now + REST_S
-        for home in sorted(with_work - self._crews.keys()):
+                    self._rests[home] = (with_work.get(home, 0), now + REST_S)
+        for home in sorted(with_work.keys() - self._crews.keys()):
             self._crews[home] = self._gather(home)
         for home, crew in self._crews.items():
-            wanted = home in with_work or crew.is_waiting()
-            if wanted and home not in self._busy and self._rests_until.get(home, 0.0) <= now:
+            if home not in self._busy and self._is_wanted(home, crew, with_work, now):
                 self._busy[home] = self._pool.submit(crew.work, most=TURNS)
+
+    def _is_wanted(self, home: int, crew: Crew, with_work: Mapping[int, int], now: float) -> bool:
+        if crew.has_somebody_back():
+            return True
+        newest, until = self._rests.get(home, (0, 0.0))
+        return home in with_work and (with_work[home] != newest or now >= until)
 
     @property
     def counts(self) -> Counts:

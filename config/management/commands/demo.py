@@ -22,7 +22,7 @@ from config.installing import SetupError
 from config.stack import AlreadyRunningError, Stack, StackOptions, running_stack
 from config.supervisor import ProcessFailedError
 
-LOOKS_EVERY_S = "1.0"
+LOOKS_EVERY_S = "2.0"
 TELLS_EVERY_S = 15.0
 
 
