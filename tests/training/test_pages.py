@@ -289,7 +289,7 @@ def test_a_file_that_cannot_be_read_is_refused_at_the_door(noor: Client) -> None
 def test_refused_rows_come_as_csv_without_formulas(noor: Client, campaign: Campaign) -> None:
     imported = campaign.imports.get()
     answer = noor.get(f"/campaigns/{campaign.slug}/imports/{imported.pk}/refused.csv")
-    lines = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
+    lines = b"".join(answer).decode("utf-8-sig").splitlines()
     assert lines[0] == "row,field,reason,excerpt"
     assert len(lines) == 8
     assert lines[2].endswith(",'=SUM(A1:A9)")
