@@ -34,6 +34,8 @@ MOST_ATTEMPTS = 5
 # that a broker that lost its memory, or a long queue, is no matter.
 GIVEN_OUT = 64
 DIGITS = 6
+# So many samples in a row without a finite answer are the network's fault, fewer the texts'.
+ENOUGH_TO_ACCUSE = 8
 
 log = structlog.get_logger(__name__)
 
@@ -73,8 +75,15 @@ def unscored(version: ModelVersion) -> SampleQuerySet:
     return (
         Sample.objects.ready()
         .filter(~Exists(known), campaign=version.campaign_id, language__in=languages)
+        .exclude(pk__in=_spoilt(version))
         .order_by("pk")
     )
+
+
+def _spoilt(version: ModelVersion) -> set[int]:
+    """Return samples that the version cannot answer: trying again gives the same."""
+    shards = ScoringShard.objects.filter(scoring__version=version).exclude(spoilt=[])
+    return {pk for found in shards.values_list("spoilt", flat=True) for pk in found}
 
 
 def scoring_done(version: ModelVersion) -> bool:
@@ -185,7 +194,7 @@ def _predict(
         logits_of(version, texts=[row.text for row in rows], languages=[row.tag for row in rows])
     )
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(logits).all(axis=1))
-    if not finite.any():
+    if not finite.any() and len(rows) >= ENOUGH_TO_ACCUSE:
         raise ScoringError(
             f"{version} answered {len(rows)} samples, the first of them {rows[0].id}, with"
             " numbers that are not finite.",
@@ -223,7 +232,7 @@ def _finish(shard: ScoringShard, *, attempt: int, spoilt: list[int], now: Clock)
     """Close the shard, and the scoring with its last shard."""
     error = f"No finite logits for samples {', '.join(map(str, spoilt))}." if spoilt else ""
     ScoringShard.objects.filter(pk=shard.pk, status=Status.RUNNING, attempts=attempt).update(
-        status=Status.DONE, lease_until=None, error=error
+        status=Status.DONE, lease_until=None, error=error, spoilt=spoilt
     )
     left = ScoringShard.objects.filter(scoring=OuterRef("pk")).exclude(status=Status.DONE)
     Scoring.objects.filter(~Exists(left), pk=shard.scoring_id, status="running").update(

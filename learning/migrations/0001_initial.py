@@ -461,6 +461,14 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(blank=True, null=True)),
                 ("error", models.TextField(blank=True)),
                 (
+                    "spoilt",
+                    models.JSONField(
+                        blank=True,
+                        default=list,
+                        help_text="Samples for which the network had no finite answer; not tried again.",
+                    ),
+                ),
+                (
                     "scoring",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,

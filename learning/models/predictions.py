@@ -82,6 +82,11 @@ class ScoringShard(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
+    spoilt = models.JSONField(
+        default=list,
+        blank=True,
+        help_text=_("Samples for which the network had no finite answer; not tried again."),
+    )
 
     class Meta:
         ordering = ("scoring", "first_id")

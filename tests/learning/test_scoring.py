@@ -247,11 +247,27 @@ def test_numbers_that_are_none_are_named_and_the_rest_served(monkeypatch) -> Non
     scoring = score_all(version)
     assert version.predictions.count() == 3
     assert str(broken.pk) in scoring.shards.get().error
-    assert list(unscored(version)) == [broken]
+    assert scoring.shards.get().spoilt == [broken.pk]
+    assert not unscored(version).exists()
+    assert open_scoring(version, now=NOW) == scoring
+    assert scoring_done(version)
+
+
+def test_one_late_text_that_cannot_be_answered_accuses_nobody(monkeypatch) -> None:
+    campaign, version = campaign_with(4)
+    score_all(version)
+    make_sample(campaign, "wo", text="poison")
+    monkeypatch.setattr(
+        "learning.inference.logits_of",
+        lambda version, *, texts, languages: np.full((len(texts), 3), np.nan, dtype=np.float32),
+    )
+    assert score_all(version).status == "done"
+    assert scoring_done(version)
 
 
 def test_network_without_any_finite_answer_fails_the_shard(monkeypatch) -> None:
-    _, version = campaign_with(4)
+    monkeypatch.setattr(actions, "CHUNK", 8)
+    _, version = campaign_with(9)
     monkeypatch.setattr(
         "learning.inference.logits_of",
         lambda version, *, texts, languages: np.full((len(texts), 3), np.inf, dtype=np.float32),
