@@ -98,14 +98,14 @@ class Visitor:
                     self._signed_in = True
                 answer = self._session.request(method, path, **request)
             except (httpx.TransportError, VernacularError) as error:
-                logger.info("%s: %s %s: %r", self.email, method, path, error)
+                logger.debug("%s: %s %s: %r", self.email, method, path, error)
             else:
                 if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):
                     return answer
                 if answer.is_success:
                     return answer
                 self._signed_in = answer.status_code != httpx.codes.UNAUTHORIZED
-                logger.info("%s: %s %s: %s", self.email, method, path, answer.status_code)
+                logger.debug("%s: %s %s: %s", self.email, method, path, answer.status_code)
             self._sleep(0.5 * 2**attempt)
         raise TransientError(
             f"Label Studio did not take what {self.email} did ({method} {path}).",

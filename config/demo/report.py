@@ -9,7 +9,7 @@ from django.db.models import Count
 
 from annotation.models import Campaign, GoldItem, Item
 from learning.models import ModelVersion
-from training.models import Evaluation, GateCheck, GateRun
+from training.models import Evaluation, GateCheck, GateRun, Verdict
 
 DRAWS = 1000
 Floats = npt.NDArray[np.float64]
@@ -42,12 +42,13 @@ class LanguageOutcome:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The languages, their mean, and each round's gate."""
+    """The languages, their mean, what waits for a gate to pass it, and each round's gate."""
 
     languages: tuple[LanguageOutcome, ...]
     before: Metric
     after: Metric
     gain: Metric
+    waiting: Metric | None
     gates: tuple[GateRun, ...]
 
 
@@ -57,7 +58,8 @@ def outcome_of(campaign: Campaign) -> Outcome:
     first, last = deployments[0].version, deployments[-1].version
     gates = tuple(
         GateRun.objects.filter(run__campaign=campaign)
-        .select_related("run__round")
+        .select_related("run__round", "candidate")
+        .prefetch_related("checks__language")
         .order_by("created_at")
     )
     checks = {check.language_id: check for check in gates[-1].checks.all()} if gates else {}
@@ -76,7 +78,10 @@ def outcome_of(campaign: Campaign) -> Outcome:
         for home in campaign.languages.select_related("language")
     )
     means = _mean_metrics(campaign, [before, after])
-    return Outcome(languages, means[0], means[1], means[2], gates)
+    waiting = None
+    if gates and gates[-1].candidate_id != last.pk:
+        waiting = _mean_metrics(campaign, [_evaluations(gates[-1].candidate)])[0]
+    return Outcome(languages, means[0], means[1], means[2], waiting, gates)
 
 
 def render(outcome: Outcome) -> str:
@@ -96,6 +101,8 @@ def render(outcome: Outcome) -> str:
         f"{'mean over languages':<{width}}  {labels:>6}  {outcome.before!s:<17}  "
         f"{outcome.after!s:<17}  gain {outcome.gain}"
     )
+    if outcome.waiting:
+        lines.append(f"The newest candidate, not serving: {outcome.waiting}.")
     lines.append("")
     lines += [_gate_line(gate) for gate in outcome.gates]
     lines.append(
@@ -106,7 +113,13 @@ def render(outcome: Outcome) -> str:
 
 def _gate_line(gate: GateRun) -> str:
     number = gate.run.round.number if gate.run.round else "-"
-    return f"Gate of round {number}: {gate.verdict}. {' '.join(gate.reasons[:2])}"
+    held = [check.language.tag for check in gate.checks.all() if check.verdict != Verdict.PASS]
+    languages = gate.checks.count()
+    said = f"; not shown yet in {', '.join(held)}" if held else ""
+    return (
+        f"Gate of round {number}: {gate.verdict}. {languages - len(held)} of {languages} languages"
+        f" are shown not to lose{said}."
+    )
 
 
 def _bought(campaign: Campaign) -> dict[int, int]:
