@@ -15,7 +15,7 @@ if sys.version_info < (3, 11):
     )
 
 
-def main():
+def main() -> None:
     from config.bootstrap import enter
 
     if not enter(sys.argv):

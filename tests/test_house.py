@@ -1,6 +1,7 @@
 """The house itself: names, sizes, knobs and the README hold what HOUSE and readers expect."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -10,10 +11,13 @@ from config.env import ROOT, Env
 README = (ROOT / "README.md").read_text()
 
 
+GIT = shutil.which("git") or "git"
+
+
 def tracked(*patterns: str) -> list[str]:
     """Return the files of the checkout that match."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
+        [GIT, "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=ROOT,
         capture_output=True,
         text=True,

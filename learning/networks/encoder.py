@@ -35,9 +35,7 @@ class Encoder:
 
     kind = "encoder"
 
-    def __init__(
-        self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any
-    ) -> None:
+    def __init__(self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any) -> None:
         self.labels = tuple(labels)
         self.name = name
         self.module = module
@@ -152,7 +150,7 @@ def _open(name: str, *, labels: int, whole: bool = False) -> tuple[Any, Any]:
             ignore_mismatched_sizes=not whole,
             **options,
         )
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise _explained(name, error, local=local) from error
     if whole and (report["missing_keys"] or report["mismatched_keys"]):
         raise InvalidInputError(f"The weights in {name} do not fit its labels and configuration.")

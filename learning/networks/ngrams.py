@@ -101,8 +101,9 @@ def _character_ngrams(
     """Hash every run of 1 to n code points that does not reach beyond its word."""
     rolling: Codes = np.zeros(len(codes), np.uint64)
     spaces = np.cumsum(kinds == SPACE)
-    hashes, rows = [], []
-    for size in range(1, max(sizes) + 1):
+    hashes: list[Codes] = [np.zeros(0, np.uint64)]
+    rows: list[Ints] = [np.zeros(0, np.int64)]
+    for size in range(1, max(sizes, default=0) + 1):
         if size > len(codes):
             break
         count = len(codes) - size + 1

@@ -43,7 +43,7 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.0,
     "batch": 64,
     "epochs": 8,
-    "least_steps": 60,
+    "least_steps": 100,
     "warmup": 0.1,
 }
 

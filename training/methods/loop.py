@@ -10,6 +10,7 @@ a run that was killed at any step and taken up again ends with the same bits. A 
 that only where its kernels do.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -48,6 +49,7 @@ class Recipe:
     weight_decay: float = 0.01
     batch: int = 32
     epochs: int = 4
+    least_steps: int = 0
     repeats: int = 4
     warmup: float = 0.1
     average: float = 0.0
@@ -86,9 +88,15 @@ class Lessons:
             described,
             seed=seed,
             batch=recipe.batch,
-            epochs=recipe.epochs,
+            epochs=max(recipe.epochs, self._least_epochs(recipe)),
             repeats=recipe.repeats,
         )
+
+    def _least_epochs(self, recipe: Recipe) -> int:
+        """Return how often the fresh rows are gone through so that few of them are enough steps."""
+        rows = int(self.fresh.sum()) or len(self.texts)
+        store = rows if 0 < self.fresh.sum() < len(self.texts) else 0
+        return math.ceil(recipe.least_steps * recipe.batch / max(rows + store, 1))
 
 
 @dataclass(frozen=True)
