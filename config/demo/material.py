@@ -40,8 +40,12 @@ GUIDELINE = (
     " something that is filled in. If you cannot tell, skip."
 )
 POOL, DEV, GATE = "", "dev", "gate"
-# Of ten groups of a subject half are asked about and half are known: gold decides what serves.
-PARTS = (GATE, POOL, GATE, POOL, DEV, POOL, GATE, POOL, GATE, POOL)
+# Of twenty groups of a subject nine are asked about, four tune, and seven judge: gold decides
+# what may serve, so a small language needs much of it.
+PARTS = (
+    *(GATE, POOL, DEV, POOL, GATE, POOL, GATE, POOL, DEV, POOL),
+    *(GATE, POOL, GATE, DEV, POOL, GATE, POOL, DEV, POOL, GATE),
+)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from django.contrib.auth.hashers import make_password
 from django.db import connections
 
 from annotation.actions.campaigns import create_campaign
 from annotation.actions.imports import queue_import
 from annotation.actions.languages import ensure_language
-from annotation.actions.people import ensure_annotator
+from annotation.actions.people import ensure_annotator, ensure_desk_account
 from annotation.errors import VernacularError
 from annotation.gateways import LabelingDesk
 from annotation.models import Annotator, Campaign, Language, SampleImport, User
@@ -124,14 +125,20 @@ def password_of(username: str, *, secret: str) -> str:
 
 
 def _sign_up(person: Person, open_desk: Callable[[], LabelingDesk], secret: str) -> None:
+    """At the desk with a password; in our own pages nobody signs in as a simulation."""
+    desk = open_desk()
     try:
+        user, _ = User.objects.get_or_create(
+            username=person.username,
+            defaults={"name": person.name, "password": make_password(None)},
+        )
+        ensure_desk_account(user, desk=desk, password=password_of(person.username, secret=secret))
         ensure_annotator(
             username=person.username,
             name=person.name,
             language=Language.objects.get(tag=person.language),
-            desk=open_desk(),
+            desk=desk,
             kind=Annotator.Kind.SIMULATED,
-            password=password_of(person.username, secret=secret),
         )
     finally:
         connections.close_all()
