@@ -173,5 +173,4 @@ def run_rounds(
         check()
         crews.tend(languages_with_work(campaign), now=now)
         time.sleep(0.3)
-    show(moment)
     return moment

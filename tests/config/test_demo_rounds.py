@@ -131,9 +131,21 @@ def watch(campaign: Campaign, *, show: Callable[[Moment], None] | None = None) -
 def test_a_run_ends_when_the_rounds_are_closed() -> None:
     campaign = make_campaign()
     make_round(campaign, status=Round.Status.CLOSED)
+    assert watch(campaign).closed == 1
+
+
+def test_every_step_is_shown() -> None:
+    campaign = make_campaign()
+    number = make_round(campaign, status=Round.Status.COLLECTING).pk
     seen: list[Moment] = []
-    assert watch(campaign, show=seen.append).closed == 1
-    assert len(seen) == 1
+
+    def show(moment: Moment) -> None:
+        seen.append(moment)
+        following = (Round.Status.TRAINING, Round.Status.JUDGING, Round.Status.CLOSED)
+        Round.objects.filter(pk=number).update(status=following[len(seen) - 1])
+
+    assert watch(campaign, show=show).closed == 1
+    assert [moment.step for moment in seen] == ["collecting answers", "training", "judging"]
 
 
 def test_a_round_that_fails_ends_the_demo_with_its_reason() -> None:

@@ -21,6 +21,7 @@ from config.first_run import prepare_database
 from config.installing import SetupError
 from config.stack import AlreadyRunningError, Stack, StackOptions, running_stack
 from config.supervisor import ProcessFailedError
+from learning.models import Round
 
 LOOKS_EVERY_S = "2.0"
 TELLS_EVERY_S = 15.0
@@ -87,8 +88,15 @@ class Command(BaseCommand):
 
     def _run(self, stack: Stack, *, rounds: int, patience_s: float) -> None:
         campaign = self._prepare(stack)
-        if campaign.rounds.filter(status="closed").count() < rounds:
+        closed = campaign.rounds.filter(status=Round.Status.CLOSED).count()
+        if closed < rounds:
             start_campaign(campaign)
+            self._work(stack, campaign, rounds=rounds, patience_s=patience_s)
+        else:
+            self._say(f"{closed} rounds are through already.")
+        self._say(f"\n{render(outcome_of(campaign))}")
+
+    def _work(self, stack: Stack, campaign: Campaign, *, rounds: int, patience_s: float) -> None:
         stopping = threading.Event()
         crews = Crews(
             gathering(
@@ -112,14 +120,13 @@ class Command(BaseCommand):
         finally:
             stopping.set()
             crews.close()
-        seconds = time.monotonic() - started
         counts = crews.counts
         self._say(
-            f"{rounds} rounds are through ({seconds:.0f} s now). Simulated people gave"
-            f" {counts.answers} answers, {counts.repeats} of them twice, skipped {counts.skips},"
-            f" changed {counts.edits} and went away {counts.absences} times with one in hand.\n"
+            f"{rounds} rounds are through, in {time.monotonic() - started:.0f} s. Simulated people"
+            f" gave {counts.answers} answers, {counts.repeats} of them twice, skipped"
+            f" {counts.skips}, changed {counts.edits} and went away {counts.absences} times with"
+            " one in hand."
         )
-        self._say(render(outcome_of(campaign)))
 
     def _prepare(self, stack: Stack) -> Campaign:
         texts = material.read_texts()
