@@ -32,6 +32,10 @@ class Moment:
     total: int
     answers: int
     failure: str
+    worker: str
+
+
+HEAVY = (Round.Status.SCORING, Round.Status.TRAINING, Round.Status.JUDGING)
 
 
 def look(campaign: Campaign) -> Moment:
@@ -49,6 +53,7 @@ def look(campaign: Campaign) -> Moment:
         failure=newest.note or "no reason was noted"
         if newest and newest.status == Round.Status.FAILED
         else "",
+        worker="worker-gpu" if newest is None or newest.status in HEAVY else "worker-default",
     )
 
 
@@ -162,13 +167,17 @@ def run_rounds(
         now = time.monotonic()
         show(moment)
         if moment.failure:
-            raise DemoError(f"Round {moment.number} failed: {moment.failure}")
+            raise DemoError(
+                f"Round {moment.number} failed: {moment.failure}",
+                remedy=f"Look at {moment.worker}.log first.",
+            )
         if moment != last:
             last, moved = moment, now
         elif now - moved > patience_s:
             raise DemoError(
                 f"Nothing has moved for {patience_s:.0f} s while round {moment.number} was"
-                f" at “{moment.step}”."
+                f" at “{moment.step}”.",
+                remedy=f"Look at {moment.worker}.log first.",
             )
         check()
         crews.tend(languages_with_work(campaign), now=now)

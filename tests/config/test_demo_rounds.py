@@ -158,7 +158,9 @@ def test_a_round_that_fails_ends_the_demo_with_its_reason() -> None:
 def test_a_standstill_is_told_with_the_step_it_stands_at() -> None:
     campaign = make_campaign()
     make_round(campaign, status=Round.Status.SELECTING)
-    with pytest.raises(DemoError, match=r"Nothing has moved .* round 1 was at “selecting”"):
+    with pytest.raises(
+        DemoError, match=r"Nothing has moved .* round 1 was at “selecting”.*worker-default"
+    ):
         watch(campaign)
 
 

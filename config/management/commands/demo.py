@@ -71,8 +71,8 @@ class Command(BaseCommand):
                 self._say(_addresses(stack))
                 if self.live and not options["once"]:
                     self._say(
-                        "The next round is open: answer in Label Studio, and see it come of that."
-                        " Ctrl-C stops everything."
+                        "The next round is open: answer in Label Studio, then choose “Train now"
+                        " with what is there” on the campaign's page. Ctrl-C stops everything."
                     )
                     stack.watch()
         except KeyboardInterrupt:
