@@ -173,7 +173,7 @@ class LiveService:
         self.supervisor.stop_one(self.process(name))
 
     def kill(self, name: str) -> None:
-        """Kill one outright, with all its children; it stays down until it is started."""
+        """Kill one outright, with all its children; it is down until it is started or waited for."""
         popen = self.process(name).popen
         assert popen is not None
         os.killpg(popen.pid, signal.SIGKILL)
@@ -185,9 +185,13 @@ class LiveService:
         self.supervisor.start()
 
     def wait_until(self, happened: Callable[[], object], *, seconds: float = 60.0) -> None:
-        """Wait for something the processes do; on failure tell what they wrote last."""
+        """Wait for something the processes do, starting again what died, as ``up`` does.
+
+        On failure tell what they wrote last.
+        """
         deadline = time.monotonic() + seconds
         while not happened():
+            self.supervisor.poll()
             if time.monotonic() > deadline:
                 raise AssertionError(f"Not within {seconds} s.\n{self._last_words()}")
             time.sleep(0.2)

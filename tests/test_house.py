@@ -38,12 +38,13 @@ def test_no_room_is_called_after_nothing() -> None:
     assert [name for name in tracked("*.py") if vague.search(name)] == []
 
 
-def test_no_file_outgrows_four_hundred_lines() -> None:
+def test_no_file_outgrows_its_idea() -> None:
     long = {
         name: lines
         for name in tracked("*.py")
         if "/migrations/" not in name
-        and (lines := len((ROOT / name).read_text().splitlines())) > 400
+        and (lines := len((ROOT / name).read_text().splitlines()))
+        > (500 if name.startswith("tests/") else 400)
     }
     assert long == {}
 

@@ -24,4 +24,11 @@ class Command(BaseCommand):
         """Run pytest in this process and exit as it does."""
         import pytest
 
-        sys.exit(pytest.main(["-ra", *options["arguments"]]))
+        sys.exit(pytest.main(["-ra", *_side_by_side(options["arguments"]), *options["arguments"]]))
+
+
+def _side_by_side(arguments: list[str]) -> list[str]:
+    """One process a core, up to four, each with servers of its own; not where somebody chose."""
+    chosen = any(word.startswith(("-n", "--numprocesses", "--pdb", "-s")) for word in arguments)
+    cores = min(os.cpu_count() or 1, 4)
+    return [] if chosen or cores == 1 else ["-n", str(cores), "--dist", "worksteal"]
