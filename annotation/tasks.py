@@ -38,11 +38,12 @@ def push(*, campaign_language_id: int, **_: object) -> None:
 def sweep(*, campaign_language_id: int, **_: object) -> None:
     """Fetch a language's answers, then fill its queue up again."""
     from annotation.actions import intake
+    from annotation.actions.desk import homes_to_tend
 
     def work(home: Any, desk: Any, now: Any) -> None:
         intake.sweep(home, desk=desk, now=now)
         intake.requalify(home, now=now)
-        if home.items.filter(state="queued").exists():
+        if home.pk in homes_to_tend() and home.items.filter(state="queued").exists():
             push.delay(campaign_language_id=home.pk)
 
     _at_the_desk(campaign_language_id, work)
@@ -75,7 +76,7 @@ def sweep_all(**_: object) -> None:
     """Sweep and fill every desk project, find lost imports, now and then look for deletions."""
     from django.utils import timezone
 
-    from annotation.actions.desk import homes_to_patrol, homes_to_tend
+    from annotation.actions.desk import homes_to_patrol, homes_to_sweep, homes_to_tend
     from annotation.actions.imports import reclaim_imports
     from annotation.actions.nudges import forget_old_nudges
 
@@ -84,8 +85,9 @@ def sweep_all(**_: object) -> None:
         run_import.delay(import_id=import_id)
     for home_id in homes_to_tend():
         push.delay(campaign_language_id=home_id)
+    for home_id in homes_to_sweep(now):
         sweep.delay(campaign_language_id=home_id)
-    for home_id in homes_to_patrol(before=now - BETWEEN_PATROLS):
+    for home_id in homes_to_patrol(now, before=now - BETWEEN_PATROLS):
         patrol.delay(campaign_language_id=home_id)
     forget_old_nudges(now=now)
 

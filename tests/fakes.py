@@ -166,7 +166,7 @@ class FakeLabelingDesk:
             project = self.projects.get(project_id)
             if project is None:
                 return None
-            return DeskProject(project.config, project.instruction, project.intact)
+            return DeskProject(project.config, project.instruction, project.intact, project.marker)
 
     def update_project(self, project_id: int, *, config: str, instruction: str) -> None:
         with self._call("update_project"):

@@ -1,14 +1,17 @@
 """One answer as the desk tells it becomes ours: stored, revised, or kept aside with a reason."""
 
 import logging
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from math import isfinite
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
 from annotation.gateways import DeskAnnotation, DeskTask
+from annotation.methods.texts import storable
 from annotation.models import (
     Annotation,
     AnnotationRevision,
@@ -23,6 +26,10 @@ from annotation.objectives import objective
 logger = logging.getLogger(__name__)
 Reason = QuarantinedAnswer.Reason
 State = Annotation.State
+# What an answer that makes no sense may raise on its way through us.
+NONSENSE = (ValueError, TypeError, KeyError, ValidationError, DataError, IntegrityError)
+# Answers are a few levels deep; below this one there is nothing to keep.
+DEEPEST = 40
 
 
 class Outcome(StrEnum):
@@ -64,7 +71,7 @@ def store(
     try:
         with transaction.atomic():
             return _store(home, item=item, told=told, now=now, again=again)
-    except (ValueError, TypeError, KeyError, DataError, IntegrityError) as error:
+    except (*NONSENSE, RecursionError) as error:
         logger.exception("Answer %s of %s could not be read.", told.id, home)
         broken = Said(State.DELETED, reason=Reason.MALFORMED, detail=type(error).__name__)
         return _quarantine(home, item=item, told=told, said=broken)
@@ -86,6 +93,8 @@ def forget_missing(item: Item, *, task: DeskTask, now: datetime) -> None:
     aside = QuarantinedAnswer.objects.filter(
         item=item, resolved_at=None, payload__task_id=task.id, desk_updated_at__lte=task.updated_at
     )
+    # What a desk of the past told has a number below zero; the present one knows nothing of it.
+    aside = aside.filter(desk_annotation_id__gt=0)
     aside.exclude(desk_annotation_id__in=present).update(resolved_at=now)
 
 
@@ -95,6 +104,8 @@ def settle(item: Item, *, now: datetime) -> None:
     state = item.state
     if answers >= item.wanted:
         state = Item.State.ANSWERED
+    elif _nobody_is_left(item):
+        state = Item.State.ANSWERED if answers else Item.State.WITHDRAWN
     elif item.desk_task_id is None and state in (Item.State.PUSHED, Item.State.ANSWERED):
         state = Item.State.WITHDRAWN
     elif state == Item.State.ANSWERED:
@@ -106,14 +117,24 @@ def settle(item: Item, *, now: datetime) -> None:
         item.save(update_fields=["state", "answered_at"])
 
 
+def _nobody_is_left(item: Item) -> bool:
+    """Whether everybody in the team has answered or skipped the item."""
+    team = Annotator.objects.filter(language=item.campaign_language.language_id, active=True)
+    heard = item.annotations.exclude(state=State.DELETED).values("annotator")
+    return team.exists() and not team.exclude(pk__in=heard).exists()
+
+
 def requalify(home: CampaignLanguage, *, now: datetime) -> int:
     """Read the quarantine again: what fits by now is stored as if it had just been told."""
     resolved = 0
     aside = home.quarantine.filter(resolved_at=None).order_by("desk_updated_at", "pk")
     for row in list(aside.select_related("item")):
-        with transaction.atomic():
-            CampaignLanguage.objects.select_for_update().get(pk=home.pk)
-            resolved += _requalify(home, row=row, now=now)
+        try:
+            with transaction.atomic():
+                CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+                resolved += _requalify(home, row=row, now=now)
+        except NONSENSE:
+            logger.exception("Row %s of the quarantine of %s could not be read.", row.pk, home)
     return resolved
 
 
@@ -122,7 +143,10 @@ def _requalify(home: CampaignLanguage, *, row: QuarantinedAnswer, now: datetime)
         told = DeskAnnotation(**row.payload)
     except TypeError:
         return False
-    item = row.item or home.items.filter(uid=told.uid).first() if told.uid else row.item
+    # An answer from a desk of the past goes by the number that we gave it.
+    task_id = told.task_id if row.desk_annotation_id > 0 else 0
+    told = replace(told, id=row.desk_annotation_id, task_id=task_id)
+    item = row.item or _item_named(home, uid=told.uid)
     if store(home, item=item, told=told, now=now, again=True) == Outcome.QUARANTINED:
         return False
     QuarantinedAnswer.objects.filter(pk=row.pk).update(resolved_at=now)
@@ -132,11 +156,23 @@ def _requalify(home: CampaignLanguage, *, row: QuarantinedAnswer, now: datetime)
     return True
 
 
+def _item_named(home: CampaignLanguage, *, uid: str) -> Item | None:
+    try:
+        return home.items.filter(uid=UUID(str(uid))).first()
+    except ValueError:
+        return None
+
+
 def _store(
     home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, now: datetime, again: bool
 ) -> Outcome:
-    held = Annotation.objects.filter(desk_annotation_id=told.id).first()
+    held = _held(item, told=told)
     said = _read(home, told=told)
+    if held is not None and (item is None or held.item_id != item.pk):
+        # Another desk counts anew, or a task was renamed: the person has taken nothing back.
+        detail = f"We hold another item's answer under number {told.id}."
+        said = Said(said.state, reason=Reason.UNKNOWN_ITEM, detail=detail)
+        return _quarantine(home, item=item, told=told, said=said)
     if held is not None and _is_old_news(held, told=told, said=said, again=again):
         return Outcome.SAME
     annotator = _annotator(home, told=told)
@@ -154,6 +190,21 @@ def _store(
         return Outcome.STORED
     _revise(held, said=said, updated_at=told.updated_at, lead_seconds=told.lead_seconds)
     return Outcome.REVISED
+
+
+def _held(item: Item | None, *, told: DeskAnnotation) -> Annotation | None:
+    """What we hold of an answer, be it from the time before a lost desk came back."""
+    held = Annotation.objects.filter(desk_annotation_id=told.id).first()
+    if held is not None or item is None or told.user_id is None or told.id < 0:
+        return held
+    past = item.annotations.filter(
+        desk_annotation_id__lt=0, annotator__user__desk_user_id=told.user_id
+    )
+    held = past.filter(desk_updated_at=told.updated_at).first() or past.order_by("-pk").first()
+    if held is not None:
+        held.desk_annotation_id, held.desk_task_id = told.id, told.task_id
+        held.save(update_fields=["desk_annotation_id", "desk_task_id"])
+    return held
 
 
 def _read(home: CampaignLanguage, *, told: DeskAnnotation) -> Said:
@@ -201,7 +252,7 @@ def _judge(
 def _quarantine(
     home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, said: Said
 ) -> Outcome:
-    payload: dict[str, Any] = asdict(told)
+    detail = storable(said.detail)[:300]
     row, created = QuarantinedAnswer.objects.get_or_create(
         desk_annotation_id=told.id,
         desk_updated_at=told.updated_at,
@@ -209,14 +260,29 @@ def _quarantine(
             "campaign_language": home,
             "item": item,
             "reason": said.reason,
-            "detail": said.detail[:300],
-            "payload": payload,
+            "detail": detail,
+            "payload": _storable(vars(told)),
         },
     )
     if not created and row.resolved_at is None and row.reason != said.reason:
-        row.reason, row.detail = said.reason, said.detail[:300]
+        row.reason, row.detail = said.reason, detail
         row.save(update_fields=["reason", "detail"])
     return Outcome.QUARANTINED if created or row.resolved_at is None else Outcome.SAME
+
+
+def _storable(value: object, *, depth: int = 0) -> object:
+    """What the desk told, in what a database can hold as JSON."""
+    if depth > DEEPEST:
+        return "…"
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(key)): _storable(part, depth=depth + 1) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(part, depth=depth + 1) for part in value]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value
 
 
 def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Said) -> None:

@@ -2,11 +2,11 @@
 
 import hashlib
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import F, Max, Q
 from django.urls import reverse
 
 from annotation.errors import ConflictError, VernacularError
@@ -19,10 +19,16 @@ from annotation.models import (
     DeskEvent,
     Direction,
     Item,
+    QuarantinedAnswer,
 )
 from annotation.objectives import Choice, classes, objective
 
 logger = logging.getLogger(__name__)
+
+# Answers still come home this long after a finished campaign last sent out or heard something.
+LINGER = timedelta(days=7)
+# So many uids tell whether a project without our marker is ours all the same.
+UIDS_TO_KNOW_IT_BY = 20
 
 
 def prepare_desk(campaign_language: CampaignLanguage, *, desk: LabelingDesk) -> CampaignLanguage:
@@ -74,9 +80,20 @@ def homes_to_tend() -> list[int]:
     return list(homes.values_list("pk", flat=True))
 
 
-def homes_to_patrol(*, before: datetime) -> list[int]:
-    """Those of them whose deletions were not looked for since then."""
-    due = CampaignLanguage.objects.filter(pk__in=homes_to_tend())
+def homes_to_sweep(now: datetime) -> list[int]:
+    """Those of them, and the lately finished, whose people may still be answering."""
+    lately = Q(pushed_at__gt=now - LINGER) | Q(answered_at__gt=now - LINGER)
+    finished = CampaignLanguage.objects.filter(
+        active=True,
+        campaign__status=Campaign.Status.FINISHED,
+        pk__in=Item.objects.filter(lately).values("campaign_language"),
+    )
+    return homes_to_tend() + list(finished.values_list("pk", flat=True))
+
+
+def homes_to_patrol(now: datetime, *, before: datetime) -> list[int]:
+    """Those that are swept and whose deletions were not looked for since then."""
+    due = CampaignLanguage.objects.filter(pk__in=homes_to_sweep(now))
     due = due.exclude(desk_project_id=None).exclude(patrolled_at__gt=before)
     return list(due.values_list("pk", flat=True))
 
@@ -123,10 +140,23 @@ def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject
             _adopt(home, known)
     if home.desk_project_id is None:
         return None
-    project = desk.read_project(home.desk_project_id)
+    project = our_project(home, desk=desk)
     if project is None:
         _let_go(home)
     return project
+
+
+def our_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject | None:
+    """Read our project; nothing if it is gone, or if another one sits under its number."""
+    if home.desk_project_id is None:
+        return None
+    project = desk.read_project(home.desk_project_id)
+    if project is None or marker_of(home) in project.marker:
+        return project
+    # Anybody can rewrite a description, but nobody guesses our uids.
+    sent = home.items.exclude(desk_task_id=None).order_by("-pk")[:UIDS_TO_KNOW_IT_BY]
+    known = desk.find_tasks(home.desk_project_id, [str(item.uid) for item in sent])
+    return project if known else None
 
 
 def _create_project(
@@ -158,16 +188,30 @@ def _let_go(home: CampaignLanguage) -> None:
     """Forget a project that is gone: what was open is owed again, what was answered stays.
 
     Deleting a whole project says nothing about the answers in it, so none is withdrawn.
+    A new desk counts from 1 again, so what we hold gives its numbers back.
     """
     lost = home.desk_project_id
     CampaignLanguage.objects.filter(pk=home.pk, desk_project_id=lost).update(
         desk_project_id=None, swept_until="", desk_counters={}, desk_batch=""
     )
     home.items.filter(state=Item.State.PUSHED).update(state=Item.State.QUEUED, pushed_at=None)
-    home.items.update(desk_task_id=None)
-    Annotation.objects.filter(item__campaign_language=home).update(desk_task_id=0)
+    home.items.update(desk_task_id=None, desk_updated_at="")
+    _give_numbers_back(home)
     _tell(home, action="PROJECT_LOST", detail=f"Project {lost} is gone; a new one is made.")
     home.refresh_from_db()
+
+
+def _give_numbers_back(home: CampaignLanguage) -> None:
+    """Number what we hold below zero: even for answers, odd for those only in quarantine."""
+    held = Annotation.objects.filter(item__campaign_language=home)
+    numbered = held.filter(desk_annotation_id__gt=0)
+    numbers = {number: -2 * pk for number, pk in numbered.values_list("desk_annotation_id", "pk")}
+    aside = home.quarantine.filter(resolved_at=None, desk_annotation_id__gt=0).order_by("pk")
+    for row in list(aside.only("pk", "desk_annotation_id")):
+        number = numbers.setdefault(row.desk_annotation_id, -2 * row.pk - 1)
+        QuarantinedAnswer.objects.filter(pk=row.pk).update(desk_annotation_id=number)
+    numbered.update(desk_annotation_id=-2 * F("pk"))
+    held.update(desk_task_id=0)
 
 
 def _repair(
@@ -179,7 +223,9 @@ def _repair(
     instruction: str,
 ) -> None:
     """Bring the project to our newest form, whoever changed it."""
-    wanted = DeskProject(config=config.xml, instruction=instruction, intact=True)
+    wanted = DeskProject(
+        config=config.xml, instruction=instruction, intact=True, marker=project.marker
+    )
     if home.desk_project_id is None or project == wanted:
         return
     known = home.desk_configs.filter(xml=project.config).exists()

@@ -17,6 +17,7 @@ from annotation.actions.answers import (
     store,
     tombstone_missing,
 )
+from annotation.actions.desk import our_project
 from annotation.gateways import DeskTask, LabelingDesk
 from annotation.models import CampaignLanguage, Item
 
@@ -84,7 +85,7 @@ def sweep_for_deletions(
     """Find tasks that vanished from the desk, and tombstone the answers that went with them."""
     home = CampaignLanguage.objects.get(pk=campaign_language.pk)
     result = SweepResult()
-    if home.desk_project_id is None or desk.read_project(home.desk_project_id) is None:
+    if home.desk_project_id is None or our_project(home, desk=desk) is None:
         return result
     # What we hold is read first, so that nothing pushed meanwhile is taken for vanished.
     held = list(home.items.filter(desk_task_id__isnull=False))

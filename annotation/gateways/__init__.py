@@ -58,11 +58,12 @@ class DeskCounters:
 
 @dataclass(frozen=True)
 class DeskProject:
-    """What a project asks now, and whether its own settings are still as we made them."""
+    """What a project asks now, whose it is, and whether its own settings are as we made them."""
 
     config: str
     instruction: str
     intact: bool
+    marker: str
 
 
 @dataclass(frozen=True)

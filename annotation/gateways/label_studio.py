@@ -232,6 +232,7 @@ class LabelStudioDesk:
             config=str(project["label_config"]),
             instruction=str(project["expert_instruction"] or ""),
             intact=all(project.get(key) == value for key, value in PROJECT_SETTINGS.items()),
+            marker=str(project["description"] or ""),
         )
 
     @_translated()

@@ -83,4 +83,13 @@ def excerpt(text: str, *, length: int = 200) -> str:
     'abc…'
     """
     short = text if len(text) <= length else text[: length - 1] + "…"
-    return _HALF.sub("\ufffd", short.replace("\0", "\ufffd"))
+    return storable(short)
+
+
+def storable(text: str) -> str:
+    """Return the text with U+FFFD for every character that no database can hold.
+
+    >>> storable("a\\0b\\ud800c")
+    'a�b�c'
+    """
+    return _HALF.sub("\ufffd", text.replace("\0", "\ufffd"))

@@ -127,10 +127,10 @@ def test_a_project_is_found_by_its_marker_and_asks_what_we_sent(side):
         for _ in range(2)
     ]
     assert side.desk.find_projects(marker) == sorted(numbers)
-    assert side.desk.read_project(numbers[0]) == DeskProject(form(), "<p>a</p>", intact=True)
+    assert side.desk.read_project(numbers[0]) == DeskProject(form(), "<p>a</p>", True, marker)
     other = form(question="Another?")
     side.desk.update_project(numbers[0], config=other, instruction="")
-    assert side.desk.read_project(numbers[0]) == DeskProject(other, "", intact=True)
+    assert side.desk.read_project(numbers[0]) == DeskProject(other, "", True, marker)
     for number in numbers:
         side.desk.delete_project(number)
         side.desk.delete_project(number)

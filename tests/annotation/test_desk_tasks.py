@@ -1,4 +1,5 @@
 import logging
+from datetime import timedelta
 
 import pytest
 from celery.exceptions import Retry
@@ -6,7 +7,7 @@ from django.utils import timezone
 
 from annotation import tasks
 from annotation.actions import health
-from annotation.models import CampaignLanguage, Heartbeat, Item
+from annotation.models import Campaign, CampaignLanguage, Heartbeat, Item
 from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_item, make_sample
 
@@ -96,6 +97,20 @@ def test_the_timetable_tends_running_campaigns_only(home, desk, sent):
     sent.clear()
     tasks.sweep_all()
     assert ("patrol", home.pk) not in sent
+
+
+def test_a_finished_campaign_is_swept_for_a_week_and_gets_nothing_new(home, desk, sent):
+    item, later = make_item(make_sample(home.campaign)), make_item(make_sample(home.campaign))
+    tasks.push(campaign_language_id=home.pk)
+    Item.objects.filter(pk=later.pk).update(state="queued", desk_task_id=None, pushed_at=None)
+    Campaign.objects.update(status="finished")
+    tasks.sweep_all()
+    tasks.sweep(campaign_language_id=home.pk)
+    assert sent == [("sweep", home.pk), ("patrol", home.pk)]
+    sent.clear()
+    Item.objects.filter(pk=item.pk).update(pushed_at=timezone.now() - timedelta(days=8))
+    tasks.sweep_all()
+    assert sent == []
 
 
 def test_the_patrol_finds_what_vanished(home, desk):

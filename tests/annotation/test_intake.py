@@ -115,11 +115,28 @@ def test_a_page_fetched_before_the_deletion_does_not_bring_the_answer_back(world
     assert world.item.state == Item.State.PUSHED
 
 
-def test_a_skip_is_kept_and_the_item_stays_open(world):
+def test_a_skip_is_kept_and_the_item_stays_open_until_everybody_skipped(world):
+    inti = make_annotator("inti", "wo")
+    make_annotator("lee", "wo", active=False)
     world.answers("")
     world.sweep()
     assert Annotation.objects.get().state == Annotation.State.SKIPPED
     assert world.item.state == Item.State.PUSHED
+    number = world.answers("", user_id=inti.user.desk_user_id)
+    world.sweep()
+    assert world.item.state == Item.State.WITHDRAWN
+    push_items(world.home, desk=world.desk, now=timezone.now())
+    assert world.desk.projects[world.home.desk_project_id].tasks[world.item.desk_task_id]
+    world.desk.edit(number, label="admin")
+    world.sweep()
+    assert world.item.state == Item.State.ANSWERED
+
+
+def test_an_item_that_nobody_is_left_to_answer_makes_do_with_what_it_has(world):
+    Item.objects.update(wanted=2)
+    world.answers("admin")
+    world.sweep()
+    assert world.item.state == Item.State.ANSWERED
 
 
 def test_a_deletion_leaves_a_tombstone_and_opens_the_item_again(world):
@@ -171,11 +188,11 @@ def test_an_item_pushed_while_deletions_are_sought_is_not_taken_for_vanished(wor
 
 def test_an_item_for_two_people_is_answered_by_two(world):
     Item.objects.update(wanted=2)
+    inti = make_annotator("inti", "wo")
     world.answers()
     world.answers("dates")
     world.sweep()
     assert world.item.state == Item.State.PUSHED
-    inti = make_annotator("inti", "wo")
     world.answers(user_id=inti.user.desk_user_id)
     world.sweep()
     assert world.item.state == Item.State.ANSWERED
@@ -240,6 +257,33 @@ def test_one_answer_that_cannot_be_read_never_stops_the_rest(monkeypatch, caplog
         result = world.sweep()
     assert (result.stored, result.quarantined) == (2, 1)
     assert world.reason() == "malformed"
+
+
+def test_an_answer_that_no_database_can_hold_is_kept_aside_readably(world):
+    nested: list = []
+    for _ in range(5000):
+        nested = [nested]
+    world.answers(result=[{"to\x00\ud800": "a\x00b", "n": float("nan"), "deep": nested}])
+    world.answers(result=choice("admin\x00\udfff"))
+    world.answers("dates")
+    result = world.sweep()
+    assert (result.stored, result.quarantined) == (1, 2)
+    rows = QuarantinedAnswer.objects.order_by("pk")
+    told = rows[0].payload["result"][0]
+    assert (told["to\ufffd\ufffd"], told["n"]) == ("a\ufffdb", "nan")
+    assert rows[1].payload["result"] == choice("admin\ufffd\ufffd")
+    assert not {"\x00", "\udfff"} & set(rows[1].detail)
+
+
+def test_one_row_of_the_quarantine_that_cannot_be_read_does_not_stop_the_others(world):
+    inti = make_user("inti", desk_user_id=500)
+    for uid in ("not-a-uid", str(world.item.uid)):
+        world.answers(user_id=500, uid=uid)
+        world.sweep()
+    first = QuarantinedAnswer.objects.order_by("desk_updated_at").first()
+    QuarantinedAnswer.objects.filter(pk=first.pk).update(item=None)
+    join_team(inti, language=world.home.language, now=timezone.now())
+    assert Annotation.objects.get().annotator.user == inti
 
 
 def test_an_edit_into_something_unusable_takes_the_old_answer_back(world):

@@ -2,11 +2,20 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.intake import requalify, sweep, sweep_for_deletions
+from annotation.actions.people import join_team
 from annotation.actions.queue import push_items
 from annotation.errors import ConflictError, TransientError
-from annotation.models import CampaignLanguage, DeskEvent, Guideline, Item
+from annotation.models import (
+    Annotation,
+    CampaignLanguage,
+    DeskEvent,
+    Guideline,
+    Item,
+    QuarantinedAnswer,
+)
 from tests.fakes import FakeLabelingDesk
-from tests.make import make_annotator, make_campaign, make_item, make_sample
+from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -88,8 +97,6 @@ def test_a_form_changed_at_the_desk_is_mended_and_said(home, desk):
 
 
 def test_a_key_that_people_have_answered_with_cannot_be_renamed(home, desk):
-    from annotation.actions.intake import sweep
-
     item = owe(home)
     annotator = make_annotator("awa")
     push(home, desk)
@@ -107,8 +114,6 @@ def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
     push(home, desk)
     answered.refresh_from_db()
     desk.annotate(answered.desk_task_id, user_id=annotator.user.desk_user_id, label="admin")
-    from annotation.actions.intake import sweep, sweep_for_deletions
-
     sweep(home, desk=desk, now=timezone.now())
     desk.projects.clear()
     assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 0
@@ -121,6 +126,89 @@ def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
     assert next(iter(desk.projects.values())).tasks[still_open.desk_task_id]
     sweep(home, desk=desk, now=timezone.now())
     assert answered.annotations.answered().count() == 1
+
+
+def answer(home: CampaignLanguage, desk: FakeLabelingDesk, item: Item, label: str, user) -> int:
+    item.refresh_from_db()
+    number = desk.annotate(item.desk_task_id, user_id=user.desk_user_id, label=label)
+    sweep(home, desk=desk, now=timezone.now())
+    return number
+
+
+def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk):
+    awa, stranger = make_annotator("awa").user, make_user("inti", desk_user_id=500)
+    done, late, owed = owe(home), owe(home), owe(home)
+    push(home, desk)
+    answer(home, desk, done, "admin", awa)
+    answer(home, desk, late, "dates", stranger)
+    old = desk.projects.copy()
+    fresh = FakeLabelingDesk()
+    push(prepare_desk(home, desk=fresh), fresh)
+    # The new desk gives its first answers the numbers that the old one had given.
+    fresh._numbers = iter(
+        sorted({a for p in old.values() for t in p.tasks.values() for a in t.annotations})
+    )
+    answer(home, fresh, owed, "dates", awa)
+    join_team(stranger, language=home.language, now=timezone.now())
+    given = Annotation.objects.answered().values_list("item", "label__key")
+    assert sorted(given) == [(done.pk, "admin"), (late.pk, "dates"), (owed.pk, "dates")]
+    assert sweep_for_deletions(home, desk=fresh, now=timezone.now()).tombstoned == 0
+
+
+def test_a_desk_that_comes_back_after_it_was_let_go_tells_nothing_twice(home, desk):
+    awa = make_annotator("awa")
+    item = owe(home, wanted=1)
+    push(home, desk)
+    number = answer(home, desk, item, "admin", awa.user)
+    other = FakeLabelingDesk()
+    prepare_desk(home, desk=other)
+    assert Annotation.objects.get().desk_annotation_id < 0
+    prepare_desk(home, desk=desk)
+    sweep(home, desk=desk, now=timezone.now())
+    held = Annotation.objects.get()
+    assert (held.desk_annotation_id, held.revision) == (number, 1)
+    desk.edit(number, label="dates")
+    sweep(home, desk=desk, now=timezone.now())
+    assert Annotation.objects.get().label.key == "dates"
+
+
+def test_a_number_that_another_item_holds_is_kept_aside_and_withdraws_nothing(home, desk):
+    awa = make_annotator("awa")
+    first, second = owe(home), owe(home)
+    push(home, desk)
+    number = answer(home, desk, first, "admin", awa.user)
+    second.refresh_from_db()
+    desk.annotate(second.desk_task_id, user_id=awa.user.desk_user_id, label="dates", id=number)
+    sweep(home, desk=desk, now=timezone.now())
+    row = QuarantinedAnswer.objects.get()
+    assert (row.reason, row.item) == ("unknown_item", second)
+    assert str(number) in row.detail
+    assert Annotation.objects.answered().get().item == first
+    Annotation.objects.update(desk_annotation_id=-2)
+    assert requalify(home, now=timezone.now()) == 1
+    assert Annotation.objects.answered().count() == 2
+
+
+def test_another_project_under_our_number_is_left_alone_and_withdraws_nothing(home, desk):
+    awa = make_annotator("awa")
+    item = owe(home)
+    push(home, desk)
+    answer(home, desk, item, "admin", awa.user)
+    home.refresh_from_db()
+    ours = desk.projects[home.desk_project_id]
+    ours.marker, ours.config, ours.tasks = "their own", "<View/>", {}
+    assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 0
+    assert prepare_desk(home, desk=desk).desk_project_id != ours.id
+    assert ours.config == "<View/>"
+    assert Annotation.objects.answered().count() == 1
+
+
+def test_our_project_under_a_rewritten_description_is_still_ours(home, desk):
+    owe(home)
+    push(home, desk)
+    home.refresh_from_db()
+    desk.projects[home.desk_project_id].marker = "Please finish by Friday"
+    assert prepare_desk(home, desk=desk).desk_project_id == home.desk_project_id
 
 
 def test_the_most_useful_items_are_asked_first(home, desk):
