@@ -6,14 +6,15 @@ worker that died goes on behind the last batch, and nothing is lost or there twi
 import is done its samples are in no pool.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import OperationalError, transaction
+from django.db.models import F, ProtectedError, Q
 
 from annotation.actions.admission import Admission
 from annotation.actions.uploads import queue_import
@@ -28,9 +29,15 @@ ROWS_AT_ONCE = 500
 CHARACTERS_AT_ONCE = 4_000_000
 # Rows that were committed before are read again but not looked at; now and then the lease is kept.
 KNOWN_ROWS_AT_ONCE = 20_000
+# From this claim on, an error is taken to be there to stay.
+MOST_ERRORS = 5
+# A file that so many workers died on will kill the next one too.
+MOST_CLAIMS = 100
 _OVER = (Status.DONE, Status.REFUSED, Status.FAILED)
 _COUNTERS = ("rows_read", "rows_kept", "rows_refused", "rows_skipped", "last_row", "bytes_read")
 Progress = Callable[[SampleImport], None]
+
+logger = logging.getLogger(__name__)
 
 
 class _LostLeaseError(Exception):
@@ -51,6 +58,14 @@ def run_import(
             _end(job, now=now, status=Status.FAILED, error=str(error))
         except _LostLeaseError:
             pass
+        except OperationalError:
+            # The database was busy or away: the lease runs out, and another worker goes on.
+            raise
+        except Exception as error:
+            if job.token < MOST_ERRORS:
+                raise
+            logger.exception("import %s failed", import_id)
+            _end(job, now=now, status=Status.FAILED, error=_stubborn(error))
     job = SampleImport.objects.select_related("campaign").get(pk=import_id)
     _remove_copy(job)
     return job
@@ -74,6 +89,11 @@ def release_import(import_id: int) -> None:
     )
 
 
+def _stubborn(error: Exception) -> str:
+    what = f"{type(error).__name__}: {error}".strip().rstrip(":")[:500]
+    return f"The file could not be read to its end, however often it was tried. {what}"
+
+
 def _claim(import_id: int, *, now: datetime) -> bool:
     """True for exactly one worker; the token that it raises shuts out whoever had it before."""
     free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
@@ -89,6 +109,10 @@ def _lease(now: datetime) -> datetime:
 
 def _read(job: SampleImport, *, now: Callable[[], datetime], progress: Progress | None) -> None:
     admission = Admission(job)
+    if job.token > MOST_CLAIMS:
+        raise UnreadableFileError(
+            f"{MOST_CLAIMS} workers gave this file up; another will not help."
+        )
     wanted = Wanted(job.options.get("columns", {}), job.options.get("defaults", {}))
     path = Path(settings.MEDIA_ROOT) / job.path
     if not job.path or not path.is_file():
@@ -166,7 +190,8 @@ def _end(
     """Close an import; unless it is done, nothing of it stays but the report."""
     try:
         if status != Status.DONE:
-            while _remove_some(job, now=now()):
+            last = 0
+            while last := _remove_some(job, after=last, now=now()):
                 job.rows_kept = 0
         with transaction.atomic():
             _keep(job, now=now())
@@ -183,17 +208,32 @@ def _end(
 
 
 @transaction.atomic
-def _remove_some(job: SampleImport, *, now: datetime) -> bool:
+def _remove_some(job: SampleImport, *, after: int, now: datetime) -> int:
+    """Remove the next samples of the import and return the last one's id; 0 if there is none."""
     _keep(job, now=now)
-    some = list(
-        Sample.objects.filter(sample_import=job).values_list("pk", flat=True)[:ROWS_AT_ONCE]
-    )
-    Sample.objects.filter(pk__in=some).delete()
-    return bool(some)
+    samples = Sample.objects.filter(sample_import=job, pk__gt=after).order_by("pk")
+    some = list(samples.values_list("pk", flat=True)[:ROWS_AT_ONCE])
+    _remove(some)
+    return some[-1] if some else 0
+
+
+def _remove(samples: list[int]) -> None:
+    """Remove samples but those that were asked: they stay, and in no pool."""
+    try:
+        with transaction.atomic():
+            Sample.objects.filter(pk__in=samples).delete()
+    except ProtectedError:
+        for pk in samples if len(samples) > 1 else ():
+            _remove([pk])
 
 
 def _remove_copy(job: SampleImport) -> None:
+    """Remove our copy of a file that is done with; what fails is tried again later."""
     if job.path and job.status in _OVER:
-        (Path(settings.MEDIA_ROOT) / job.path).unlink(missing_ok=True)
+        try:
+            (Path(settings.MEDIA_ROOT) / job.path).unlink(missing_ok=True)
+        except OSError as error:
+            logger.warning("The copy of import %s cannot be removed: %s", job.pk, error)
+            return
         SampleImport.objects.filter(pk=job.pk).update(path="")
         job.path = ""

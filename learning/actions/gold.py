@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q
 
-from annotation.models import Annotator, CampaignLanguage, GoldItem, Item
+from annotation.models import Annotator, CampaignLanguage, GoldItem, Item, Sample
 from learning.actions.pools import label_keys
 from learning.methods.acquisition import lots
 from learning.methods.probabilities import softmax
@@ -48,14 +48,14 @@ def draw_gold(home: CampaignLanguage, *, round_: Round, beside: int) -> list[Gol
 
 
 def _candidates(home: CampaignLanguage) -> list[tuple[int, int]]:
-    """Return (sample, exposures) of gold that may go out: not retired, not out, not worn out."""
+    """Return (sample, exposures) of gold that may go out: ready, not retired, not out, not worn out."""
+    ready = Sample.objects.ready().filter(campaign=home.campaign_id, language=home.language_id)
     out = Item.objects.open().filter(sample=OuterRef("sample"))
     shown = Count("sample__items", filter=~Q(sample__items__state=Item.State.WITHDRAWN))
     rows = (
         GoldItem.objects.filter(
             ~Exists(out),
-            sample__campaign=home.campaign_id,
-            sample__language=home.language_id,
+            sample__in=ready,
             retired_at=None,
         )
         .annotate(shown=shown)

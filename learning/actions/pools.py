@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from django.db.models import Count, Exists, OuterRef, Q
 
-from annotation.models import Campaign, CampaignLanguage, Sample
+from annotation.models import Annotator, Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
+from learning.actions.scoring import spoilt_for
 from learning.methods.quotas import Quota, QuotaPolicy, Standing, allot
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.models import ModelVersion, Prediction, QuotaAccount, Round, Temperature
@@ -31,11 +32,13 @@ def preview_quota(campaign: Campaign) -> list[QuotaRow]:
     languages = active_languages(campaign)
     counts = _counts(campaign)
     accounts = accounts_of(languages)
+    capacities = _capacities(languages)
     standings = [
         Standing(
             tag=home.language.tag,
             samples=counts[home.language_id][0],
             texts=counts[home.language_id][1],
+            capacity=capacities[home.pk],
             debt=accounts[home.pk].debt,
             owed=accounts[home.pk].owed,
             audit_carry=accounts[home.pk].audit_carry,
@@ -99,6 +102,18 @@ def unasked(campaign: Campaign) -> SampleQuerySet:
     return Sample.objects.unasked().filter(campaign=campaign)
 
 
+def askable(campaign: Campaign, *, version: ModelVersion) -> SampleQuerySet:
+    """Return what a round under the version could ask, once it is scored.
+
+    That is every unasked sample of a language that takes part and has people to answer, but
+    copies of gold or of what was asked, and what the version has no answer for.
+    """
+    languages = active_languages(campaign)
+    capacities = _capacities(languages)
+    answering = [home.language_id for home in languages if capacities[home.pk] != 0]
+    return _fresh(campaign).filter(language__in=answering).exclude(pk__in=spoilt_for(version))
+
+
 def active_languages(campaign: Campaign) -> list[CampaignLanguage]:
     """Return the languages that take part now, in order of tag."""
     return list(
@@ -137,6 +152,7 @@ def _states(
     )
     known = known_digests(version.campaign)
     accounts = accounts_of(languages)
+    capacities = _capacities(languages)
     return tuple(
         LanguageState(
             tag=home.language.tag,
@@ -144,10 +160,28 @@ def _states(
             debt=accounts[home.pk].debt,
             owed=accounts[home.pk].owed,
             audit_carry=accounts[home.pk].audit_carry,
+            capacity=capacities[home.pk],
             asked=frozenset(known[home.language_id]),
         )
         for home in languages
     )
+
+
+def _capacities(languages: list[CampaignLanguage]) -> dict[int, int | None]:
+    """Return, by campaign language, how many items its people can take; None is any number.
+
+    A language without people takes none, lest the round wait for them. While no language has
+    any, all are served, so that there is work when the first people come.
+    """
+    tongues = [home.language_id for home in languages]
+    peopled = set(
+        Annotator.objects.filter(language__in=tongues, active=True).values_list(
+            "language_id", flat=True
+        )
+    )
+    return {
+        home.pk: 0 if peopled and home.language_id not in peopled else None for home in languages
+    }
 
 
 def known_digests(campaign: Campaign) -> dict[int, set[str]]:
@@ -163,18 +197,22 @@ def known_digests(campaign: Campaign) -> dict[int, set[str]]:
 
 def _counts(campaign: Campaign) -> dict[int, tuple[int, int]]:
     """Return, by language, how many samples could be asked, and how many distinct texts."""
-    known = Sample.objects.filter(
-        Q(gold__isnull=False) | Q(items__isnull=False),
-        campaign=campaign,
-        language=OuterRef("language"),
-        digest=OuterRef("digest"),
-    )
     rows = (
-        unasked(campaign)
-        .filter(~Exists(known))
+        _fresh(campaign)
         .order_by()
         .values("language_id")
         .annotate(samples=Count("pk"), texts=Count("digest", distinct=True))
     )
     counts = {row["language_id"]: (row["samples"], row["texts"]) for row in rows}
     return defaultdict(lambda: (0, 0), counts)
+
+
+def _fresh(campaign: Campaign) -> SampleQuerySet:
+    """Return unasked samples of which no copy in the language is gold or was asked."""
+    known = Sample.objects.filter(
+        Q(gold__isnull=False) | Q(items__isnull=False),
+        campaign=campaign,
+        language=OuterRef("language"),
+        digest=OuterRef("digest"),
+    )
+    return unasked(campaign).filter(~Exists(known))

@@ -23,6 +23,7 @@ __all__ = ["open_round", "preview_quota", "seed_of", "select_round"]
 
 BEFORE = (Round.Status.SCORING, Round.Status.SELECTING)
 NOTHING_LEFT = "Nothing left to ask: every text of every language was asked."
+NOBODY_TO_ASK = "Nobody to ask: no language that has texts left has an active annotator."
 NOTHING_SCORED = "Nothing to ask: no unasked sample has a prediction yet."
 ATTEMPTS = 5
 
@@ -144,10 +145,17 @@ def _commit(round_: Round, batch: SelectionBatch, *, now: datetime) -> Round:
         round_.note = f"{batch.shortfall} fewer than wanted: {reasons}."[:300]
     if not batch.items:
         round_.status, round_.closed_at = Round.Status.CLOSED, now
-        left = any(row.texts for row in preview_quota(round_.campaign))
-        round_.note = NOTHING_SCORED if left else NOTHING_LEFT
+        round_.note = _why_empty(round_.campaign)
     round_.save()
     return round_
+
+
+def _why_empty(campaign: Campaign) -> str:
+    left = [row for row in preview_quota(campaign) if row.texts]
+    if not left:
+        return NOTHING_LEFT
+    unpeopled = all(row.quota.capped_by == "annotators" for row in left)
+    return NOBODY_TO_ASK if unpeopled else NOTHING_SCORED
 
 
 def _drafts(

@@ -75,12 +75,12 @@ def unscored(version: ModelVersion) -> SampleQuerySet:
     return (
         Sample.objects.ready()
         .filter(~Exists(known), campaign=version.campaign_id, language__in=languages)
-        .exclude(pk__in=_spoilt(version))
+        .exclude(pk__in=spoilt_for(version))
         .order_by("pk")
     )
 
 
-def _spoilt(version: ModelVersion) -> set[int]:
+def spoilt_for(version: ModelVersion) -> set[int]:
     """Return samples that the version cannot answer: trying again gives the same."""
     shards = ScoringShard.objects.filter(scoring__version=version).exclude(spoilt=[])
     return {pk for found in shards.values_list("spoilt", flat=True) for pk in found}
@@ -96,9 +96,11 @@ def reclaim_shards(scoring: Scoring, *, now: datetime) -> list[int]:
     """Return the shards to enqueue now: never given out, or given out and not heard of since.
 
     At most so many are given out at a time; whoever finishes one asks for more. A shard that
-    killed its workers too often is failed here.
+    killed its workers too often is failed here, and a scoring whose last worker was killed
+    between closing its shard and closing the scoring is closed.
     """
     shards = ScoringShard.objects.filter(scoring=scoring)
+    _close_if_done(scoring.pk, now=now)
     silent = Q(lease_until__lt=now) | Q(lease_until=None)
     _fail_the_hopeless(scoring, now=now)
     shards.filter(silent, status=Status.RUNNING).update(status=Status.QUEUED, lease_until=None)
@@ -234,10 +236,13 @@ def _finish(shard: ScoringShard, *, attempt: int, spoilt: list[int], now: Clock)
     ScoringShard.objects.filter(pk=shard.pk, status=Status.RUNNING, attempts=attempt).update(
         status=Status.DONE, lease_until=None, error=error, spoilt=spoilt
     )
+    _close_if_done(shard.scoring_id, now=now())
+
+
+def _close_if_done(scoring_id: int, *, now: datetime) -> None:
     left = ScoringShard.objects.filter(scoring=OuterRef("pk")).exclude(status=Status.DONE)
-    Scoring.objects.filter(~Exists(left), pk=shard.scoring_id, status="running").update(
-        status=Scoring.Status.DONE, finished_at=now()
-    )
+    running = Scoring.objects.filter(pk=scoring_id, status=Scoring.Status.RUNNING)
+    running.filter(~Exists(left)).update(status=Scoring.Status.DONE, finished_at=now)
 
 
 def _give_back(shard: ScoringShard, *, attempt: int, error: Exception, now: Clock) -> None:

@@ -13,9 +13,10 @@ from pytest_django import Settings
 from annotation.actions import imports
 from annotation.actions.imports import queue_import, reclaim_imports, release_import, run_import
 from annotation.errors import ConflictError, InvalidInputError
+from annotation.methods.readers import Row
 from annotation.methods.texts import digest
 from annotation.models import Campaign, GoldItem, RefusedRow, Sample, SampleImport, Source
-from tests.make import make_campaign, make_gold, make_sample
+from tests.make import make_campaign, make_gold, make_item, make_sample
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -209,6 +210,58 @@ def test_a_lost_copy_is_said_not_waited_for(settings: Settings) -> None:
     (Path(settings.MEDIA_ROOT) / job.path).unlink()
     done = run_import(job.pk, now=clock)
     assert (done.status, done.error) == ("failed", "Our copy of the file is gone. Import it again.")
+
+
+def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 2)
+    admit, times = imports.Admission.admit, iter(range(100))
+
+    def break_down(self: imports.Admission, rows: list[Row]) -> tuple[int, int]:
+        if rows[0].values["text"] == "c":
+            raise RuntimeError("a bug")
+        return admit(self, rows)
+
+    def later() -> datetime:
+        return NOW + timedelta(hours=next(times))
+
+    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
+    monkeypatch.setattr(imports.Admission, "admit", break_down)
+    monkeypatch.setattr(imports, "_lease", lambda now: now)
+    for _ in range(imports.MOST_ERRORS - 1):
+        with pytest.raises(RuntimeError):
+            run_import(job.pk, now=later)
+    make_item(Sample.objects.get(text="a"))
+    done = run_import(job.pk, now=later)
+    assert (done.status, done.path) == ("failed", "")
+    assert done.error.endswith("however often it was tried. RuntimeError: a bug")
+    assert [sample.text for sample in Sample.objects.all()] == ["a"]
+    assert not Sample.objects.ready().exists()
+    assert reclaim_imports(later()) == []
+
+
+def test_a_file_that_kills_every_worker_is_given_up() -> None:
+    job = queue(make_campaign(), "text\na\n")
+    SampleImport.objects.update(token=imports.MOST_CLAIMS)
+    done = run_import(job.pk, now=clock)
+    assert (done.status, "workers gave this file up" in done.error) == ("failed", True)
+
+
+def test_a_copy_that_cannot_be_removed_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError("read-only")
+
+    job = queue(make_campaign(), "text\na\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", forbidden)
+        assert run_import(job.pk, now=clock).status == "done"
+        assert reclaim_imports(NOW) == []
+    job.refresh_from_db()
+    assert job.path
+    reclaim_imports(NOW)
+    job.refresh_from_db()
+    assert job.path == ""
 
 
 def test_the_same_file_comes_in_once_unless_it_is_meant() -> None:

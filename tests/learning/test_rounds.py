@@ -7,8 +7,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.errors import ConflictError
-from annotation.models import CampaignLanguage, Item, Sample
+from annotation.models import CampaignLanguage, Item, Sample, SampleImport
 from learning.actions import rounds as actions
+from learning.actions.pools import askable
 from learning.actions.rounds import open_round, preview_quota, seed_of, select_round
 from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.actions.versions import initial_version
@@ -173,6 +174,44 @@ def test_open_or_retired_gold_stays_at_home() -> None:
     make_item(open_, kind="gold")
     next_round(campaign)
     assert not Item.objects.filter(batch="round-1", kind="gold").exists()
+
+
+def test_gold_of_an_import_that_is_not_done_stays_at_home() -> None:
+    campaign = campaign_with(wo=60, qu=0, gold=0, items_per_round=10, gold_share="0.50")
+    job = SampleImport.objects.create(campaign=campaign, path="p", format="csv", status="running")
+    gold = make_gold(campaign, "wo", text="half read", sample_import=job)
+    next_round(campaign)
+    assert not Item.objects.filter(kind="gold").exists()
+    SampleImport.objects.update(status="done")
+    next_round(campaign)
+    assert Item.objects.get(kind="gold").sample == gold.sample
+
+
+def test_language_without_people_waits_and_is_owed_a_bounded_debt() -> None:
+    campaign = campaign_with(wo=100, qu=30)
+    make_annotator("awa", "wo")
+    gone = make_annotator("inti", "qu", active=False)
+    rows = {row.tag: row.quota for row in preview_quota(campaign)}
+    assert {tag: (q.got, q.capped_by) for tag, q in rows.items()} == {
+        "qu": (0, "annotators"),
+        "wo": (20, ""),
+    }
+    for _ in range(4):
+        round_ = next_round(campaign)
+        line = round_.allotments.get(campaign_language__language__tag="qu")
+        assert (line.got, line.capped_by, round_.shortfall) == (0, "annotators", 0)
+    assert line.debt_after == pytest.approx(20, abs=1)
+    gone.active = True
+    gone.save()
+    assert next_round(campaign).allotments.get(campaign_language__language__tag="qu").got > 10
+
+
+def test_round_that_finds_nobody_to_ask_says_so() -> None:
+    campaign = campaign_with(wo=0, qu=5)
+    make_annotator("awa", "wo")
+    assert not askable(campaign, version=campaign.model_versions.get()).exists()
+    over = next_round(campaign)
+    assert (over.status, over.note) == ("closed", actions.NOBODY_TO_ASK)
 
 
 def test_gold_cannot_be_told_by_its_place_in_the_queue() -> None:

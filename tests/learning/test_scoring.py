@@ -223,6 +223,16 @@ def test_worker_killed_five_times_fails_the_shard_with_a_word() -> None:
     assert "lost 5 times" in shard.error
 
 
+def test_worker_killed_between_its_last_shard_and_the_scoring_leaves_nothing_open() -> None:
+    _, version = campaign_with(3)
+    scoring = score_all(version)
+    Scoring.objects.update(status="running", finished_at=None)
+    assert reclaim_shards(scoring, now=NOW) == []
+    scoring.refresh_from_db()
+    assert (scoring.status, scoring.finished_at) == ("done", NOW)
+    assert scoring_done(version)
+
+
 def test_only_so_many_shards_are_given_out_at_once(monkeypatch) -> None:
     monkeypatch.setattr(actions, "GIVEN_OUT", 2)
     _, version = campaign_with(45)
