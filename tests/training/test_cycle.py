@@ -3,9 +3,12 @@
 import pytest
 from django.utils import timezone
 
-from annotation.models import Consensus, GoldItem, Item
+from annotation.models import Consensus, GoldItem, Item, SampleImport
+from learning.actions.scoring import open_scoring
 from learning.actions.serving import serving_version
-from learning.models import Deployment, Round, ScoringShard
+from learning.actions.versions import initial_version
+from learning.models import Deployment, Round, Scoring, ScoringShard
+from tests.make import make_item, make_sample
 from tests.training.wheel import Wheel, make_wheel
 from training.actions import cycle, runs
 from training.models import GateRun, SnapshotRow, TrainingRun
@@ -163,6 +166,59 @@ def test_empty_pool_opens_no_round_until_something_comes():
     for _ in range(3):
         assert cycle.advance(campaign, now=timezone.now()) == []
     assert campaign.rounds.count() == 1
+
+
+def opens_a_round(campaign):
+    before = campaign.rounds.count()
+    cycle.advance(campaign, now=timezone.now())
+    return campaign.rounds.count() > before
+
+
+def test_after_an_empty_round_whatever_can_be_asked_opens_one_however_old_it_is():
+    campaign = make_wheel(pool=0, gold=1, dev=0)
+    job = SampleImport.objects.create(campaign=campaign, path="p", format="csv", status="running")
+    late = make_sample(campaign, "wo", "half read", sample_import=job)
+    home = campaign.languages.get(language__tag="qu")
+    make_sample(campaign, "qu", "resting")
+    home.active = False
+    home.save()
+    version = initial_version(campaign)
+    Round.objects.create(campaign=campaign, number=1, version=version, status="closed")
+    assert not opens_a_round(campaign)
+
+    SampleImport.objects.update(status="done")
+    assert opens_a_round(campaign)
+    Round.objects.update(status="closed")
+    make_item(late, state="answered")
+    assert not opens_a_round(campaign)
+    home.active = True
+    home.save()
+    assert opens_a_round(campaign)
+
+
+def test_what_can_never_be_asked_opens_no_round():
+    campaign = make_wheel(pool=0, gold=1, dev=0)
+    make_sample(
+        campaign, "wo", GoldItem.objects.filter(sample__language__tag="wo").get().sample.text
+    )
+    nobody = make_sample(campaign, "qu", "nobody speaks it")
+    nobody.language.annotators.update(active=False)
+    spoilt = make_sample(campaign, "wo", "poison")
+    version = initial_version(campaign)
+    scoring = open_scoring(version, now=timezone.now())
+    scoring.shards.update(status="done", spoilt=[spoilt.pk])
+    assert not opens_a_round(campaign)
+    nobody.language.annotators.update(active=True)
+    assert opens_a_round(campaign)
+
+
+def test_scoring_that_lost_its_worker_at_the_very_end_goes_on():
+    campaign = make_wheel(pool=5)
+    wheel = Wheel(campaign)
+    wheel.turn(until=lambda: Scoring.objects.filter(status="done").exists(), answering=False)
+    Scoring.objects.update(status="running")
+    Round.objects.update(status="scoring")
+    wheel.turn(until=lambda: campaign.rounds.filter(status="collecting").exists(), most=5)
 
 
 def test_rolled_back_meanwhile_a_candidate_is_not_promoted(monkeypatch):

@@ -13,7 +13,8 @@ from django.db.models import QuerySet
 from annotation.actions.campaigns import finish_campaign, pause_campaign
 from annotation.actions.consensus import refit, stale_languages
 from annotation.errors import VernacularError
-from annotation.models import Campaign, Consensus, Item, Sample
+from annotation.models import Campaign, Consensus, Item
+from learning.actions.pools import askable
 from learning.actions.rounds import open_round, select_round
 from learning.actions.scoring import (
     open_scoring,
@@ -60,19 +61,15 @@ def _begin(campaign: Campaign, now: datetime) -> list[Work]:
     last = campaign.rounds.order_by("-number").first()
     if last and campaign.max_rounds is not None and last.number >= campaign.max_rounds:
         finish_campaign(campaign)
-    elif _something_to_ask(campaign, last=last):
+    elif _something_to_ask(campaign, version=version):
         open_round(campaign, now=now)
         retry_failed_shards(open_scoring(version, now=now))
     return []
 
 
-def _something_to_ask(campaign: Campaign, *, last: Round | None) -> bool:
+def _something_to_ask(campaign: Campaign, *, version: ModelVersion) -> bool:
     """Tell whether a round could ask anything; an empty one is not opened again and again."""
-    languages = campaign.languages.filter(active=True).values("language")
-    unasked = Sample.objects.unasked().filter(campaign=campaign, language__in=languages)
-    if last and last.status == Status.CLOSED and not last.picks.exists():
-        unasked = unasked.filter(created_at__gt=last.opened_at)
-    return unasked.exists()
+    return askable(campaign, version=version).exists()
 
 
 def _score(round_: Round, now: datetime) -> list[Work]:
