@@ -35,8 +35,23 @@ class ReadOnlyAdmin(Admin):
 
 
 class LabelInline(Inline):
+    """What networks learn is a label's place: after the start only its names may change."""
+
     model = models.Label
     extra = 0
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("key", "position") if _has_started(obj) else ()
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not _has_started(obj) and super().has_add_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return not _has_started(obj) and super().has_delete_permission(request, obj)
+
+
+def _has_started(campaign: models.Campaign | None) -> bool:
+    return campaign is not None and campaign.status != models.Campaign.Status.DRAFT
 
 
 class CampaignLanguageInline(Inline):

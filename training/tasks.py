@@ -103,8 +103,9 @@ def judge(*, run_id: int, **_: object) -> None:
     """Hold a run's candidate against what serves."""
     from training.actions import gates
 
-    gate = gates.judge(run_id, now=timezone.now())
-    _done("training.tasks.judge", {"run_id": run_id}, campaign_id=gate.run.campaign_id)
+    gate = gates.try_to_judge(run_id, now=timezone.now())
+    if gate:
+        _done("training.tasks.judge", {"run_id": run_id}, campaign_id=gate.run.campaign_id)
 
 
 def send(works: Sequence[Work], *, then: int | None = None) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from django.utils import timezone
 
+from annotation.actions.campaigns import start_campaign
 from annotation.models import Consensus, GoldItem, Item, SampleImport
 from learning.actions.scoring import open_scoring
 from learning.actions.serving import serving_version
@@ -127,7 +128,7 @@ def test_training_waits_for_enough_answers():
     assert not TrainingRun.objects.exists()
 
 
-def test_failed_run_fails_the_round_and_the_next_one_opens(monkeypatch):
+def test_failed_run_pauses_the_campaign_and_the_next_round_opens_when_it_goes_on(monkeypatch):
     campaign = make_wheel()
     wheel = Wheel(campaign)
     with monkeypatch.context() as patch:
@@ -135,8 +136,22 @@ def test_failed_run_fails_the_round_and_the_next_one_opens(monkeypatch):
         wheel.turn(until=lambda: campaign.rounds.filter(status="failed").exists())
     round_ = campaign.rounds.get(number=1)
     assert round_.note == "Training failed: RuntimeError: no more memory"
+    campaign.refresh_from_db()
+    assert campaign.status == "paused"
+    start_campaign(campaign)
     wheel.turn(until=lambda: TrainingRun.objects.filter(status="finished").exists())
     assert campaign.rounds.get(status="training").number == 2
+
+
+def test_judging_that_never_works_is_given_up_with_its_reason(monkeypatch):
+    campaign = make_wheel()
+    wheel = Wheel(campaign)
+    monkeypatch.setattr("training.actions.gates.judge", broken)
+    wheel.turn(until=lambda: campaign.rounds.filter(status="failed").exists())
+    assert campaign.rounds.get().note == "Judging failed: RuntimeError: no more memory"
+    assert TrainingRun.objects.get().judgings == cycle.MOST_JUDGINGS
+    campaign.refresh_from_db()
+    assert campaign.status == "paused"
 
 
 def broken(*_, **__):

@@ -106,4 +106,4 @@ class Wheel:
         runs.train(run_id, now=Now, should_stop=lambda: False)
 
     def _judge(self, run_id: int) -> None:
-        gates.judge(run_id, now=Now())
+        gates.try_to_judge(run_id, now=Now())

@@ -34,6 +34,8 @@ Status = Round.Status
 
 # Between two estimates of one language while answers still come in.
 REFIT_EVERY = timedelta(seconds=15)
+# A judging that was begun so often and never ended will not end by itself.
+MOST_JUDGINGS = 5
 # More steps than one round has: whoever gets here walks in a circle.
 MOST_STEPS = 12
 
@@ -79,9 +81,7 @@ def _score(round_: Round, now: datetime) -> list[Work]:
         return []
     failed = scoring.shards.filter(status=ScoringShard.Status.FAILED).first()
     if failed and not _unfinished(scoring):
-        _fail(round_, note=f"Scoring failed: {failed.error}", now=now)
-        # Nothing will change by itself, and the next round would fail the same way at once.
-        pause_campaign(round_.campaign)
+        _give_up(round_, note=f"Scoring failed: {failed.error}", now=now)
         return []
     ids = reclaim_shards(scoring, now=now)
     return [Work("learning.tasks.score_shard", {"shard_id": shard_id}) for shard_id in ids]
@@ -99,7 +99,9 @@ def _select(round_: Round, now: datetime) -> list[Work]:
 
 def _collect(round_: Round, now: datetime) -> list[Work]:
     enough = _enough(round_)
-    _refit(round_.campaign, version=round_.version, now=now, at_once=enough)
+    # After a rollback the round's own version has no say in what people meant.
+    version = serving_version(round_.campaign) or round_.version
+    _refit(round_.campaign, version=version, now=now, at_once=enough)
     if enough:
         run = open_run(round_, now=now)
         if run is not None:
@@ -114,9 +116,9 @@ def _collect(round_: Round, now: datetime) -> list[Work]:
 
 
 def _asked(round_: Round) -> "QuerySet[Item]":
-    """Return the round's items that can teach: not gold, not taken back."""
+    """Return the round's items that can teach: not gold, not taken back, still taking part."""
     return (
-        Item.objects.filter(pick__round=round_)
+        Item.objects.filter(pick__round=round_, campaign_language__active=True)
         .exclude(kind=Item.Kind.GOLD)
         .exclude(state=Item.State.WITHDRAWN)
     )
@@ -127,7 +129,7 @@ def _enough(round_: Round) -> bool:
     total = asked.count()
     answered = asked.filter(state=Item.State.ANSWERED).count()
     if round_.close_asked_at:
-        return answered > 0
+        return answered > 0 or not total
     return answered >= float(round_.campaign.train_when_answered) * total
 
 
@@ -148,7 +150,7 @@ def _train(round_: Round, now: datetime) -> list[Work]:
     if run.status == TrainingRun.Status.FINISHED:
         _move(round_, to=Status.JUDGING)
     elif run.status == TrainingRun.Status.FAILED:
-        _fail(round_, note=f"Training failed: {run.error}", now=now)
+        _give_up(round_, note=f"Training failed: {run.error}", now=now)
     elif run.status == TrainingRun.Status.QUEUED or (run.lease_until and run.lease_until < now):
         return [Work("training.tasks.train", {"run_id": run.pk})]
     return []
@@ -157,6 +159,9 @@ def _train(round_: Round, now: datetime) -> list[Work]:
 def _judge(round_: Round, now: datetime) -> list[Work]:
     run = TrainingRun.objects.get(round=round_)
     gate = getattr(run, "gate", None)
+    if gate is None and run.judgings >= MOST_JUDGINGS and run.error:
+        _give_up(round_, note=f"Judging failed: {run.error}", now=now)
+        return []
     if gate is None:
         return [Work("training.tasks.judge", {"run_id": run.pk})]
     note = " ".join(gate.reasons)
@@ -177,8 +182,10 @@ def _close(round_: Round, *, note: str, now: datetime) -> None:
     _end(round_, status=Status.CLOSED, note=note, now=now)
 
 
-def _fail(round_: Round, *, note: str, now: datetime) -> None:
+def _give_up(round_: Round, *, note: str, now: datetime) -> None:
+    """Fail the round and pause: the next one would fail the same way, and cost people answers."""
     _end(round_, status=Status.FAILED, note=note, now=now)
+    pause_campaign(round_.campaign)
 
 
 def _end(round_: Round, *, status: str, note: str, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """Gates: the candidate of a run against the champion, on the bytes that would be served."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from annotation.errors import ConflictError, VernacularError
 from annotation.models import GoldItem, Language
@@ -17,10 +19,12 @@ from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.datasets import GoldMarks, gold_leaks, lineage_rows
 from training.actions.evaluation import Gold, evaluate, gold_of
+from training.actions.runs import readable
 from training.methods import gate as checks
 from training.models import Evaluation, GateCheck, GateRun, TrainingRun, Verdict
 
 DETAILS = 20
+log = logging.getLogger(__name__)
 
 
 def judge(run_id: int, *, now: datetime) -> GateRun:
@@ -60,6 +64,19 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
         record=facts,
     )
     return _record(gate, decided=decided, anchors=anchors)
+
+
+def try_to_judge(run_id: int, *, now: datetime) -> GateRun | None:
+    """Judge, and when that fails leave the reason on the run; None then."""
+    TrainingRun.objects.filter(pk=run_id).update(judgings=F("judgings") + 1)
+    try:
+        gate = judge(run_id, now=now)
+    except Exception as error:
+        log.exception("run %s could not be judged", run_id)
+        TrainingRun.objects.filter(pk=run_id).update(error=readable(error))
+        return None
+    TrainingRun.objects.filter(pk=run_id).exclude(error="").update(error="")
+    return gate
 
 
 def _void(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> list[str]:
@@ -136,8 +153,19 @@ def _anchor(run: TrainingRun, language: Language) -> ModelVersion | None:
         version__in=released, language=language, split=GoldItem.Split.GATE, items__gt=0
     ).order_by("created_at", "pk"):
         latest[evaluation.version_id] = evaluation
-    best = max(latest.values(), key=lambda e: (e.accuracy or 0, e.version_id), default=None)
-    return ModelVersion.objects.get(pk=best.version_id) if best else None
+    best_first = sorted(latest.values(), key=lambda e: (e.accuracy or 0, e.version_id))[::-1]
+    versions = (ModelVersion.objects.get(pk=each.version_id) for each in best_first)
+    return next((version for version in versions if _is_whole(version)), None)
+
+
+def _is_whole(version: ModelVersion) -> bool:
+    """Tell whether an old version can still be measured; its weights may have been pruned."""
+    try:
+        open_weights(version.path, digest=version.digest)
+    except VernacularError as error:
+        log.warning("%s is no anchor any more: %s", version, error)
+        return False
+    return True
 
 
 def _record(gate: GateRun, *, decided: checks.Decided, anchors: dict[str, ModelVersion]) -> GateRun:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Q
 
 from annotation.errors import ConflictError, VernacularError
@@ -119,8 +119,12 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
         log.warning("run %s was taken over by another worker", run_id)
     except InterruptedTrainingError:
         claim.write(status=Status.QUEUED, lease_until=None)
+    except OperationalError:
+        # The database was busy or away: the lease runs out, and the checkpoint is taken up.
+        log.exception("run %s lost its database", run_id)
     except Exception as error:
         log.exception("run %s failed", run_id)
+        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
         claim.write(
             status=Status.FAILED, error=readable(error), finished_at=now(), lease_until=None
         )

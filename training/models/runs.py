@@ -78,6 +78,9 @@ class TrainingRun(models.Model):
     curve = models.JSONField(
         default=list, blank=True, help_text=_("[step, loss, {language tag: dev metric}] so far.")
     )
+    judgings = models.PositiveSmallIntegerField(
+        default=0, help_text=_("How often judging was begun; one that never ends is given up.")
+    )
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
