@@ -137,21 +137,22 @@ def answer(home: CampaignLanguage, desk: FakeLabelingDesk, item: Item, label: st
 
 def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk):
     awa, stranger = make_annotator("awa").user, make_user("inti", desk_user_id=500)
-    done, late, owed = owe(home), owe(home), owe(home)
+    done, late, owed, more = owe(home), owe(home), owe(home), owe(home)
     push(home, desk)
-    answer(home, desk, done, "admin", awa)
-    answer(home, desk, late, "dates", stranger)
-    old = desk.projects.copy()
+    numbers = [
+        answer(home, desk, done, "admin", awa),
+        answer(home, desk, late, "dates", stranger),
+    ]
     fresh = FakeLabelingDesk()
     push(prepare_desk(home, desk=fresh), fresh)
     # The new desk gives its first answers the numbers that the old one had given.
-    fresh._numbers = iter(
-        sorted({a for p in old.values() for t in p.tasks.values() for a in t.annotations})
-    )
-    answer(home, fresh, owed, "dates", awa)
+    fresh._numbers = iter(numbers)
+    for item in (owed, more):
+        answer(home, fresh, item, "dates", awa)
     join_team(stranger, language=home.language, now=timezone.now())
     given = Annotation.objects.answered().values_list("item", "label__key")
-    assert sorted(given) == [(done.pk, "admin"), (late.pk, "dates"), (owed.pk, "dates")]
+    told = [(done.pk, "admin"), *((item.pk, "dates") for item in (late, owed, more))]
+    assert sorted(given) == told
     assert sweep_for_deletions(home, desk=fresh, now=timezone.now()).tombstoned == 0
 
 
