@@ -202,6 +202,10 @@ class ImportForm(forms.Form):
         initial=SampleImport.OnError.KEEP_GOOD,
         widget=forms.RadioSelect,
     )
+    again = forms.BooleanField(
+        label=gettext_lazy("Import it again"),
+        required=False,
+    )
 
     def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -98,6 +98,7 @@ def _queue(request: HttpRequest, campaign: Campaign, form: ImportForm) -> Sample
         columns=form.columns(),
         defaults=form.defaults(),
         on_error=data["on_error"],
+        again=data["again"],
         actor=person_of(request),
     )
     transaction.on_commit(partial(_call_worker, queued.pk))

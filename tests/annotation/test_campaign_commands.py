@@ -56,10 +56,19 @@ def test_a_newcomers_first_campaign(tmp_path: Path) -> None:
     assert "is running" in manage("run_campaign", "peace")
     assert "peace" in manage("list_campaigns")
     assert "running" in manage("list_campaigns")
+    (told_to_programs,) = json.loads(manage("list_campaigns", "--json"))
+    assert told_to_programs["campaign"] == "peace"
+    assert (told_to_programs["status"], told_to_programs["samples"]) == ("running", 4)
     assert "is paused" in manage("pause_campaign", "peace")
     assert "is finished" in manage("pause_campaign", "peace", "--finish")
     with pytest.raises(CommandError, match="is finished and cannot become running"):
         manage("run_campaign", "peace")
+
+
+@pytest.mark.django_db
+def test_a_campaign_without_a_short_name_is_called_after_its_title() -> None:
+    manage("create_campaign", "--title", "Mood of reviews", "--question", "?", "--label", "a=A")
+    assert Campaign.objects.get().slug == "mood-of-reviews"
 
 
 @pytest.mark.django_db

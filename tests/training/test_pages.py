@@ -282,6 +282,18 @@ def test_a_file_that_cannot_be_read_is_refused_at_the_door(noor: Client) -> None
     assert not SampleImport.objects.exists()
 
 
+def test_a_file_comes_in_again_only_with_the_tick(noor: Client) -> None:
+    make_campaign(slug="filled", languages=("wo",))
+    told = {"default_language": "wo", "default_licence": "CC-BY-4.0", "on_error": "keep_good"}
+
+    def send(**tick: str) -> int:
+        file = SimpleUploadedFile("mine.csv", b"text\nsalaam\n")
+        return noor.post("/campaigns/filled/imports/", {"file": file, **told, **tick}).status_code
+
+    assert [send(), send(), send(again="on")] == [302, 422, 302]
+    assert SampleImport.objects.count() == 2
+
+
 def test_refused_rows_come_as_csv_without_formulas(noor: Client, campaign: Campaign) -> None:
     imported = campaign.imports.get()
     answer = noor.get(f"/campaigns/{campaign.slug}/imports/{imported.pk}/refused.csv")

@@ -125,7 +125,8 @@ def _merged(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         languages.setdefault(tag, {})["guideline"] = _text(Path(file))
     labels = [_label(entry) for entry in plan.get("labels", [])]
     labels += [LabelSpec(key, name) for key, name in _pairs(options["label"], "label")]
-    slug = options["slug"] or plan.get("slug") or slugify(plan.get("title", ""))
+    title = options["title"] or plan.get("title", "")
+    slug = options["slug"] or plan.get("slug") or slugify(title)[:60].strip("-")
     question = options["question"] or plan.get("question", "")
     for name, value in (("short name", slug), ("question", question)):
         if not value:
@@ -133,7 +134,7 @@ def _merged(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
     told = {name: value for name, value in plan.items() if name in SETTINGS}
     return {
         "slug": slug,
-        "title": options["title"] or plan.get("title") or slug,
+        "title": title or slug,
         "question": question,
         "labels": labels,
         "languages": languages,

@@ -1,5 +1,7 @@
 """``list_campaigns``: what campaigns there are."""
 
+import json
+from argparse import ArgumentParser
 from collections import Counter
 from typing import Any
 
@@ -14,18 +16,37 @@ class Command(BaseCommand):
 
     help = "List the campaigns with their status, languages and samples."
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """For whom."""
+        parser.add_argument("--json", action="store_true", help="for programs")
+
     def handle(self, **options: Any) -> None:
-        """Write the table."""
-        campaigns = Campaign.objects.all()
-        if not campaigns:
+        """Write the table, or the list."""
+        found = _campaigns()
+        if options["json"]:
+            self.stdout.write(json.dumps(found, ensure_ascii=False, indent=2))
+            return
+        if not found:
             self.stdout.write("There is no campaign yet. See: manage.py create_campaign --help")
             return
         self.stdout.write(f"{'campaign':<30} {'status':<9} {'languages':>9} {'samples':>9}  title")
-        languages = Counter(CampaignLanguage.objects.values_list("campaign", flat=True))
-        counted = Sample.objects.order_by().values_list("campaign").annotate(Count("pk"))
-        texts = Counter(dict(counted))
-        for one in campaigns:
-            status = str(one.get_status_display())
+        for one in found:
             self.stdout.write(
-                f"{one.slug:<30} {status:<9} {languages[one.pk]:>9} {texts[one.pk]:>9,}  {one.title}"
+                "{campaign:<30} {status:<9} {languages:>9} {samples:>9,}  {title}".format(**one)
             )
+
+
+def _campaigns() -> list[dict[str, Any]]:
+    languages = Counter(CampaignLanguage.objects.values_list("campaign", flat=True))
+    counted = Sample.objects.order_by().values_list("campaign").annotate(Count("pk"))
+    texts = Counter(dict(counted))
+    return [
+        {
+            "campaign": one.slug,
+            "title": one.title,
+            "status": one.status,
+            "languages": languages[one.pk],
+            "samples": texts[one.pk],
+        }
+        for one in Campaign.objects.all()
+    ]
