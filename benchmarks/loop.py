@@ -318,9 +318,9 @@ def main() -> None:
             name, read(given.data / SETS[name]), seeds=seeds, rounds=rounds
         )
         rows.append(row)
+        if not given.quick:  # after each set: what is measured is not lost if the next is stopped
+            report.write("loop", rows, notes=(str(__doc__).strip(),), seeds=seeds, sets=details)
     print(report.table(rows))
-    if not given.quick:
-        report.write("loop", rows, notes=(str(__doc__).strip(),), seeds=seeds, sets=details)
 
 
 if __name__ == "__main__":
