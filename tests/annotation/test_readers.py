@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ def test_a_text_just_too_long_is_refused_by_its_length() -> None:
     assert found[0].reason == "is 100,002 characters long; the most is 100,000"
     assert isinstance(found[1], CleanRow)
     assert found[1].number == 3
+
+
+def test_a_header_of_very_many_columns_is_refused_at_once() -> None:
+    names = ",".join(f"c{number}" for number in range(100_000))
+    started = time.monotonic()
+    with pytest.raises(UnreadableFileError, match="100,000 columns; the most is 1,000"):
+        read(f"text,{names[: names.rindex(',')]}\na\n")
+    with pytest.raises(UnreadableFileError, match="'c7' is there twice"):
+        read(f"text,{names},c7\na\n")
+    assert time.monotonic() - started < 5
 
 
 def test_quotes_in_tabs_are_what_they_look_like() -> None:
@@ -168,6 +179,34 @@ def test_bytes_in_parquet_that_claim_to_be_text_cost_their_row_only(tmp_path: Pa
     raw = pa.array([b"good", b"b\xe9d", b"fine"], pa.binary()).view(pa.string())
     rows = read(parquet(tmp_path / "a", {"text": raw}), "parquet")
     assert told(rows) == [(1, "good"), (2, "holds byte 0xE9, which is not UTF-8"), (3, "fine")]
+
+
+def test_one_long_cell_meant_many_times_costs_its_rows_and_no_memory(tmp_path: Path) -> None:
+    long, places = "x" * 30_000_000, pa.array([0, 1] * 150, pa.int32())
+    values = pa.DictionaryArray.from_arrays(places, pa.array([long, "fine"]))
+    pq.write_table(pa.table({"text": values}), tmp_path / "a", store_schema=False)
+    before = pa.total_allocated_bytes()
+    rows = read((tmp_path / "a").read_bytes(), "parquet")
+    problem = "has 30,000,000 bytes in the column 'text'; the most is 400,000"
+    assert told(rows) == [(n, "fine" if n % 2 == 0 else problem) for n in range(1, 301)]
+    assert pa.default_memory_pool().max_memory() - before < 400_000_000
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "b" * 400_001]),
+        pa.array(["a", None, "b" * 400_001], pa.large_string()),
+        pa.array(["a", None, "b" * 400_001]).dictionary_encode(),
+        pa.array([["a"], None, ["b" * 400_001]]),
+        pa.array([{"x": "a"}, None, {"x": "b" * 400_001}]),
+    ],
+    ids=str,
+)
+def test_a_long_cell_of_any_kind_costs_its_row_only(tmp_path: Path, column: Any) -> None:
+    columns = {"text": pa.array(["a", "b", "c"]), "meta": column}
+    rows = read(parquet(tmp_path / "a", columns), "parquet")
+    assert [bool(row.problem) for row in rows] == [False, False, True]
 
 
 def test_a_damaged_parquet_says_so(tmp_path: Path) -> None:

@@ -3,23 +3,25 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from annotation.methods import texts
 from annotation.methods.readers.rows import Row, UnreadableFileError, Wanted
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 200
+# A character has four bytes at most, so a longer cell is longer than any text may be.
+_MOST_BYTES_PER_CELL = 4 * texts.MAX_CHARACTERS
 
 
 def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield the rows of a Parquet file, numbered from 1."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     size = stream.seek(0, 2)
-    stream.seek(0)
     try:
-        with pq.ParquetFile(stream) as file:
+        with _open(stream) as file:
             fields = wanted.columns_to_fields(file.schema_arrow.names)
             total, number = max(1, file.metadata.num_rows), 0
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(fields)):
@@ -37,16 +39,64 @@ def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
         ) from error
 
 
+def _open(stream: BinaryIO) -> "pq.ParquetFile":
+    """Open it so that a text kept once and meant many times is not spelled out many times."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    stream.seek(0)
+    file = pq.ParquetFile(stream)
+    spelled = {pa.string(), pa.large_string(), pa.binary(), pa.large_binary()}
+    names = [field.name for field in file.schema_arrow if field.type in spelled]
+    stream.seek(0)
+    return pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=names)
+
+
 def _rows(batch: "pa.RecordBatch") -> Iterator[tuple[dict[str, Any], str]]:
+    too_long = _too_long(batch)
     try:
-        for values in batch.to_pylist():
-            yield values, ""
+        whole = [] if too_long else batch.to_pylist()
     except UnicodeDecodeError:
-        yield from _rows_one_by_one(batch)
+        whole = []
+    if whole:
+        yield from ((values, "") for values in whole)
+    else:
+        yield from _rows_one_by_one(batch, too_long)
 
 
-def _rows_one_by_one(batch: "pa.RecordBatch") -> Iterator[tuple[dict[str, Any], str]]:
+def _too_long(batch: "pa.RecordBatch") -> dict[int, str]:
+    """Say of which rows a cell is too long, before anything of them becomes a Python value."""
+    return {
+        place: f"has {size:,} bytes in the column {name!r}; the most is {_MOST_BYTES_PER_CELL:,}"
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        for place, size in enumerate(_sizes(column))
+        if size > _MOST_BYTES_PER_CELL
+    }
+
+
+def _sizes(column: "pa.Array[Any]") -> list[int]:
+    """The bytes of every cell; those of one fixed, small size are taken as none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if isinstance(column, pa.DictionaryArray):
+        sizes = _sizes(column.dictionary)
+        return [0 if place is None else sizes[place] for place in column.indices.to_pylist()]
+    if kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
+        return [size or 0 for size in pc.binary_length(column).to_pylist()]
+    if pa.types.is_primitive(kind):
+        return [0] * len(column)
+    return [column.slice(place, 1).nbytes for place in range(len(column))]
+
+
+def _rows_one_by_one(
+    batch: "pa.RecordBatch", too_long: dict[int, str]
+) -> Iterator[tuple[dict[str, Any], str]]:
     for place in range(batch.num_rows):
+        if place in too_long:
+            yield {}, too_long[place]
+            continue
         try:
             yield batch.slice(place, 1).to_pylist()[0], ""
         except UnicodeDecodeError as error:

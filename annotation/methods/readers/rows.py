@@ -17,6 +17,7 @@ FIELDS = (
 )
 # Longer than the longest text, so that a text a little too long still is one row, and refused.
 MOST_CHARACTERS_PER_ROW = 1_000_000
+MOST_COLUMNS = 1_000
 
 
 class UnreadableFileError(ValueError):
@@ -63,7 +64,16 @@ class Wanted:
         >>> Wanted().columns_to_fields(["Text ", "language", "licence", "notes"])
         {'Text ': ('text',), 'language': ('language',), 'licence': ('licence',)}
         """
-        found = {column: self._match(column, header) for column in header}
+        if len(header) > MOST_COLUMNS:
+            raise UnreadableFileError(
+                f"The file has {len(header):,} columns; the most is {MOST_COLUMNS:,}."
+                " Keep those that are wanted."
+            )
+        alike = self._names_unlike(header)
+        found = {
+            column: self.fields_of(column) or self.fields_of(alike.get(_plain(column), ""))
+            for column in header
+        }
         useful = {column: fields for column, fields in found.items() if fields}
         filled = {ours for fields in useful.values() for ours in fields}
         for ours, theirs in self.columns.items():
@@ -74,16 +84,16 @@ class Wanted:
                 raise UnreadableFileError(_missing(ours, header))
         return useful
 
-    def _match(self, column: str, header: Sequence[str]) -> tuple[str, ...]:
-        """Spelled as asked for, or else the same but for case and blanks around it."""
-        if exact := self.fields_of(column):
-            return exact
-        alike = column.strip().casefold()
+    def _names_unlike(self, header: Sequence[str]) -> dict[str, str]:
+        """The names asked for that no column has as spelled, by what they are but for case."""
         asked = [*self.columns.values(), *(name for name in FIELDS if name not in self.columns)]
-        for name in asked:
-            if name not in header and name.strip().casefold() == alike:
-                return self.fields_of(name)
-        return ()
+        there = set(header)
+        return {_plain(name): name for name in reversed(asked) if name not in there}
+
+
+def _plain(name: str) -> str:
+    """A name without the blanks around it, in one case."""
+    return name.strip().casefold()
 
 
 def _missing(ours: str, header: Sequence[str]) -> str:

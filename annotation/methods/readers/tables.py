@@ -1,7 +1,7 @@
 """Tables: CSV and TSV, with quotes that may hold line ends, and quotes that never close."""
 
 import csv
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -98,7 +98,8 @@ def _header(lines: _Lines, delimiter: str) -> tuple[list[str], str]:
         header = next(csv.reader([first], delimiter=delimiter, strict=True))
     except csv.Error as error:
         raise UnreadableFileError(f"The first line does not name columns: {error}.") from error
-    twice = next((name for name in header if name.strip() and header.count(name) > 1), "")
+    counts = Counter(header)
+    twice = next((name for name, count in counts.items() if name.strip() and count > 1), "")
     if twice:
         raise UnreadableFileError(f"The column {twice!r} is there twice. Rename one of them.")
     return header, delimiter
