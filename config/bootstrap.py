@@ -21,11 +21,14 @@ from config.installing import (
     label_studio_environment,
     project_environment,
 )
+from config.running import addresses_of_up
 from config.secret_file import ensure_secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVE = ("demo", "up", "setup")
 DEVELOP = ("test", "check_all")
+# These choose addresses themselves, or must not speak to a service that runs.
+OWN = (*SERVE, *DEVELOP, "reset", "doctor")
 HELP = """\
 Vernacular: models learn, in every language, what their speakers teach.
 
@@ -43,6 +46,7 @@ The first time takes some minutes and needs the network; later nothing is downlo
 
 def enter(argv: Sequence[str]) -> bool:
     """Make what the command needs and continue inside ``.venv``; False when all is said."""
+    os.umask(0o077)  # people's answers and our secrets are nobody else's on this machine
     command = argv[1] if len(argv) > 1 else ""
     if command in ("", "-h", "--help"):
         sys.stdout.write(HELP + "\n")
@@ -61,6 +65,8 @@ def enter(argv: Sequence[str]) -> bool:
             " needed), or clone it somewhere in your home."
         )
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if command not in OWN:
+        os.environ.update(addresses_of_up(_var()))
     if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         python = str(ROOT / ".venv/bin/python")
         os.execv(python, [python, str(ROOT / "manage.py"), *argv[1:]])  # noqa: S606
@@ -71,7 +77,11 @@ def prepare(command: str) -> None:
     """Bring the environments and the secrets of this installation into being."""
     install_all([one for one in needed(command) if not is_complete(one)])
     if command in SERVE:
-        ensure_secrets(Path(os.environ.get("VERNACULAR_VAR_DIR") or ROOT / "var"))
+        ensure_secrets(_var())
+
+
+def _var() -> Path:
+    return Path(os.environ.get("VERNACULAR_VAR_DIR") or ROOT / "var")
 
 
 def needed(command: str) -> list[Environment]:

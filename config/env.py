@@ -29,7 +29,8 @@ class Env(BaseSettings):
     secret_key: str = Field("", description="Signs sessions; generated at set-up.")
     debug: bool = Field(False, description="Django's debug pages. Never in production.")
     allowed_hosts: list[str] = Field(
-        ["127.0.0.1", "localhost", "[::1]"], description="Host names the web answers to, as JSON."
+        [],
+        description="More host names the web answers to, as JSON; this machine and web_url always.",
     )
     database_url: str = Field(
         "", description="PostgreSQL, as postgresql://user:password@host/name. Empty: SQLite."

@@ -17,8 +17,10 @@ MAKERS: Mapping[str, Callable[[], str]] = {
 
 
 def ensure_secrets(var: Path) -> dict[str, str]:
-    """Read the secrets, making those that are missing; only their owner may read the file."""
+    """Read the secrets, making those that are missing; only their owner may look into the folder."""
     var.mkdir(parents=True, exist_ok=True)
+    if var.stat().st_mode & 0o077:
+        var.chmod(0o700)
     path = var / "secrets.json"
     with (var / "secrets.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import sys
@@ -108,6 +109,11 @@ def redis_socket(var: Path) -> Path:
             remedy="Remove it, or set TMPDIR to a folder of your own.",
         )
     return folder / "redis.sock"
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown."""
+    return re.sub("//.*@", "//***@", url).partition("?")[0]
 
 
 def find_redis() -> Path:

@@ -1,6 +1,7 @@
 """Django's settings, built from :mod:`config.env`."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -16,7 +17,11 @@ WEIGHTS_DIR = ENV.weights_dir or VAR_DIR / "weights"
 # An empty key is enough to build pages and run checks; `up` refuses to serve with it.
 SECRET_KEY = ENV.secret_key or "not-secret-and-never-served"
 DEBUG = ENV.debug
-ALLOWED_HOSTS = ENV.allowed_hosts
+# `up` looks at 127.0.0.1 whether the pages answer, whatever names they have outside.
+ALLOWED_HOSTS = [
+    *ENV.allowed_hosts,
+    *("127.0.0.1", "localhost", "[::1]", urlsplit(ENV.web_url).hostname or "localhost"),
+]
 CSRF_TRUSTED_ORIGINS = [ENV.web_url]
 
 INSTALLED_APPS = [

@@ -28,7 +28,7 @@ from django.conf import settings
 from config.desk_service import DeskAccount, make_template, prepare_data, template_folder
 from config.env import env
 from config.secret_file import ensure_secrets
-from config.services import Layout, all_processes, free_port, redis_socket
+from config.services import Layout, all_processes, free_port, without_password
 from config.supervisor import Supervisor
 
 
@@ -84,12 +84,6 @@ class Stack:
     def watch(self) -> None:
         """Stay up until somebody interrupts."""
         self.supervisor.watch()
-
-    def loud(self, out: TextIO = sys.stdout) -> None:
-        """From now on show what the processes say."""
-        self.supervisor.out = None
-        self.supervisor.show_from_here()
-        self.supervisor.out = out
 
 
 @contextmanager
@@ -247,6 +241,6 @@ def _announce(lock: int, layout: Layout) -> None:
         "pid": os.getpid(),
         "web": layout.web_url,
         "label_studio": layout.desk_url,
-        "redis": layout.redis_url or f"unix://{redis_socket(layout.var)}",
+        "redis": without_password(layout.broker_url),
     }
     os.pwrite(lock, json.dumps(told).encode(), 0)

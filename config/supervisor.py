@@ -200,12 +200,6 @@ class Supervisor:
             for line in whole.decode("utf-8", "replace").splitlines():
                 self.say(line, name=process.name)
 
-    def show_from_here(self) -> None:
-        """Forget what was written so far; only what comes from now on is shown."""
-        for process in self.processes:
-            path = self.log_path(process)
-            self._told[process.name] = path.stat().st_size if path.exists() else 0
-
     def _is_up(self, name: str) -> bool:
         return next(one for one in self.processes if one.name == name).up
 

@@ -17,8 +17,18 @@ from django.db import connection
 
 from config.desk_service import label_studio_environment
 from config.env import ROOT, Env, env
+from config.management.commands.doctor import look_at_secrets
+from config.running import addresses_of_up
 from config.secret_file import MAKERS, ensure_secrets
-from config.services import SOCKET_LIMIT, Layout, all_processes, find_redis, free_port, redis_socket
+from config.services import (
+    SOCKET_LIMIT,
+    Layout,
+    all_processes,
+    find_redis,
+    free_port,
+    redis_socket,
+    without_password,
+)
 from config.stack import AlreadyRunningError, StackOptions, choose_layout, only_one
 
 
@@ -27,6 +37,47 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(tmp_path: Path) -
     assert ensure_secrets(tmp_path) == first
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
     assert ensure_secrets(tmp_path / "other") != first
+
+
+def test_a_folder_that_others_could_look_into_is_closed_and_doctor_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    var = tmp_path / "var"
+    var.mkdir(mode=0o755)
+    ensure_secrets(var)
+    assert var.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("config.management.commands.doctor.env", lambda: Env(var_dir=var))
+    assert [one.remedy for one in look_at_secrets()] == ["", ""]
+    var.chmod(0o755)
+    assert [one.remedy for one in look_at_secrets()] == ["", f"chmod 700 {var}"]
+
+
+def test_what_is_written_from_the_command_line_is_for_its_owner_only(tmp_path: Path) -> None:
+    code = "import sys; from config.bootstrap import enter; enter(['manage.py']);"
+    code += "open(sys.argv[1], 'w')"
+    path = tmp_path / "fresh"
+    subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_password_of_a_redis_is_not_shown() -> None:
+    assert without_password("redis://me:p@ss@host:6379/0") == "redis://***@host:6379/0"
+    assert without_password("redis://host/0?password=secret") == "redis://host/0"
+    assert without_password("unix:///tmp/redis.sock") == "unix:///tmp/redis.sock"
+
+
+def test_this_machine_and_our_own_address_are_always_answered() -> None:
+    code = "from config.settings import ALLOWED_HOSTS; print(*ALLOWED_HOSTS)"
+    told = {"VERNACULAR_ALLOWED_HOSTS": '["a.example"]', "VERNACULAR_WEB_URL": "https://b.example"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **told},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["a.example", "127.0.0.1", "localhost", "[::1]", "b.example"]
 
 
 def test_every_secret_is_a_setting() -> None:
@@ -49,6 +100,29 @@ def test_second_up_is_refused_and_told_where_the_first_is(tmp_path: Path) -> Non
         with pytest.raises(AlreadyRunningError, match="http://here"), only_one(tmp_path):
             pass
     assert (tmp_path / "up.lock").read_text() == ""
+
+
+def test_another_terminal_finds_what_runs_and_trusts_no_stranger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WEB_URL", "REDIS_URL", "LABEL_STUDIO_URL"):
+        monkeypatch.delenv(f"VERNACULAR_{name}", raising=False)
+    asked: list[str] = []
+    monkeypatch.setattr("config.running.serves_label_studio", lambda url: asked.append(url))
+    told = {"pid": os.getpid(), "web": "http://w", "redis": "unix://r", "label_studio": "http://l"}
+    assert addresses_of_up(tmp_path) == {}
+    with only_one(tmp_path) as lock:
+        assert addresses_of_up(tmp_path) == {}, "it is just starting"
+        os.pwrite(lock, json.dumps(told).encode(), 0)
+        found = {"VERNACULAR_WEB_URL": "http://w", "VERNACULAR_REDIS_URL": "unix://r"}
+        assert addresses_of_up(tmp_path) == found
+        assert asked == ["http://l"]
+        monkeypatch.setattr("config.running.serves_label_studio", lambda _url: True)
+        assert addresses_of_up(tmp_path)["VERNACULAR_LABEL_STUDIO_URL"] == "http://l"
+        monkeypatch.setenv("VERNACULAR_LABEL_STUDIO_URL", "http://mine")
+        assert addresses_of_up(tmp_path) == found
+    (tmp_path / "up.lock").write_text(json.dumps(told))
+    assert addresses_of_up(tmp_path) == {}, "nobody holds it: left by a killed one"
 
 
 def test_interrupted_up_leaves_no_address_behind(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from config.installing import (
     label_studio_environment,
     project_environment,
 )
-from config.services import find_redis, free_port
+from config.services import find_redis, free_port, without_password
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def look_at_redis() -> Iterator[Finding]:
         except redis.RedisError as error:
             yield Finding("Redis", str(error), "Start it, or correct VERNACULAR_REDIS_URL.")
         else:
-            yield Finding("Redis", f"answers at {url}")
+            yield Finding("Redis", f"answers at {without_password(url)}")
         return
     try:
         yield Finding("Redis", f"our own: {find_redis()}")
@@ -132,12 +132,13 @@ def _look_at_sqlite(name: str) -> Finding:
 
 def look_at_secrets() -> Iterator[Finding]:
     """Nobody else may read them."""
-    path = env().var_dir / "secrets.json"
-    if not path.exists():
+    var = env().var_dir
+    if not (var / "secrets.json").exists():
         yield Finding("Secrets", "not made yet; `up` makes them")
         return
-    mode = path.stat().st_mode & 0o777
-    yield Finding("Secrets", f"mode {mode:o}", f"chmod 600 {path}" if mode & 0o077 else "")
+    for what, path, right in (("Secrets", var / "secrets.json", "600"), ("Folder", var, "700")):
+        mode = path.stat().st_mode & 0o777
+        yield Finding(what, f"mode {mode:o}", f"chmod {right} {path}" if mode & 0o077 else "")
 
 
 PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
