@@ -116,12 +116,6 @@ def digest(value: str) -> SafeString:
 
 
 @register.filter
-def percent(part: float, whole: float) -> int:
-    """Whole per cent, held between 0 and 100."""
-    return max(0, min(100, round(100 * part / whole))) if whole else 0
-
-
-@register.filter
 def pretty(value: Any) -> str:
     """JSON as a person reads it."""
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)

@@ -165,10 +165,6 @@ class Crew:
                 idle.add(member.person.username)
         return done
 
-    def is_waiting(self) -> bool:
-        """Whether somebody is away with a task in hand."""
-        return any(member.in_hand for member in self.members)
-
     def has_somebody_back(self) -> bool:
         """Whether somebody who was away can answer what they took."""
         now = self.clock()

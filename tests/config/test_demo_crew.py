@@ -227,13 +227,14 @@ def test_whoever_is_away_keeps_a_task_and_answers_it_on_return() -> None:
     late = Character(right=1.0, skips=0.0, late=1.0, twice=0.0, edits=0.0)
     team = crew(desk, late, PLAIN, clock=lambda: now[0])
     team.work(most=100)
-    assert team.is_waiting()
+    assert not team.has_somebody_back()
     assert len(desk.answers) == 5
     now[0] = 100.0
+    assert team.has_somebody_back()
     team.work(most=1)
     assert len(desk.answers) == 6
     assert desk.answers[6]["by"] == "sim-0@example.org"
-    assert not team.is_waiting()
+    assert not team.has_somebody_back()
 
 
 def test_a_moment_of_trouble_is_waited_out() -> None:

@@ -47,12 +47,6 @@ def newest_checkpoint(folder: Path, *, plan: str, snapshot: str) -> dict[str, An
     return None
 
 
-def remove_checkpoints(folder: Path) -> None:
-    """Take the checkpoints of a finished run away."""
-    for path in [*_all(folder), *folder.glob("*.part")]:
-        path.unlink(missing_ok=True)
-
-
 def _all(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.checkpoint"), reverse=True)
 
