@@ -147,6 +147,10 @@ class FakeLabelingDesk:
                 self.accounts[email] = DeskAccount(user_id=next(self._users), email=email)
             return self.accounts[email]
 
+    def find_account(self, email: str) -> DeskAccount | None:
+        with self._call("find_account"):
+            return self.accounts.get(email)
+
     def create_project(self, *, title: str, marker: str, config: str, instruction: str) -> int:
         with self._call("create_project"):
             number = next(self._numbers)

@@ -52,7 +52,7 @@ def ensure_desk_account(user: User, *, desk: LabelingDesk, password: str = "") -
     if user.desk_user_id is not None:
         return user
     account = desk.create_account(
-        email=user.email or f"{user.username}@vernacular.localhost",
+        email=user.desk_email,
         name=user.name or user.username,
         password=password or secrets.token_urlsafe(18),
     )

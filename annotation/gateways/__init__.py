@@ -125,5 +125,8 @@ class LabelingDesk(Protocol):
     def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
         """Create a person's account, or return the one that the address already has."""
 
+    def find_account(self, email: str) -> DeskAccount | None:
+        """Return the account that an address has, if it has one."""
+
     def account_of_token(self) -> DeskAccount:
         """Return whose token we use."""

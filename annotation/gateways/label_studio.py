@@ -53,10 +53,13 @@ IDS_PER_QUERY = 200
 
 
 def open_desk() -> "LabelStudioDesk":
-    """The Label Studio of this installation."""
+    """The Label Studio that `up` runs, or that was set."""
     env = settings.ENV
+    if not env.label_studio_url:
+        # Whoever listens on the usual port must not be sent our credentials.
+        raise TransientError("Label Studio does not run: start `python3 manage.py up` first.")
     return LabelStudioDesk(
-        url=env.label_studio_url or f"http://127.0.0.1:{env.label_studio_port}",
+        url=env.label_studio_url,
         token=env.label_studio_token,
         email=env.label_studio_email,
         password=env.label_studio_password,
@@ -157,17 +160,18 @@ class LabelStudioDesk:
 
     @_translated()
     def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
-        existing = self._account(email)
+        existing = self.find_account(email)
         if existing is None:
             self._sign_up(email=email, password=password)
-            existing = self._account(email)
+            existing = self.find_account(email)
         if existing is None:
             raise TransientError("The desk took a new account and does not list it.")
         if name:
             self._raw("PATCH", f"api/users/{existing.user_id}", json={"first_name": name[:30]})
         return existing
 
-    def _account(self, email: str) -> DeskAccount | None:
+    @_translated()
+    def find_account(self, email: str) -> DeskAccount | None:
         for user in self._raw("GET", "api/users"):
             if str(user["email"]).lower() == email.lower():
                 return DeskAccount(user_id=int(user["id"]), email=str(user["email"]))
@@ -334,12 +338,8 @@ class LabelStudioDesk:
 
     @_translated()
     def changed_tasks(self, project_id: int, *, since: str, limit: int) -> list[DeskTask]:
-        rule = {
-            "filter": "filter:tasks:updated_at",
-            "operator": "greater_or_equal",
-            "type": "Datetime",
-            "value": since,
-        }
+        rule = {"filter": "filter:tasks:updated_at", "operator": "greater_or_equal"}
+        rule |= {"type": "Datetime", "value": since}
         query = {
             "filters": {"conjunction": "and", "items": [rule]},
             "ordering": ["tasks:updated_at"],

@@ -22,6 +22,11 @@ class User(AbstractUser):
     def __str__(self) -> str:
         return self.name or self.username
 
+    @property
+    def desk_email(self) -> str:
+        """What this person signs in with at the desk, which knows no user names."""
+        return self.email or f"{self.username}@vernacular.localhost"
+
 
 class Annotator(models.Model):
     """A person in one language: the unit whose reliability is estimated."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from annotation.actions.imports import run_import
 from annotation.management.commands.create_campaign import HELP
@@ -69,6 +70,15 @@ def test_a_newcomers_first_campaign(tmp_path: Path) -> None:
 def test_a_campaign_without_a_short_name_is_called_after_its_title() -> None:
     manage("create_campaign", "--title", "Mood of reviews", "--question", "?", "--label", "a=A")
     assert Campaign.objects.get().slug == "mood-of-reviews"
+
+
+@pytest.mark.django_db
+def test_no_password_goes_to_whoever_listens_where_label_studio_would(settings: Settings) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"label_studio_url": ""})
+    make_campaign(languages=("wo",))
+    with pytest.raises(CommandError, match="Label Studio does not run: start"):
+        manage("add_annotator", "awa", "wo")
+    assert not User.objects.filter(username="awa").exists()
 
 
 @pytest.mark.django_db

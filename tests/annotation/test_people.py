@@ -1,4 +1,8 @@
+import io
+
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 
 from annotation.actions.people import ensure_annotator
 from annotation.errors import ConflictError, InvalidInputError, TransientError
@@ -69,3 +73,27 @@ def test_two_people_cannot_share_one_desk_account():
     ensure(desk, username="sam")
     with pytest.raises(ConflictError, match="e-mail"):
         ensure(desk, username="lee")
+
+
+def test_the_command_says_where_and_as_whom_to_sign_in(monkeypatch):
+    desk = FakeLabelingDesk()
+    monkeypatch.setattr("annotation.gateways.label_studio.open_desk", lambda: desk)
+    address = settings.ENV.model_copy(update={"label_studio_url": "http://desk"})
+    monkeypatch.setattr(settings, "ENV", address)
+    make_language("wo")
+
+    def told() -> str:
+        out = io.StringIO()
+        call_command("add_annotator", "awa", "wo", stdout=out)
+        return out.getvalue()
+
+    first = told()
+    assert "http://desk\n  e-mail:    awa@vernacular.localhost" in first
+    word = first.split("password:  ")[1].split()[0]
+    assert User.objects.get().check_password(word)
+    assert "shown only now" in first
+    again = told()
+    assert "password:  unchanged" in again
+    assert "shown only now" not in again
+    User.objects.update(desk_user_id=None)
+    assert "password:  unchanged" in told()

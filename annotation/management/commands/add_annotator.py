@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from annotation.actions.people import ensure_annotator, join_team
@@ -40,24 +41,33 @@ class Command(BaseCommand):
 
         language = _language(options["language"])
         username = options["username"]
-        known = User.objects.filter(username=username).exists()
-        password = "" if known else _password(options["password_file"])
+        known = User.objects.filter(username=username).first()
+        user = known or User(username=username)
+        password = _password(options["password_file"])
         kind = Annotator.Kind.SIMULATED if options["simulated"] else Annotator.Kind.PERSON
         try:
+            desk = open_desk()
+            known_there = user.desk_user_id is not None or desk.find_account(user.desk_email)
             annotator = ensure_annotator(
                 username=username,
                 name=options["name"] or username,
                 language=language,
                 kind=kind,
-                desk=open_desk(),
+                desk=desk,
                 password=password,
             )
             join_team(annotator.user, language=language, now=timezone.now())
         except VernacularError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{annotator.user} annotates {language.name} ({language.tag}).")
-        if password and not options["password_file"]:
-            self.stdout.write(f"User name {username}, password {password} (shown only now).")
+        told = "the given one" if options["password_file"] else f"{password} (shown only now)"
+        self.stdout.write(
+            f"Questions are answered in Label Studio: {settings.ENV.label_studio_url}\n"
+            f"  e-mail:    {user.desk_email}\n"
+            f"  password:  {'unchanged; the account was there' if known_there else told}"
+        )
+        if known is None:
+            self.stdout.write(f"In the pages of Vernacular: user name {username}, password {told}")
 
 
 def _language(tag: str) -> Language:
