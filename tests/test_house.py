@@ -1,14 +1,38 @@
 """The house itself: names, sizes, knobs and the README hold what HOUSE and readers expect."""
 
 import re
+import shlex
 import shutil
 import subprocess
 
 import pytest
+from django.core.management import get_commands, load_command_class
 
 from config.env import ROOT, Env
 
 README = (ROOT / "README.md").read_text()
+APPS = ("config", "annotation", "learning", "training")
+
+
+def told_commands() -> list[list[str]]:
+    """Every ``manage.py`` line of the README's code blocks, in words."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    start = "python3 manage.py "
+    return [shlex.split(one, comments=True)[2:] for one in lines if one.startswith(start)]
+
+
+@pytest.mark.parametrize("words", told_commands(), ids=" ".join)
+def test_every_line_of_the_readme_is_one_that_its_command_takes(words: list[str]) -> None:
+    name, *arguments = words
+    command = load_command_class(get_commands()[name], name)
+    command.create_parser("manage.py", name).parse_args(arguments)
+
+
+def test_the_readme_shows_commands_and_names_them_all() -> None:
+    assert len(told_commands()) >= 7
+    own = {name for name, app in get_commands().items() if app in APPS}
+    assert [name for name in sorted(own) if not re.search(rf"`{name}\b", README)] == []
 
 
 GIT = shutil.which("git") or "git"
