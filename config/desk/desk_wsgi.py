@@ -13,8 +13,16 @@ package = importlib.util.find_spec("label_studio")
 sys.path.insert(1, str(Path(package.origin).parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "desk_settings")
 
-from core.wsgi import application as application
+from core.wsgi import application as label_studio
 from django.db import connections
+
+
+def application(environ, start_response):
+    """Label Studio, but for the page that makes the server fetch tips from a foreign host."""
+    if environ["PATH_INFO"].rstrip("/") == "/heidi-tips":
+        start_response("404 Not Found", [("Content-Type", "application/json")])
+        return [b'{"detail": "Nothing is fetched from elsewhere."}']
+    return label_studio(environ, start_response)
 
 
 def ensure_admin() -> None:
