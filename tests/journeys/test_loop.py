@@ -129,7 +129,7 @@ def forge_a_nudge(service: LiveService, *, home_id: int) -> None:
 
 def train_while_the_worker_dies(service: LiveService, *, campaign: Campaign) -> TrainingRun:
     runs = TrainingRun.objects.filter(campaign=campaign)
-    service.wait_until(runs.filter(status="running", step__gt=0).exists, seconds=120)
+    service.wait_until(runs.exclude(status="queued").exists, seconds=120)
     service.kill("worker-gpu")
     service.start("worker-gpu")
     closed = Round.objects.filter(campaign=campaign, status="closed")
