@@ -112,8 +112,8 @@ def redis_socket(var: Path) -> Path:
 
 
 def without_password(url: str) -> str:
-    """An address as it may be shown."""
-    return re.sub("//.*@", "//***@", url).partition("?")[0]
+    """An address, or a text with quoted ones, as it may be shown."""
+    return re.sub(r'\?[^"\s]*', "", re.sub(r'//[^"\s]*@', "//***@", url))
 
 
 def find_redis() -> Path:

@@ -36,7 +36,7 @@ class AlreadyRunningError(Exception):
     """Another `up` holds this installation; what it said about itself."""
 
     def __init__(self, told: str) -> None:
-        super().__init__(f"Vernacular already runs from this folder: {told}")
+        super().__init__(f"Vernacular already runs from this folder: {without_password(told)}")
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,6 @@ def _announce(lock: int, layout: Layout) -> None:
         "pid": os.getpid(),
         "web": layout.web_url,
         "label_studio": layout.desk_url,
-        "redis": without_password(layout.broker_url),
+        "redis": layout.broker_url,
     }
     os.pwrite(lock, json.dumps(told).encode(), 0)

@@ -64,6 +64,8 @@ def test_the_password_of_a_redis_is_not_shown() -> None:
     assert without_password("redis://me:p@ss@host:6379/0") == "redis://***@host:6379/0"
     assert without_password("redis://host/0?password=secret") == "redis://host/0"
     assert without_password("unix:///tmp/redis.sock") == "unix:///tmp/redis.sock"
+    told = json.dumps({"web": "http://here", "redis": "redis://:secret@host/0", "pid": 1})
+    assert str(AlreadyRunningError(told)).endswith(told.replace(":secret", "***"))
 
 
 def test_this_machine_and_our_own_address_are_always_answered() -> None:
