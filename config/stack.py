@@ -184,7 +184,11 @@ def _read_again(app: Celery) -> None:
     settings.SECRET_KEY = env().secret_key or settings.SECRET_KEY
     redis_url = env().redis_url.replace("unix://", "redis+socket://", 1)
     settings.CELERY_BROKER_URL = redis_url or "memory://"
-    app.conf.update(broker_url=settings.CELERY_BROKER_URL)
+    names = ("broker_url", "broker_read_url", "broker_write_url")
+    app.conf.update(dict.fromkeys(names, settings.CELERY_BROKER_URL))
+    # Pools that were opened for another broker would go on speaking to it; Celery drops them so
+    # after a fork and offers no other way.
+    app._after_fork()  # type: ignore[attr-defined]  # private: the types do not know it
 
 
 def prepare_desk_data(data: Path, *, say: Callable[[str], object]) -> None:
