@@ -1,9 +1,21 @@
 """Logs: one line an event, with the request's or the task's id; colours or JSON."""
 
+import logging
 import logging.config
 from typing import Any
 
 import structlog
+
+# Every few seconds, and nothing to tell: their failures are other lines.
+ROUTINE = ("training.tasks.tick", "training.tasks.pulse", "annotation.tasks.patrol")
+
+
+def worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out that the timetable's routine came and went well."""
+    told = record.args
+    return not (
+        record.levelno == logging.INFO and isinstance(told, dict) and told.get("name") in ROUTINE
+    )
 
 
 def logging_config(*, level: str, output: str) -> dict[str, Any]:
@@ -33,12 +45,20 @@ def logging_config(*, level: str, output: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "filters": {"routine": {"()": lambda: worth_a_line}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "line",
+                "filters": ["routine"],
+            }
+        },
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django_structlog": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
+            "celery.beat": {"level": "WARNING"},
         },
     }
     logging.config.dictConfig(settings)

@@ -24,7 +24,7 @@ def addresses_of_up(var: Path) -> dict[str, str]:
     Label Studio is among them only if it answers as the release that is pinned here: whoever
     reads the address sends credentials to it.
     """
-    told = _announced(var / "up.lock")
+    told = announced(var / "up.lock")
     found = {
         variable: str(told[part])
         for part, variable in VARIABLES.items()
@@ -36,7 +36,8 @@ def addresses_of_up(var: Path) -> dict[str, str]:
     return found
 
 
-def _announced(path: Path) -> dict[str, object]:
+def announced(path: Path) -> dict[str, object]:
+    """What the `up` that holds the lock file says of itself; nothing when none runs."""
     try:
         with path.open() as lock:
             if not _is_held(lock.fileno()) or os.fstat(lock.fileno()).st_uid != os.geteuid():

@@ -46,6 +46,7 @@ class StackOptions:
     web_port: int = 0
     label_studio_port: int = 0
     quiet: bool = False
+    logs: bool = False
     out: TextIO | None = None
     take_signals: bool = True
 
@@ -102,6 +103,7 @@ def running_stack(
             all_processes(layout),
             log_dir=layout.var / "log",
             out=None if options.quiet else out,
+            logs=options.logs,
             keep_open=(lock,),
             take_signals=options.take_signals,
         )

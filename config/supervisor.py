@@ -65,12 +65,14 @@ class Supervisor:
         *,
         log_dir: Path,
         out: TextIO | None = None,
+        logs: bool = True,
         keep_open: Sequence[int] = (),
         take_signals: bool = True,
     ) -> None:
         self.processes = list(processes)
         self.log_dir = log_dir
         self.out = out
+        self.logs = logs
         self.interrupts = 0
         self.closing = False
         self._keep_open = tuple(keep_open)
@@ -186,7 +188,7 @@ class Supervisor:
 
     def show(self) -> None:
         """Show what the processes have written since the last look."""
-        if self.out is None:
+        if self.out is None or not self.logs:
             return
         for process in self.processes:
             path = self.log_path(process)

@@ -17,7 +17,7 @@ from django.db import connection
 
 from config.desk_service import label_studio_environment
 from config.env import ROOT, Env, env
-from config.management.commands.doctor import look_at_secrets
+from config.management.commands.doctor import look_at_ports, look_at_secrets
 from config.running import addresses_of_up
 from config.secret_file import MAKERS, ensure_secrets
 from config.services import (
@@ -276,3 +276,17 @@ def test_sqlite_runs_with_the_settings_that_lose_nothing() -> None:
         "foreign_keys": 1,
         "synchronous": 1,
     }
+
+
+def test_doctor_says_where_the_service_runs_instead_of_calling_its_own_ports_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"pid": 1, "web": "http://127.0.0.1:8100", "label_studio": "http://127.0.0.1:8180"}
+    lock = tmp_path / "up.lock"
+    lock.write_text(json.dumps(told))
+    monkeypatch.setattr("config.management.commands.doctor.env", lambda: Env(var_dir=tmp_path))
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        (found,) = look_at_ports()
+    assert "http://127.0.0.1:8100" in found.found and not found.remedy
+    assert {finding.what for finding in look_at_ports()} == {"Port 8100", "Port 8180"}

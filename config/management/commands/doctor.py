@@ -22,6 +22,7 @@ from config.installing import (
     label_studio_environment,
     project_environment,
 )
+from config.running import announced
 from config.services import find_redis, free_port, without_password
 
 
@@ -89,7 +90,11 @@ def look_at_label_studio() -> Iterator[Finding]:
 
 
 def look_at_ports() -> Iterator[Finding]:
-    """Whether the wanted ports are free; a busy one is no harm, only another address."""
+    """Where it runs already, else whether the wanted ports are free; a busy one is no harm."""
+    if running := announced(env().var_dir / "up.lock"):
+        addresses = f"pages at {running['web']}, Label Studio at {running['label_studio']}"
+        yield Finding("Service", f"runs here: {addresses}")
+        return
     for name, wanted in (("pages", env().web_port), ("Label Studio", env().label_studio_port)):
         try:
             port = free_port(wanted)

@@ -24,8 +24,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--label-studio-port", type=int, default=0, help="port of Label Studio (8180)"
         )
+        parser.add_argument("--quiet", action="store_true", help="show only the addresses")
         parser.add_argument(
-            "--quiet", action="store_true", help="do not show the logs; they are in var/log"
+            "--logs", action="store_true", help="show every log here too; they are in var/log"
         )
         parser.add_argument("--once", action="store_true", help="start, say so, and stop again")
 
@@ -35,6 +36,7 @@ class Command(BaseCommand):
             web_port=options["port"],
             label_studio_port=options["label_studio_port"],
             quiet=options["quiet"],
+            logs=options["logs"],
         )
         try:
             with running_stack(wanted, prepare=prepare_database) as stack:

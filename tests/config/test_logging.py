@@ -1,0 +1,19 @@
+"""What is worth a line in the logs."""
+
+import logging
+
+from config.logging import worth_a_line
+
+
+def line(name: str, *, level: int = logging.INFO) -> logging.LogRecord:
+    said = ({"name": name, "id": "1"},)
+    return logging.LogRecord("celery.app.trace", level, __file__, 1, "Task %(name)s", said, None)
+
+
+def test_the_timetable_coming_and_going_well_is_left_out() -> None:
+    assert not worth_a_line(line("training.tasks.tick"))
+
+
+def test_a_failing_tick_and_all_other_work_are_told() -> None:
+    assert worth_a_line(line("training.tasks.tick", level=logging.ERROR))
+    assert worth_a_line(line("training.tasks.train"))
