@@ -288,5 +288,6 @@ def test_doctor_says_where_the_service_runs_instead_of_calling_its_own_ports_tak
     with lock.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         (found,) = look_at_ports()
-    assert "http://127.0.0.1:8100" in found.found and not found.remedy
+    assert "http://127.0.0.1:8100" in found.found
+    assert not found.remedy
     assert {finding.what for finding in look_at_ports()} == {"Port 8100", "Port 8180"}
