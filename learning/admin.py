@@ -67,3 +67,30 @@ class AllotmentAdmin(ReadOnlyAdmin):
 class QuotaAccountAdmin(ReadOnlyAdmin):
     list_display = ("campaign_language", "debt", "updated_at")
     list_select_related = ("campaign_language__campaign", "campaign_language__language")
+
+
+@admin.register(models.LanguageCalibration)
+class LanguageCalibrationAdmin(ReadOnlyAdmin):
+    list_display = ("version", "language", "gold", "set_size", "coverage", "answered", "risk")
+    list_select_related = ("version", "language")
+
+
+@admin.register(models.StopDecision)
+class StopDecisionAdmin(ReadOnlyAdmin):
+    list_display = ("round", "campaign_language", "verdict", "cause", "labels", "gain", "kept_open")
+    list_filter = ("verdict", "cause")
+    list_select_related = (
+        "round__campaign",
+        "campaign_language__campaign",
+        "campaign_language__language",
+    )
+
+
+@admin.register(models.SelectionGain)
+class SelectionGainAdmin(ReadOnlyAdmin):
+    list_display = ("round", "campaign_language", "labels", "gold", "value", "low", "high")
+    list_select_related = (
+        "round__campaign",
+        "campaign_language__campaign",
+        "campaign_language__language",
+    )

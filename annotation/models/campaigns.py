@@ -84,6 +84,25 @@ class Campaign(models.Model):
     max_rounds = models.PositiveIntegerField(
         _("most rounds"), null=True, blank=True, help_text=_("Empty: no end.")
     )
+    most_labels_per_language = models.PositiveIntegerField(
+        _("most labels per language"),
+        null=True,
+        blank=True,
+        help_text=_("A language with so many answered items has done its share. Empty: no end."),
+    )
+    least_gain = models.DecimalField(
+        _("least gain"),
+        max_digits=4,
+        decimal_places=3,
+        default=Decimal("0.010"),
+        validators=[MinValueValidator(Decimal("0")), MaxValueValidator(Decimal("0.200"))],
+        help_text=_("What 100 more labels must add to a language's accuracy to be worth asking."),
+    )
+    stop_automatically = models.BooleanField(
+        _("stop automatically"),
+        default=False,
+        help_text=_("Languages that may stop get no more items; otherwise it is only advised."),
+    )
     margin = models.DecimalField(
         _("margin of the gate"),
         max_digits=4,

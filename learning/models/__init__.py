@@ -1,12 +1,15 @@
 """The nouns of what the model thinks and what it asks."""
 
+from learning.models.calibrations import LanguageCalibration
 from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
+from learning.models.stops import SelectionGain, StopDecision, StopReading
 from learning.models.versions import Deployment, ModelVersion, Temperature
 
 __all__ = [
     "Allotment",
     "Deployment",
+    "LanguageCalibration",
     "ModelVersion",
     "Pick",
     "Prediction",
@@ -14,5 +17,8 @@ __all__ = [
     "Round",
     "Scoring",
     "ScoringShard",
+    "SelectionGain",
+    "StopDecision",
+    "StopReading",
     "Temperature",
 ]
