@@ -62,6 +62,58 @@ class Campaign(models.Model):
         validators=[MinValueValidator(Decimal("0.10")), MaxValueValidator(Decimal("0.50"))],
         help_text=_("Share of each language's items drawn uniformly at random."),
     )
+    strategy = models.CharField(
+        _("strategy"),
+        max_length=30,
+        default="margin",
+        help_text=_("How the samples of one language are ranked."),
+    )
+    strategy_mix = models.JSONField(
+        _("mixture of strategies"),
+        default=dict,
+        blank=True,
+        help_text=_("Strategy to share, the shares summing to 1; empty: the strategy alone."),
+    )
+    slope_trust = models.DecimalField(
+        _("weight of the learning curve"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0"),
+        validators=[MinValueValidator(Decimal("0")), MaxValueValidator(Decimal("0.50"))],
+        help_text=_("How much of the quota goes where labels still teach most; 0: equal parts."),
+    )
+    cost_exponent = models.DecimalField(
+        _("weight of the cost"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0"),
+        validators=[MinValueValidator(Decimal("0")), MaxValueValidator(Decimal("1"))],
+        help_text=_("1: equal seconds of speakers' time a language; 0: equal numbers of items."),
+    )
+    items_per_annotator = models.PositiveIntegerField(
+        _("items per annotator"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("The most that one active annotator gets a round; empty: any number."),
+    )
+    near_duplicates = models.DecimalField(
+        _("near-duplicates"),
+        max_digits=4,
+        decimal_places=3,
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal("0.5")), MaxValueValidator(Decimal("1"))],
+        help_text=_("Cosine from which two texts count as one; empty: only equal texts do."),
+    )
+    relabel_share = models.DecimalField(
+        _("share asked again"),
+        max_digits=3,
+        decimal_places=2,
+        default=Decimal("0"),
+        validators=[MinValueValidator(Decimal("0")), MaxValueValidator(Decimal("0.50"))],
+        help_text=_("Share of a language's items that asks doubtful answers once more."),
+    )
     gold_share = models.DecimalField(
         _("gold share"),
         max_digits=3,
@@ -123,6 +175,18 @@ class Campaign(models.Model):
                 condition=models.Q(audit_share__gte=Decimal("0.10")),
                 name="campaign_audits_a_tenth_at_least",
             ),
+            models.CheckConstraint(
+                condition=models.Q(slope_trust__gte=0, slope_trust__lte=Decimal("0.5")),
+                name="campaign_trusts_slopes_by_half_at_most",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(cost_exponent__gte=0, cost_exponent__lte=1),
+                name="campaign_weighs_cost_from_0_to_1",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(relabel_share__gte=0, relabel_share__lte=Decimal("0.5")),
+                name="campaign_asks_half_again_at_most",
+            ),
         )
 
     def __str__(self) -> str:
@@ -164,6 +228,12 @@ class CampaignLanguage(models.Model):
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="languages")
     language = models.ForeignKey(Language, models.PROTECT, related_name="campaigns")
     active = models.BooleanField(_("active"), default=True)
+    most_per_round = models.PositiveIntegerField(
+        _("most items per round"),
+        null=True,
+        blank=True,
+        help_text=_("The language gets no more a round; empty: any number."),
+    )
     desk_project_id = models.BigIntegerField(null=True, blank=True, unique=True)
     swept_until = models.CharField(
         max_length=40,

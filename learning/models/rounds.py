@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models import Campaign, CampaignLanguage, Item
+from annotation.models import Campaign, CampaignLanguage, Item, Sample
 from learning.models.versions import ModelVersion
 
 
@@ -38,6 +38,9 @@ class Round(models.Model):
         ModelVersion, models.PROTECT, help_text=_("The version that served when it opened.")
     )
     strategy = models.CharField(max_length=30, default="margin")
+    mix = models.JSONField(
+        default=dict, blank=True, help_text=_("Strategy to share; empty: the strategy alone.")
+    )
     seed = models.PositiveBigIntegerField(default=0)
     request_digest = models.CharField(max_length=64, blank=True)
     target = models.PositiveIntegerField(default=0)
@@ -79,6 +82,7 @@ class Pick(models.Model):
         DEBT = "debt", _("debt")
         AUDIT = "audit", _("audit")
         GOLD = "gold", _("gold")
+        RELABEL = "relabel", _("asked again")
 
     round = models.ForeignKey(Round, models.CASCADE, related_name="picks")
     item = models.OneToOneField(Item, models.PROTECT, related_name="pick")
@@ -96,6 +100,17 @@ class Pick(models.Model):
     second_label = models.CharField(max_length=60, blank=True)
     duplicates = models.JSONField(
         default=list, blank=True, help_text=_("Samples with the same text that it stands for.")
+    )
+    nearest = models.ForeignKey(
+        Sample,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("The nearest of what the language was asked before."),
+    )
+    nearest_distance = models.FloatField(
+        null=True, blank=True, help_text=_("1 minus the cosine to the nearest.")
     )
     rationale = models.CharField(max_length=300, blank=True)
 
@@ -119,6 +134,14 @@ class Allotment(models.Model):
     debt_before = models.FloatField(default=0.0)
     debt_after = models.FloatField(default=0.0)
     pool = models.PositiveIntegerField(help_text=_("Distinct texts that could be asked."))
+    slope = models.FloatField(
+        null=True,
+        blank=True,
+        help_text=_("Lower bound of what one more label gained; empty: not known yet."),
+    )
+    cost = models.FloatField(
+        default=1.0, help_text=_("Time per answer, relative to the mean of the languages.")
+    )
 
     class Meta:
         ordering = ("round", "campaign_language__language__tag")
