@@ -3,15 +3,20 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from threading import Thread
+from threading import BoundedSemaphore, Event, Thread
 from typing import Any
 
 from celery import current_app, current_task, shared_task
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
 BETWEEN_PATROLS = timedelta(hours=1)
 MOST_RETRIES = 4
+# What the desk kept waiting so long was asked for again meanwhile.
+OLD_AFTER_SECONDS = 120
+# Of the worker's threads, so that long files leave the desk some.
+IMPORTS_AT_ONCE = 2
 # A broker that is away is left alone at once.
 IMPATIENT = {
     "max_retries": 0,
@@ -21,8 +26,34 @@ IMPATIENT = {
     "retry_on_timeout": False,
 }
 
+_reading = BoundedSemaphore(IMPORTS_AT_ONCE)
+_leaving = Event()
 
-@shared_task(max_retries=MOST_RETRIES)
+
+@worker_shutting_down.connect
+def leave(**_: object) -> None:
+    """Have the imports that this worker reads given back."""
+    _leaving.set()
+
+
+@worker_ready.connect
+@worker_process_init.connect
+def stay(**_: object) -> None:
+    """A worker that has just started is not leaving."""
+    _leaving.clear()
+
+
+@shared_task
+def attend(**_: object) -> None:
+    """Show that the worker of what waits is alive."""
+    from django.utils import timezone
+
+    from annotation.actions import health
+
+    health.beat(health.IO_QUEUE, now=timezone.now())
+
+
+@shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def push(*, campaign_language_id: int, **_: object) -> None:
     """Prepare a language's desk project and fill it up."""
     from annotation.actions.desk import prepare_desk
@@ -34,7 +65,7 @@ def push(*, campaign_language_id: int, **_: object) -> None:
     _at_the_desk(campaign_language_id, work)
 
 
-@shared_task(max_retries=MOST_RETRIES)
+@shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def sweep(*, campaign_language_id: int, **_: object) -> None:
     """Fetch a language's answers, then fill its queue up again."""
     from annotation.actions import intake
@@ -49,7 +80,7 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
     _at_the_desk(campaign_language_id, work)
 
 
-@shared_task(max_retries=MOST_RETRIES)
+@shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def patrol(*, campaign_language_id: int, **_: object) -> None:
     """Look for deletions, and once more far back, where a late commit may hide."""
     from annotation.actions import intake
@@ -63,12 +94,20 @@ def patrol(*, campaign_language_id: int, **_: object) -> None:
 
 @shared_task
 def run_import(*, import_id: int, **_: object) -> None:
-    """Read a file that is queued, or that a worker left half read."""
+    """Read a file that is queued, or that a worker left half read; then the next that waits."""
     from django.utils import timezone
 
     from annotation.actions import imports
 
-    imports.run_import(import_id, now=timezone.now)
+    if _leaving.is_set() or not _reading.acquire(blocking=False):
+        return  # whoever ends an import, or the timetable, comes back to it
+    try:
+        imports.run_import(import_id, now=timezone.now, should_stop=_leaving.is_set)
+    finally:
+        _reading.release()
+    waiting = imports.next_import()
+    if waiting and not _leaving.is_set():
+        run_import.delay(import_id=waiting)
 
 
 @shared_task
@@ -137,6 +176,7 @@ def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:
     from annotation.gateways.label_studio import open_desk
     from annotation.models import CampaignLanguage
 
+    health.beat(health.IO_QUEUE, now=timezone.now())
     home = CampaignLanguage.objects.filter(pk=home_id).first()
     if home is None:
         return

@@ -1,4 +1,8 @@
-"""Celery: two queues and the timetable."""
+"""Celery: three queues and the timetable.
+
+``default`` turns the wheel and never waits; ``io`` waits for Label Studio and reads files, however
+long that takes; ``gpu`` holds the network.
+"""
 
 import os
 from typing import Any
@@ -16,6 +20,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
 app.conf.task_routes = {
+    "annotation.tasks.attend": {"queue": "io"},
+    "annotation.tasks.patrol": {"queue": "io"},
+    "annotation.tasks.push": {"queue": "io"},
+    "annotation.tasks.run_import": {"queue": "io"},
+    "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.score_shard": {"queue": "gpu"},
     "training.tasks.prepare": {"queue": "gpu"},
     "training.tasks.pulse": {"queue": "gpu"},

@@ -7,7 +7,12 @@ from typing import Any
 import structlog
 
 # Every few seconds, and nothing to tell: their failures are other lines.
-ROUTINE = ("training.tasks.tick", "training.tasks.pulse", "annotation.tasks.patrol")
+ROUTINE = (
+    "training.tasks.tick",
+    "training.tasks.pulse",
+    "annotation.tasks.attend",
+    "annotation.tasks.patrol",
+)
 
 
 def worth_a_line(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""The processes of one machine: Redis, Label Studio, the web, two workers and the timetable."""
+"""The processes of one machine: Redis, Label Studio, the web, three workers and the timetable."""
 
 import hashlib
 import importlib.util
@@ -167,14 +167,17 @@ def web_process(layout: Layout) -> Process:
 
 
 def worker_processes(layout: Layout) -> list[Process]:
-    """Two workers: one for short work in threads, one alone with the network.
+    """Three workers: for what turns the wheel, for what waits, and for the network.
 
-    Threads suit short work that waits for the database and for Label Studio, and take half the
-    memory of a forked pool. The other runs one task in its main thread, so that the signal to
-    stop reaches a training loop at once; it has a minute to write its checkpoint.
+    Threads suit work that waits for the database and for Label Studio, and take half the memory
+    of a forked pool. What may wait long, for a desk that hangs or to the end of a long file, has
+    a worker of its own: nothing of it stops the wheel. The last one runs one task in its main
+    thread, so that the signal to stop reaches a training loop at once; it has a minute to write
+    its checkpoint.
     """
     return [
         _worker(layout, queue="default", pool="threads", concurrency=3, grace_s=20),
+        _worker(layout, queue="io", pool="threads", concurrency=6, grace_s=20),
         _worker(layout, queue="gpu", pool="solo", concurrency=1, grace_s=60),
     ]
 
@@ -215,7 +218,7 @@ def beat_process(layout: Layout) -> Process:
         command=command,
         environment=_own_environment(layout.environment()),
         cwd=ROOT,
-        needs=("redis", "label-studio", "web", "worker-default", "worker-gpu"),
+        needs=("redis", "label-studio", "web", "worker-default", "worker-io", "worker-gpu"),
     )
 
 

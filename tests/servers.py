@@ -161,7 +161,7 @@ class LiveService:
         return self.layout.account
 
     def process(self, name: str) -> Process:
-        """One of redis, label-studio, web, worker-default, worker-gpu, beat."""
+        """One of redis, label-studio, web, worker-default, worker-io, worker-gpu, beat."""
         return next(one for one in self.supervisor.processes if one.name == name)
 
     def log(self, name: str) -> str:

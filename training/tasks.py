@@ -47,7 +47,8 @@ def tick(**_: object) -> None:
     health.beat(health.TIMETABLE, now=now)
     health.beat(health.DEFAULT_QUEUE, now=now)
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
-    send(due([Work("training.tasks.pulse"), *lost], now=now))
+    pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
+    send(due([*pulses, *lost], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
 

@@ -14,7 +14,8 @@ from django.utils.translation import gettext_noop
 
 from annotation.models import Heartbeat
 
-TIMETABLE, DEFAULT_QUEUE, GPU_QUEUE, DESK = "timetable", "default", "gpu", "desk"
+TIMETABLE, DESK = "timetable", "desk"
+DEFAULT_QUEUE, IO_QUEUE, GPU_QUEUE = QUEUES = "default", "io", "gpu"
 GPU_TITLE = gettext_noop("Worker of queue gpu")
 LATE_AFTER = timedelta(minutes=2)
 LOW_DISK, FULL_DISK = 2_000_000_000, 300_000_000
@@ -60,8 +61,7 @@ def report(now: datetime) -> list[PartHealth]:
         check_broker(),
         _desk(seen.get(DESK), now=now),
         _worker(TIMETABLE, seen.get(TIMETABLE), now=now),
-        _worker(DEFAULT_QUEUE, seen.get(DEFAULT_QUEUE), now=now),
-        _worker(GPU_QUEUE, seen.get(GPU_QUEUE), now=now),
+        *(_worker(queue, seen.get(queue), now=now) for queue in QUEUES),
         check_disk(),
     ]
 
@@ -94,13 +94,15 @@ def check_broker() -> PartHealth:
             settings.ENV.redis_url, socket_timeout=2, socket_connect_timeout=2
         )
         with client:
-            waiting = {q: client.llen(q) for q in (DEFAULT_QUEUE, GPU_QUEUE)}
+            waiting = {q: client.llen(q) for q in QUEUES}
     except (redis.RedisError, OSError) as error:
         return PartHealth(
             name, Health.BAD, str(error), _("Start Redis; what waited is found again.")
         )
     return PartHealth(
-        name, Health.GOOD, _("answers; waiting: %(default)s default, %(gpu)s gpu") % waiting
+        name,
+        Health.GOOD,
+        _("answers; waiting: %(default)s default, %(io)s io, %(gpu)s gpu") % waiting,
     )
 
 
@@ -137,6 +139,7 @@ def _worker(name: str, beat_: Heartbeat | None, *, now: datetime) -> PartHealth:
     title = {
         TIMETABLE: gettext_noop("Timetable"),
         DEFAULT_QUEUE: gettext_noop("Worker of queue default"),
+        IO_QUEUE: gettext_noop("Worker of queue io"),
         GPU_QUEUE: GPU_TITLE,
     }[name]
     if beat_ is None or beat_.seen_at is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import F, ProtectedError, Q
+from django.db.models import F, ProtectedError, Q, QuerySet
 
 from annotation.actions.admission import Admission
 from annotation.actions.uploads import queue_import
@@ -22,7 +22,7 @@ from annotation.errors import NotFoundError
 from annotation.methods.readers import Row, UnreadableFileError, Wanted, read_rows
 from annotation.models import Campaign, Sample, SampleImport
 
-__all__ = ["queue_import", "reclaim_imports", "release_import", "run_import"]
+__all__ = ["next_import", "queue_import", "reclaim_imports", "release_import", "run_import"]
 
 Status = SampleImport.Status
 ROWS_AT_ONCE = 500
@@ -31,11 +31,13 @@ CHARACTERS_AT_ONCE = 4_000_000
 KNOWN_ROWS_AT_ONCE = 20_000
 # From this claim on, an error is taken to be there to stay.
 MOST_ERRORS = 5
-# A file that so many workers died on will kill the next one too.
+# A file that so many workers died on will kill the next one too; who gave it back is not counted.
 MOST_CLAIMS = 100
 _OVER = (Status.DONE, Status.REFUSED, Status.FAILED)
 _COUNTERS = ("rows_read", "rows_kept", "rows_refused", "rows_skipped", "last_row", "bytes_read")
 Progress = Callable[[SampleImport], None]
+Clock = Callable[[], datetime]
+Ask = Callable[[], bool]
 
 logger = logging.getLogger(__name__)
 
@@ -44,31 +46,52 @@ class _LostLeaseError(Exception):
     """Another worker holds the import now; whatever we were about to write is void."""
 
 
+class _StoppedError(Exception):
+    """This worker has to leave; another goes on behind the last batch."""
+
+
 def run_import(
-    import_id: int, *, now: Callable[[], datetime], progress: Progress | None = None
+    import_id: int,
+    *,
+    now: Clock,
+    progress: Progress | None = None,
+    should_stop: Ask = bool,
 ) -> SampleImport:
-    """Read a queued or abandoned import to its end; nothing happens if somebody else is at it."""
+    """Read a queued or abandoned import to its end; nothing happens if somebody else is at it.
+
+    A worker that has to stop gives it back between two batches.
+    """
     if not SampleImport.objects.filter(pk=import_id).exists():
         raise NotFoundError(f"There is no import {import_id}.")
     if _claim(import_id, now=now()):
         job = SampleImport.objects.select_related("campaign").get(pk=import_id)
         try:
-            _read(job, now=now, progress=progress)
-        except UnreadableFileError as error:
-            _end(job, now=now, status=Status.FAILED, error=str(error))
+            _read_or_end(job, now=now, progress=progress, should_stop=should_stop)
+        except _StoppedError:
+            _give_back(SampleImport.objects.filter(pk=import_id, token=job.token))
         except _LostLeaseError:
             pass
-        except OperationalError:
-            # The database was busy or away: the lease runs out, and another worker goes on.
-            raise
-        except Exception as error:
-            if job.token < MOST_ERRORS:
-                raise
-            logger.exception("import %s failed", import_id)
-            _end(job, now=now, status=Status.FAILED, error=_stubborn(error))
     job = SampleImport.objects.select_related("campaign").get(pk=import_id)
     _remove_copy(job)
     return job
+
+
+def _read_or_end(
+    job: SampleImport, *, now: Clock, progress: Progress | None, should_stop: Ask
+) -> None:
+    """Read the file to its end; a file or an error that will not do ends the import."""
+    try:
+        _read(job, now=now, progress=progress, should_stop=should_stop)
+    except UnreadableFileError as error:
+        _end(job, now=now, status=Status.FAILED, error=str(error))
+    except (_StoppedError, _LostLeaseError, OperationalError):
+        # The database was busy or away: the lease runs out, and another worker goes on.
+        raise
+    except Exception as error:
+        if job.claims < MOST_ERRORS:
+            raise
+        logger.exception("import %s failed", job.pk)
+        _end(job, now=now, status=Status.FAILED, error=_stubborn(error))
 
 
 def reclaim_imports(now: datetime) -> list[int]:
@@ -84,8 +107,19 @@ def reclaim_imports(now: datetime) -> list[int]:
 
 def release_import(import_id: int) -> None:
     """Give an import back at once, as after Ctrl-C: another worker goes on where this one was."""
-    SampleImport.objects.filter(pk=import_id, status=Status.RUNNING).update(
-        status=Status.QUEUED, lease_until=None, token=F("token") + 1
+    _give_back(SampleImport.objects.filter(pk=import_id))
+
+
+def next_import() -> int | None:
+    """The import that has waited longest and that nobody reads."""
+    waiting = SampleImport.objects.filter(status=Status.QUEUED).order_by("pk")
+    return waiting.values_list("pk", flat=True).first()
+
+
+def _give_back(held: QuerySet[SampleImport]) -> None:
+    """Whoever had it writes no more, and has not died on it."""
+    held.filter(status=Status.RUNNING).update(
+        status=Status.QUEUED, lease_until=None, token=F("token") + 1, claims=F("claims") - 1
     )
 
 
@@ -98,7 +132,10 @@ def _claim(import_id: int, *, now: datetime) -> bool:
     """True for exactly one worker; the token that it raises shuts out whoever had it before."""
     free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
     claimed = SampleImport.objects.filter(free, pk=import_id).update(
-        status=Status.RUNNING, token=F("token") + 1, lease_until=_lease(now)
+        status=Status.RUNNING,
+        token=F("token") + 1,
+        claims=F("claims") + 1,
+        lease_until=_lease(now),
     )
     return claimed == 1
 
@@ -107,9 +144,9 @@ def _lease(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.ENV.lease_seconds)
 
 
-def _read(job: SampleImport, *, now: Callable[[], datetime], progress: Progress | None) -> None:
+def _read(job: SampleImport, *, now: Clock, progress: Progress | None, should_stop: Ask) -> None:
     admission = Admission(job)
-    if job.token > MOST_CLAIMS:
+    if job.claims > MOST_CLAIMS:
         raise UnreadableFileError(
             f"{MOST_CLAIMS} workers gave this file up; another will not help."
         )
@@ -123,6 +160,8 @@ def _read(job: SampleImport, *, now: Callable[[], datetime], progress: Progress 
             _commit(job, admission, batch, now=now)
             if progress:
                 progress(job)
+            if should_stop():
+                raise _StoppedError
     _finish(job, now=now)
 
 
@@ -146,9 +185,7 @@ def _batches(rows: Iterable[Row], *, after: int) -> Iterator[list[Row]]:
 
 
 @transaction.atomic
-def _commit(
-    job: SampleImport, admission: Admission, batch: list[Row], *, now: Callable[[], datetime]
-) -> None:
+def _commit(job: SampleImport, admission: Admission, batch: list[Row], *, now: Clock) -> None:
     # Two imports at once could each bring one half of a leak: one batch of a campaign at a time.
     Campaign.objects.select_for_update(no_key=True).only("pk").get(pk=job.campaign_id)
     _keep(job, now=now())
@@ -173,7 +210,7 @@ def _keep(job: SampleImport, *, now: datetime) -> None:
         raise _LostLeaseError
 
 
-def _finish(job: SampleImport, *, now: Callable[[], datetime]) -> None:
+def _finish(job: SampleImport, *, now: Clock) -> None:
     if job.rows_read == 0:
         _end(job, now=now, status=Status.FAILED, error="The file holds no row.")
     elif job.rows_refused and job.on_error == SampleImport.OnError.REFUSE_ALL:
@@ -184,9 +221,7 @@ def _finish(job: SampleImport, *, now: Callable[[], datetime]) -> None:
         _end(job, now=now, status=Status.DONE)
 
 
-def _end(
-    job: SampleImport, *, now: Callable[[], datetime], status: Status, error: str = ""
-) -> None:
+def _end(job: SampleImport, *, now: Clock, status: Status, error: str = "") -> None:
     """Close an import; unless it is done, nothing of it stays but the report."""
     try:
         if status != Status.DONE:

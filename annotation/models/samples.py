@@ -70,6 +70,9 @@ class SampleImport(models.Model):
     bytes_total = models.PositiveBigIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     token = models.PositiveIntegerField(default=0, help_text=_("Fencing token of the worker."))
+    claims = models.PositiveIntegerField(
+        default=0, help_text=_("How often a worker took it and did not give it back.")
+    )
     error = models.TextField(blank=True)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -81,7 +81,7 @@ def ensure_texts(
         if time.monotonic() > deadline:
             raise DemoError(
                 f"The import of the texts is not done after {IMPORT_TAKES_S:.0f} s.",
-                remedy="Look at the log of worker-default.",
+                remedy="Look at the log of worker-io.",
             )
         check()
         time.sleep(0.3)

@@ -12,6 +12,8 @@ from config.services import answers_ping, redis_socket
 from tests.make import make_user
 from tests.servers import LabelStudioServer, LiveService
 
+WORKERS = ("worker-default", "worker-io", "worker-gpu")
+
 
 def rss_mb(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
@@ -44,7 +46,7 @@ def test_web_is_light_and_sees_what_the_test_wrote(
     start_service: Callable[..., LiveService],
 ) -> None:
     make_user("noor", staff=True)
-    service = start_service(without=("label-studio", "worker-default", "worker-gpu", "beat"))
+    service = start_service(without=("label-studio", *WORKERS, "beat"))
     assert httpx.get(f"{service.web_url}/admin/login/", timeout=10).status_code == 200
     master = service.process("web").popen
     assert master is not None
@@ -57,7 +59,7 @@ def test_web_is_light_and_sees_what_the_test_wrote(
 def test_killed_worker_comes_back_and_takes_work(
     start_service: Callable[..., LiveService],
 ) -> None:
-    service = start_service(without=("label-studio", "web", "worker-gpu", "beat"))
+    service = start_service(without=("label-studio", "web", "worker-io", "worker-gpu", "beat"))
     before = service.process("worker-default").popen
     service.kill("worker-default")
     service.start("worker-default")
@@ -75,8 +77,7 @@ def test_whole_service_starts_and_shares_the_tests_database(live_service: LiveSe
         "redis",
         "label-studio",
         "web",
-        "worker-default",
-        "worker-gpu",
+        *WORKERS,
         "beat",
     }
     assert all(one.up for one in live_service.supervisor.processes)

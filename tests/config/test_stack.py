@@ -201,7 +201,7 @@ def test_given_redis_and_label_studio_are_not_started(tmp_path: Path) -> None:
         var=tmp_path, web_port=1, redis_url="redis://there", label_studio_url="http://there"
     )
     names = [one.name for one in all_processes(layout)]
-    assert names == ["web", "worker-default", "worker-gpu", "beat"]
+    assert names == ["web", "worker-default", "worker-io", "worker-gpu", "beat"]
     assert layout.environment()["VERNACULAR_REDIS_URL"] == "redis://there"
 
 

@@ -83,6 +83,6 @@ def _imports(now: datetime) -> PartHealth:
     )
     names = ", ".join(waiting.values_list("filename", flat=True)[:5])
     if names:
-        remedy = _("Start the worker of queue default.")
+        remedy = _("Start the worker of queue io.")
         return PartHealth(name, Health.WARN, _("not moving: %s") % names, remedy)
     return PartHealth(name, Health.GOOD, _("nothing waits"))
