@@ -59,6 +59,7 @@ def _own_folders(var_dir: Path) -> Iterator[None]:
         patch.setattr(settings, "WEIGHTS_DIR", var_dir / "weights")
         patch.setattr(settings, "MEDIA_ROOT", var_dir / "uploads")
         patch.setattr(settings, "STATIC_ROOT", var_dir / "static")
+        settings.STATIC_ROOT.mkdir()
         # Real hashing is slow on purpose; a hundred tests would spend minutes on it.
         quick = ["django.contrib.auth.hashers.MD5PasswordHasher"]
         patch.setattr(settings, "PASSWORD_HASHERS", quick)

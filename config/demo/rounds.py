@@ -35,7 +35,13 @@ class Moment:
     worker: str
 
 
-HEAVY = (Round.Status.SCORING, Round.Status.TRAINING, Round.Status.JUDGING)
+# Whose log tells most about a step; the others are the default worker's.
+WORKERS = {
+    Round.Status.SCORING: "worker-gpu",
+    Round.Status.COLLECTING: "worker-io",
+    Round.Status.TRAINING: "worker-gpu",
+    Round.Status.JUDGING: "worker-gpu",
+}
 
 
 def look(campaign: Campaign) -> Moment:
@@ -53,7 +59,7 @@ def look(campaign: Campaign) -> Moment:
         failure=newest.note or "no reason was noted"
         if newest and newest.status == Round.Status.FAILED
         else "",
-        worker="worker-gpu" if newest is None or newest.status in HEAVY else "worker-default",
+        worker=WORKERS.get(newest.status, "worker-default") if newest else "worker-gpu",
     )
 
 

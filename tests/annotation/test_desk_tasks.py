@@ -1,5 +1,6 @@
 import logging
 from datetime import timedelta
+from threading import BoundedSemaphore
 
 import pytest
 from celery.exceptions import Retry
@@ -7,7 +8,7 @@ from django.utils import timezone
 
 from annotation import tasks
 from annotation.actions import health
-from annotation.models import Campaign, CampaignLanguage, Heartbeat, Item
+from annotation.models import Campaign, CampaignLanguage, Heartbeat, Item, SampleImport
 from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_item, make_sample
 
@@ -126,3 +127,42 @@ def test_the_patrol_finds_what_vanished(home, desk):
 def test_a_language_that_is_gone_is_no_error(desk):
     tasks.push(campaign_language_id=12345)
     assert desk.calls == []
+
+
+def test_long_files_take_a_few_threads_and_the_next_in_line_follows(monkeypatch):
+    first, second = (
+        SampleImport.objects.create(campaign=make_campaign(), filename="a", path="a", format="csv")
+        for _ in range(2)
+    )
+    read, told = [], []
+
+    def read_it(import_id, **_):
+        read.append(import_id)
+        SampleImport.objects.filter(pk=import_id).update(status="done")
+        if import_id == first.pk:
+            tasks.run_import(import_id=second.pk)  # no room: it must wait, not stand in a thread
+
+    monkeypatch.setattr("annotation.actions.imports.run_import", read_it)
+    monkeypatch.setattr(tasks, "_reading", BoundedSemaphore(1))
+    monkeypatch.setattr(tasks.run_import, "delay", lambda **k: told.append(k["import_id"]))
+    tasks.run_import(import_id=first.pk)
+    assert (read, told) == ([first.pk], [second.pk])
+    tasks.run_import(import_id=second.pk)
+    assert (read, told) == ([first.pk, second.pk], [second.pk])
+
+
+def test_a_worker_that_is_leaving_begins_no_import(monkeypatch):
+    monkeypatch.setattr("annotation.actions.imports.run_import", pytest.fail)
+    tasks.leave(sig="SIGTERM")
+    try:
+        tasks.run_import(import_id=1)
+    finally:
+        tasks.stay()
+
+
+def test_work_at_the_desk_proves_its_worker_alive(home, desk):
+    tasks.sweep(campaign_language_id=home.pk)
+    assert Heartbeat.objects.get(name=health.IO_QUEUE).seen_at
+    Heartbeat.objects.all().delete()
+    tasks.attend()
+    assert Heartbeat.objects.get().name == health.IO_QUEUE

@@ -191,6 +191,35 @@ def test_a_released_import_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert run_import(job.pk, now=clock).rows_kept == 2
 
 
+def test_however_often_people_stop_an_import_it_is_not_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imports, "MOST_CLAIMS", 1)
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1)
+    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
+
+    def stop(_: SampleImport) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run_import(job.pk, now=clock, progress=stop)
+        release_import(job.pk)
+    assert (run_import(job.pk, now=clock).status, Sample.objects.count()) == ("done", 4)
+
+
+def test_a_worker_that_leaves_gives_its_import_back_between_two_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 2)
+    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
+    left = run_import(job.pk, now=clock, should_stop=lambda: True)
+    assert (left.status, left.rows_read, left.claims) == ("queued", 2, 0)
+    assert imports.next_import() == job.pk
+    assert run_import(job.pk, now=clock).rows_kept == 4
+    assert imports.next_import() is None
+
+
 def test_an_import_that_no_worker_was_told_of_is_found() -> None:
     job = queue(make_campaign(), "text\na\n")
     assert reclaim_imports(job.created_at) == []
@@ -243,7 +272,7 @@ def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
 
 def test_a_file_that_kills_every_worker_is_given_up() -> None:
     job = queue(make_campaign(), "text\na\n")
-    SampleImport.objects.update(token=imports.MOST_CLAIMS)
+    SampleImport.objects.update(claims=imports.MOST_CLAIMS)
     done = run_import(job.pk, now=clock)
     assert (done.status, "workers gave this file up" in done.error) == ("failed", True)
 

@@ -26,12 +26,13 @@ def test_health_tells_who_is_silent_and_who_works() -> None:
     now = timezone.now()
     before = {p.name: p.health for p in report(now)}
     assert before["Worker of queue gpu"] == parts.Health.BAD
-    for name in (parts.TIMETABLE, parts.DEFAULT_QUEUE, parts.GPU_QUEUE, parts.DESK):
+    for name in (parts.TIMETABLE, *parts.QUEUES, parts.DESK):
         parts.beat(name, now=now)
         parts.beat(name, now=now)
-    assert Heartbeat.objects.count() == 4
+    assert Heartbeat.objects.count() == 5
     after = {p.name: p.health for p in report(now)}
-    for name in ("Timetable", "Worker of queue default", "Worker of queue gpu", "Label Studio"):
+    workers = [f"Worker of queue {queue}" for queue in ("default", "io", "gpu")]
+    for name in ("Timetable", *workers, "Label Studio"):
         assert after[name] == parts.Health.GOOD, name
     late = {p.name: p.health for p in report(now + timedelta(minutes=3))}
     assert late["Timetable"] == parts.Health.BAD

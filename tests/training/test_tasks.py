@@ -32,7 +32,7 @@ def campaign():
 def test_tick_looks_at_running_campaigns_only(sent, campaign):
     make_wheel(gold=0, dev=0, pool=0, tags=("ar",), status="paused")
     tasks.tick()
-    assert sent == [("pulse", {}), ("advance", {"campaign_id": campaign.pk})]
+    assert sent == [("pulse", {}), ("attend", {}), ("advance", {"campaign_id": campaign.pk})]
     assert set(Heartbeat.objects.values_list("name", flat=True)) == {"timetable", "default"}
 
 
