@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+SAID = {True: "yes", False: "NO", None: ""}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: ours against a peer's number, and the ratio that was wanted.
+    """One comparison: ours against a peer's number, and the ratio that was wanted, if any was.
 
     ``spread`` is the largest distance of one seed's ratio from the mean ratio.
     """
@@ -21,7 +22,7 @@ class Row:
     row: str
     ours: float
     peer: float
-    bar: float
+    bar: float | None
     spread: float = 0.0
 
     @property
@@ -30,9 +31,9 @@ class Row:
         return self.ours / self.peer if self.peer else float("inf")
 
     @property
-    def met(self) -> bool:
-        """Whether the bar is reached."""
-        return self.ratio >= self.bar
+    def met(self) -> bool | None:
+        """Whether the bar is reached; nothing where there is no bar."""
+        return None if self.bar is None else self.ratio >= self.bar
 
     def record(self) -> dict[str, Any]:
         """Return the row as it is written down."""
@@ -48,8 +49,9 @@ def table(rows: Sequence[Row]) -> str:
     width = max((len(row.row) for row in rows), default=3)
     lines = [f"{'row':<{width}}    ours    peer   ratio     bar  spread  met"]
     lines += [
-        f"{row.row:<{width}}  {row.ours:6.3f}  {row.peer:6.3f}  {row.ratio:6.3f}  {row.bar:6.3f}"
-        f"  {row.spread:6.3f}  {'yes' if row.met else 'NO'}"
+        f"{row.row:<{width}}  {row.ours:6.3f}  {row.peer:6.3f}  {row.ratio:6.3f}"
+        f"  {'' if row.bar is None else format(row.bar, '.3f'):>6}  {row.spread:6.3f}"
+        f"  {SAID[row.met]}"
         for row in rows
     ]
     return "\n".join(lines)
