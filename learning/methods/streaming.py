@@ -24,7 +24,7 @@ PIECE = 16_384
 NAMED = 10
 
 
-def top_k(  # noqa: PLR0913 - each is a choice of the caller with a default
+def top_k(
     chunks: Iterable[npt.NDArray[Any]],
     *,
     count: int,
@@ -54,9 +54,8 @@ def top_k(  # noqa: PLR0913 - each is a choice of the caller with a default
     for start, piece in _pieces(chunks):
         rows = softmax(piece, temperature=1.0) if logits else piece
         found = STRATEGIES[strategy](rows)
-        # NaN and infinity survive every strategy but those that do not look at the numbers.
-        blind = strategy == "random" or rows.shape[1] < 2
-        if not np.isfinite((rows if blind else found).sum()):
+        # One sum shows whether any of the numbers is not finite: those survive every addition.
+        if not np.isfinite(rows.sum()):
             found = _without_bad(found, rows=rows, start=start, bad=bad)
         best.offer(found, start=start)
     if bad and rejected is None:
@@ -135,4 +134,4 @@ def _without_bad(found: Floats, *, rows: npt.NDArray[Any], start: int, bad: list
     """Note the rows that are not finite, and make sure that none of them is among the best."""
     spoilt = ~np.isfinite(rows).all(axis=1)
     bad.extend((np.flatnonzero(spoilt) + start).tolist())
-    return np.asarray(np.where(spoilt, -np.inf, found))
+    return np.asarray(np.where(spoilt, np.nan, found))
