@@ -1,17 +1,70 @@
 """People join: an account of ours, one at the desk, and a place in a language's team."""
 
+import re
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from annotation.actions.answers import requalify
 from annotation.errors import ConflictError, InvalidInputError
-from annotation.gateways import LabelingDesk
+from annotation.gateways import DeskAccounts
 from annotation.models import Annotator, CampaignLanguage, Language, User
 
 # Label Studio refuses shorter ones.
 SHORTEST_PASSWORD = 8
+# A user name is the first half of an e-mail address at the desk.
+USERNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """What a new speaker must be told, once; no password where the account was there before."""
+
+    annotator: Annotator
+    new_here: bool
+    desk_password: str = ""
+    page_password: str = ""
+
+
+def add_speaker(  # noqa: PLR0913 - what both doors, page and command, ask for
+    *,
+    username: str,
+    language: Language,
+    desk: DeskAccounts,
+    now: datetime,
+    name: str = "",
+    kind: str = Annotator.Kind.PERSON,
+    password: str = "",
+) -> Welcome:
+    """Let somebody answer in a language, and return what to tell them.
+
+    Without a password one is made. Asking again changes nothing and shows no password again.
+    """
+    known = User.objects.filter(username__iexact=username).first()
+    if known is None and not USERNAME.fullmatch(username):
+        raise InvalidInputError(
+            f"{username!r} cannot be a user name.",
+            remedy="Write up to 60 Latin letters, digits, dots, hyphens or underscores.",
+        )
+    user = known or User(username=username)
+    password = password or secrets.token_urlsafe(12)
+    there = user.desk_user_id is not None or desk.find_account(user.desk_email) is not None
+    annotator = ensure_annotator(
+        username=user.username,
+        name=name or username,
+        language=language,
+        desk=desk,
+        kind=kind,
+        password=password,
+    )
+    return Welcome(
+        annotator=join_team(annotator.user, language=language, now=now),
+        new_here=known is None,
+        desk_password="" if there else password,
+        page_password="" if known else password,
+    )
 
 
 def ensure_annotator(
@@ -19,7 +72,7 @@ def ensure_annotator(
     username: str,
     name: str,
     language: Language,
-    desk: LabelingDesk,
+    desk: DeskAccounts,
     kind: str = Annotator.Kind.PERSON,
     password: str = "",
 ) -> Annotator:
@@ -33,24 +86,41 @@ def ensure_annotator(
             f"A password needs {SHORTEST_PASSWORD} characters or more.",
             remedy="Give a longer one, or none.",
         )
-    user, created = User.objects.get_or_create(username=username, defaults={"name": name})
-    if created and password:
-        user.set_password(password)
-        user.save(update_fields=["password"])
-    elif created:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        # The desk comes first: if it is away nothing is left here with a password nobody saw.
+        account_id = _account_at(desk, user=User(username=username, name=name), password=password)
+        user = _new_user(username, name=name, password=password, desk_user_id=account_id)
     ensure_desk_account(user, desk=desk, password=password)
     return Annotator.objects.get_or_create(user=user, language=language, defaults={"kind": kind})[0]
 
 
-def ensure_desk_account(user: User, *, desk: LabelingDesk, password: str = "") -> User:
+@transaction.atomic
+def _new_user(username: str, *, name: str, password: str, desk_user_id: int) -> User:
+    user, created = User.objects.get_or_create(
+        username=username, defaults={"name": name, "desk_user_id": desk_user_id}
+    )
+    if created:
+        # Without a password it is marked as one that opens nothing.
+        user.set_password(password or None)
+        user.save(update_fields=["password"])
+    return user
+
+
+def ensure_desk_account(user: User, *, desk: DeskAccounts, password: str = "") -> User:
     """Give a person an account at the desk; no token is ever handed out.
 
     A token would let its owner read and change everything that is there.
     """
     if user.desk_user_id is not None:
         return user
+    account_id = _account_at(desk, user=user, password=password)
+    User.objects.filter(pk=user.pk, desk_user_id=None).update(desk_user_id=account_id)
+    user.refresh_from_db(fields=["desk_user_id"])
+    return user
+
+
+def _account_at(desk: DeskAccounts, *, user: User, password: str) -> int:
     account = desk.create_account(
         email=user.desk_email,
         name=user.name or user.username,
@@ -62,9 +132,7 @@ def ensure_desk_account(user: User, *, desk: LabelingDesk, password: str = "") -
             f"The desk account {account.email} is already {other}'s.",
             remedy="Give this person another e-mail address.",
         )
-    User.objects.filter(pk=user.pk, desk_user_id=None).update(desk_user_id=account.user_id)
-    user.refresh_from_db(fields=["desk_user_id"])
-    return user
+    return account.user_id
 
 
 @transaction.atomic
@@ -76,4 +144,14 @@ def join_team(user: User, *, language: Language, now: datetime) -> Annotator:
         annotator.save(update_fields=["active"])
     for home in CampaignLanguage.objects.filter(language=language):
         requalify(home, now=now)
+    return annotator
+
+
+def leave_team(annotator: Annotator) -> Annotator:
+    """Take somebody out of a language's team; what they answered stays, and so does the account.
+
+    What they answer from now on waits in quarantine, and comes in if they join again.
+    """
+    Annotator.objects.filter(pk=annotator.pk).update(active=False)
+    annotator.refresh_from_db(fields=["active"])
     return annotator

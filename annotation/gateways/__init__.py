@@ -74,7 +74,17 @@ class DeskAccount:
     email: str
 
 
-class LabelingDesk(Protocol):
+class DeskAccounts(Protocol):
+    """Who may sign in where items are answered."""
+
+    def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
+        """Create a person's account, or return the one that the address already has."""
+
+    def find_account(self, email: str) -> DeskAccount | None:
+        """Return the account that an address has, if it has one."""
+
+
+class LabelingDesk(DeskAccounts, Protocol):
     """Where items are answered."""
 
     def check(self) -> str:
@@ -121,12 +131,6 @@ class LabelingDesk(Protocol):
 
     def task_ids(self, project_id: int) -> set[int]:
         """Return every task number in the project, for the search for deletions."""
-
-    def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
-        """Create a person's account, or return the one that the address already has."""
-
-    def find_account(self, email: str) -> DeskAccount | None:
-        """Return the account that an address has, if it has one."""
 
     def account_of_token(self) -> DeskAccount:
         """Return whose token we use."""

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
-from django.conf import settings
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import TransientError
 from annotation.gateways import DeskAccount, DeskCounters, DeskItem, DeskProject, DeskTask
+from annotation.gateways.accounts import AccountsAtTheDesk, desk_settings, translated
 from annotation.gateways.wire import (
     EVENTS,
     PROJECT_SETTINGS,
@@ -24,10 +24,8 @@ from annotation.gateways.wire import (
     TokenRefusedError,
     body_of,
     comparable,
-    csrf_of,
     read_task,
     refusal,
-    sign_in,
     task_of,
     title_of,
 )
@@ -54,49 +52,26 @@ IDS_PER_QUERY = 200
 
 def open_desk() -> "LabelStudioDesk":
     """The Label Studio that `up` runs, or that was set."""
-    env = settings.ENV
-    if not env.label_studio_url:
-        # Whoever listens on the usual port must not be sent our credentials.
-        raise TransientError("Label Studio does not run: start `python3 manage.py up` first.")
-    return LabelStudioDesk(
-        url=env.label_studio_url,
-        token=env.label_studio_token,
-        email=env.label_studio_email,
-        password=env.label_studio_password,
-        timeout=env.label_studio_timeout,
-    )
+    return LabelStudioDesk(**desk_settings())
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turn what the SDK and the network raise into our own errors."""
     try:
-        yield
+        with translated():
+            yield
     except ApiError as error:
         raise refusal(error.status_code or 0, error.body) from error
-    except httpx.HTTPStatusError as error:
-        raise refusal(error.response.status_code, body_of(error.response)) from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise TransientError(
-            f"Label Studio did not answer: {type(error).__name__}.",
-            remedy="It is asked again by itself; see the health page if this goes on.",
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise TransientError(
-            "Label Studio answered something that is not its interface."
-        ) from error
 
 
-class LabelStudioDesk:
+class LabelStudioDesk(AccountsAtTheDesk):
     """One Label Studio, under its admin's token."""
 
     def __init__(
         self, *, url: str, token: str, email: str, password: str, timeout: float = 30.0
     ) -> None:
-        self.url = url.rstrip("/")
-        self.email = email
-        self.password = password
-        self.timeout = httpx.Timeout(timeout, connect=min(timeout, 5.0))
+        super().__init__(url=url, token=token, email=email, password=password, timeout=timeout)
         self._connect(token)
 
     def _connect(self, token: str) -> None:
@@ -117,7 +92,7 @@ class LabelStudioDesk:
             with _translated():
                 return call(self._sdk)
         except TokenRefusedError:
-            self._mend_token()
+            self._connect(self._fetched_token())
         with _translated():
             return call(self._sdk)
 
@@ -133,18 +108,6 @@ class LabelStudioDesk:
 
         return self._ask(call)
 
-    def _mend_token(self) -> None:
-        """Anybody can switch tokens off at the desk: sign in, switch them on, fetch ours."""
-        with _translated(), httpx.Client(base_url=self.url, timeout=self.timeout) as session:
-            sign_in(session, email=self.email, password=self.password)
-            switched = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
-            session.post("/api/jwt/settings", json=switched).raise_for_status()
-            answer = session.get("/api/current-user/token")
-            answer.raise_for_status()
-            token = str(answer.json()["token"])
-        logger.warning("The desk refused our token; signed in and switched it on again.")
-        self._connect(token)
-
     # The installation
 
     @_translated()
@@ -157,40 +120,6 @@ class LabelStudioDesk:
     def account_of_token(self) -> DeskAccount:
         me = self._ask(lambda sdk: sdk.users.whoami())
         return DeskAccount(user_id=int(me.id), email=str(me.email))
-
-    @_translated()
-    def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
-        existing = self.find_account(email)
-        if existing is None:
-            self._sign_up(email=email, password=password)
-            existing = self.find_account(email)
-        if existing is None:
-            raise TransientError("The desk took a new account and does not list it.")
-        if name:
-            self._raw("PATCH", f"api/users/{existing.user_id}", json={"first_name": name[:30]})
-        return existing
-
-    @_translated()
-    def find_account(self, email: str) -> DeskAccount | None:
-        for user in self._raw("GET", "api/users"):
-            if str(user["email"]).lower() == email.lower():
-                return DeskAccount(user_id=int(user["id"]), email=str(user["email"]))
-        return None
-
-    def _sign_up(self, *, email: str, password: str) -> None:
-        """The invite form is the one way to an account that can sign in."""
-        address = str(self._raw("GET", "api/invite")["invite_url"])
-        with _translated(), httpx.Client(base_url=self.url, timeout=self.timeout) as session:
-            page = session.get(address)
-            form = {"email": email, "password": password, "csrfmiddlewaretoken": csrf_of(page)}
-            answer = session.post(address, data=form, headers={"Referer": f"{self.url}{address}"})
-            if answer.status_code >= 500:
-                raise TransientError("The desk failed while it made an account.")
-            if answer.status_code != httpx.codes.FOUND:
-                raise DeskRefusedError(
-                    f"The desk refused an account for {email}.",
-                    remedy="Check that the address is valid and the password long enough.",
-                )
 
     # Projects
 

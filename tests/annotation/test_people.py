@@ -77,7 +77,7 @@ def test_two_people_cannot_share_one_desk_account():
 
 def test_the_command_says_where_and_as_whom_to_sign_in(monkeypatch):
     desk = FakeLabelingDesk()
-    monkeypatch.setattr("annotation.gateways.label_studio.open_desk", lambda: desk)
+    monkeypatch.setattr("annotation.gateways.accounts.open_accounts", lambda: desk)
     address = settings.ENV.model_copy(update={"label_studio_url": "http://desk"})
     monkeypatch.setattr(settings, "ENV", address)
     make_language("wo")

@@ -1,6 +1,5 @@
 """``add_annotator``: give a person an account and a place in a language's team."""
 
-import secrets
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation.actions.people import ensure_annotator, join_team
+from annotation.actions.people import add_speaker
 from annotation.errors import VernacularError
-from annotation.models import Annotator, Language, User
+from annotation.models import Annotator, Language
 
 
 class Command(BaseCommand):
@@ -37,37 +36,41 @@ class Command(BaseCommand):
         """Make the accounts and say how to sign in."""
         from django.utils import timezone
 
-        from annotation.gateways.label_studio import open_desk
+        from annotation.gateways.accounts import open_accounts
 
         language = _language(options["language"])
-        username = options["username"]
-        known = User.objects.filter(username=username).first()
-        user = known or User(username=username)
-        password = _password(options["password_file"])
+        given = _password(options["password_file"])
         kind = Annotator.Kind.SIMULATED if options["simulated"] else Annotator.Kind.PERSON
         try:
-            desk = open_desk()
-            known_there = user.desk_user_id is not None or desk.find_account(user.desk_email)
-            annotator = ensure_annotator(
-                username=username,
-                name=options["name"] or username,
+            welcome = add_speaker(
+                username=options["username"],
+                name=options["name"],
                 language=language,
                 kind=kind,
-                desk=desk,
-                password=password,
+                desk=open_accounts(),
+                password=given,
+                now=timezone.now(),
             )
-            join_team(annotator.user, language=language, now=timezone.now())
         except VernacularError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{annotator.user} annotates {language.name} ({language.tag}).")
-        told = "the given one" if options["password_file"] else f"{password} (shown only now)"
+        user = welcome.annotator.user
+        self.stdout.write(f"{user} annotates {language.name} ({language.tag}).")
         self.stdout.write(
             f"Questions are answered in Label Studio: {settings.ENV.label_studio_url}\n"
             f"  e-mail:    {user.desk_email}\n"
-            f"  password:  {'unchanged; the account was there' if known_there else told}"
+            f"  password:  {_told(welcome.desk_password, given) or 'unchanged; the account was there'}"
         )
-        if known is None:
-            self.stdout.write(f"In the pages of Vernacular: user name {username}, password {told}")
+        if welcome.new_here:
+            told = _told(welcome.page_password, given)
+            self.stdout.write(
+                f"In the pages of Vernacular: user name {user.username}, password {told}"
+            )
+
+
+def _told(password: str, given: str) -> str:
+    if not password:
+        return ""
+    return "the given one" if given else f"{password} (shown only now)"
 
 
 def _language(tag: str) -> Language:
@@ -83,7 +86,7 @@ def _language(tag: str) -> Language:
 
 def _password(file: str | None) -> str:
     if file is None:
-        return secrets.token_urlsafe(12)
+        return ""
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
