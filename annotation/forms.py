@@ -1,6 +1,7 @@
 """Forms: what people type, checked field by field before an action sees it."""
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -11,7 +12,10 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.models import Campaign, SampleImport
+from annotation.actions.languages import describe_language
+from annotation.actions.people import USERNAME
+from annotation.errors import InvalidInputError
+from annotation.models import Campaign, Direction, SampleImport
 
 FORMATS = (
     ("", gettext_lazy("by the file's name")),
@@ -50,14 +54,6 @@ class CampaignForm(CampaignFields):
             "One language tag a line, as the community writes it: wo, quy, zh-Hant, ace-Arab."
         ),
     )
-    guideline = forms.CharField(
-        label=gettext_lazy("Guideline"),
-        required=False,
-        widget=forms.Textarea(attrs={"rows": 5, "dir": "auto"}),
-        help_text=gettext_lazy(
-            "What speakers read before they answer. It starts the same in every language; write each in its own afterwards."
-        ),
-    )
 
     class Meta:
         model = Campaign
@@ -88,7 +84,7 @@ class CampaignForm(CampaignFields):
             "seed": gettext_lazy("The same seed and data give the same choices."),
         }
 
-    FIRST = ("title", "question", "labels", "languages", "guideline")
+    FIRST = ("title", "question", "labels", "languages")
     BUDGET = (
         "items_per_round",
         "floor_per_language",
@@ -145,12 +141,54 @@ class CampaignForm(CampaignFields):
                 raise ValidationError(_("Line %(line)d is no language tag: %(text)s") % values)
             if tag.lower() in {t.lower() for t in tags}:
                 raise ValidationError(_("The language %s is there twice.") % tag)
-            tags.append(tag)
+            try:
+                described = describe_language(tag)
+            except InvalidInputError as error:
+                raise ValidationError(str(error)) from error
+            tags.append(described.tag)
         return tags
 
     def settings(self) -> dict[str, Any]:
         """The campaign's own columns beside its name, title and question."""
         return {name: self.cleaned_data[name] for name in (*self.BUDGET, *self.FINE[1:])}
+
+    def answered(self) -> list[tuple[str, str]]:
+        """Every field as it was typed, for the next page to carry along."""
+        return [(field.html_name, str(field.value() or "")) for field in self]
+
+
+class GuidelinesForm(forms.Form):
+    """What speakers read before they answer: one text a language, and one for the others."""
+
+    guideline = forms.CharField(
+        label=gettext_lazy("In every language that has none of its own"),
+        required=False,
+        max_length=20_000,
+        widget=forms.Textarea(attrs={"rows": 4, "dir": "auto"}),
+    )
+
+    def __init__(self, *args: Any, languages: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.languages = [describe_language(tag) for tag in languages]
+        for language in self.languages:
+            rtl = language.direction == Direction.RTL
+            attrs = {"rows": 4, "lang": language.tag, "dir": "rtl" if rtl else "auto"}
+            self.fields[f"guideline-{language.tag}"] = forms.CharField(
+                label=str(language),
+                help_text=language.name if language.autonym else "",
+                required=False,
+                max_length=20_000,
+                widget=forms.Textarea(attrs=attrs),
+            )
+
+    def guidelines(self) -> dict[str, str]:
+        """Tag to text, for every language that gets one."""
+        general = self.cleaned_data["guideline"]
+        texts = {
+            language.tag: self.cleaned_data[f"guideline-{language.tag}"] or general
+            for language in self.languages
+        }
+        return {tag: text for tag, text in texts.items() if text.strip()}
 
 
 class GuidelineForm(forms.Form):
@@ -164,6 +202,40 @@ class GuidelineForm(forms.Form):
             "In the speakers' own language: the rule, two good and two bad examples a label, what to do with other dialects and mixed texts."
         ),
     )
+
+
+class SpeakerForm(forms.Form):
+    """Somebody who is to answer in a language."""
+
+    language = forms.ChoiceField(label=gettext_lazy("Language"))
+    username = forms.CharField(
+        label=gettext_lazy("User name"),
+        max_length=60,
+        validators=[
+            RegexValidator(
+                USERNAME.pattern.join(("^(", ")$")),
+                gettext_lazy("Write Latin letters, digits, dots, hyphens or underscores only."),
+            )
+        ],
+        widget=forms.TextInput(
+            attrs={"dir": "ltr", "autocomplete": "off", "autocapitalize": "none"}
+        ),
+        help_text=gettext_lazy("Short, in Latin letters: awa. The sign-in name is made from it."),
+    )
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=150,
+        required=False,
+        widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
+        help_text=gettext_lazy("What others see. Empty: the user name."),
+    )
+
+    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        homes = campaign.languages.select_related("language")
+        field = self.fields["language"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [(home.language.tag, str(home.language)) for home in homes]
 
 
 class ImportForm(forms.Form):

@@ -34,6 +34,17 @@ urlpatterns = [
         name="import_refused_csv",
     ),
     path("campaigns/<slug:slug>/people/", people.people, name="people"),
+    path("campaigns/<slug:slug>/people/add/", people.add_person, name="person_add"),
+    path(
+        "campaigns/<slug:slug>/people/<int:pk>/deactivate/",
+        people.deactivate_person,
+        name="person_deactivate",
+    ),
+    path(
+        "campaigns/<slug:slug>/people/<int:pk>/activate/",
+        people.activate_person,
+        name="person_activate",
+    ),
     path("campaigns/<slug:slug>/quarantine/", people.quarantine, name="quarantine"),
     path(
         "campaigns/<slug:slug>/quarantine/<int:pk>/lay-aside/",

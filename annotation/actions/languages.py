@@ -36,13 +36,26 @@ def ensure_language(
     return language
 
 
-def _create(tag: str, given: dict[str, str]) -> Language:
+def describe_language(tag: str) -> Language:
+    """Return the language of a tag as it is, or as it would be made; nothing is saved."""
+    tag = tag.strip().replace("_", "-")
+    known = Language.objects.filter(tag__iexact=tag).first()
+    return known or _drafted(tag, {})
+
+
+def _drafted(tag: str, given: dict[str, str]) -> Language:
     suggested = _suggest(tag, known=bool(given.get("name") and given.get("script")))
     details = suggested | given
     details.setdefault("direction", direction_of(details["script"]))
+    return Language(tag=tag, **details)
+
+
+def _create(tag: str, given: dict[str, str]) -> Language:
+    drafted = _drafted(tag, given)
     try:
         with transaction.atomic():
-            return Language.objects.create(tag=tag, **details)
+            drafted.save()
+            return drafted
     except IntegrityError:
         # Somebody else was quicker with the same tag.
         return Language.objects.get(tag__iexact=tag)

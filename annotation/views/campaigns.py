@@ -16,7 +16,7 @@ from annotation.actions.campaigns import (
     start_campaign,
 )
 from annotation.errors import VernacularError
-from annotation.forms import CampaignForm, GuidelineForm
+from annotation.forms import CampaignForm, GuidelineForm, GuidelinesForm
 from annotation.models import Campaign, CampaignLanguage
 from annotation.permissions import person_of, staff_required
 from annotation.views.outcomes import attempt
@@ -25,27 +25,40 @@ from annotation.views.outcomes import attempt
 @staff_required
 @require_http_methods(["GET", "POST"])
 def create(request: HttpRequest) -> HttpResponse:
+    """Two steps, each carrying the other along: nothing is saved in between."""
+    step = request.POST.get("step")
     form = CampaignForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        data = form.cleaned_data
-        text = data["guideline"]
+    texts = {name: text for name, text in request.POST.items() if name.startswith("guideline")}
+    if step is None or not form.is_valid():
+        context = {"form": form, "carried": texts.items()}
+        status = 422 if step and form.errors else 200
+        return render(request, "annotation/campaign_create.html", context, status=status)
+    sent = texts if step == "guidelines" else None
+    guidelines = GuidelinesForm(sent, initial=texts, languages=form.cleaned_data["languages"])
+    if sent is not None and guidelines.is_valid():
         try:
-            campaign = create_campaign(
-                slug=data["slug"],
-                title=data["title"],
-                question=data["question"],
-                labels=[LabelSpec(key=key, name=name) for key, name in data["labels"]],
-                languages=data["languages"],
-                guidelines=dict.fromkeys(data["languages"], text) if text else {},
-                actor=person_of(request),
-                **form.settings(),
-            )
+            campaign = _create(request, form, guidelines)
         except VernacularError as error:
-            form.add_error(None, str(error))
+            guidelines.add_error(None, str(error))
         else:
             return redirect("campaign_detail", campaign.slug)
-    status = 422 if form.errors else 200
-    return render(request, "annotation/campaign_create.html", {"form": form}, status=status)
+    context = {"form": guidelines, "carried": form.answered(), "title": form.cleaned_data["title"]}
+    status = 422 if guidelines.errors else 200
+    return render(request, "annotation/campaign_guidelines.html", context, status=status)
+
+
+def _create(request: HttpRequest, form: CampaignForm, guidelines: GuidelinesForm) -> Campaign:
+    data = form.cleaned_data
+    return create_campaign(
+        slug=data["slug"],
+        title=data["title"],
+        question=data["question"],
+        labels=[LabelSpec(key=key, name=name) for key, name in data["labels"]],
+        languages=data["languages"],
+        guidelines=guidelines.guidelines(),
+        actor=person_of(request),
+        **form.settings(),
+    )
 
 
 @staff_required

@@ -1,5 +1,8 @@
 """Doors for people: those who answer, and what they answered that does not fit."""
 
+from functools import partial
+
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Count, Prefetch, Q
@@ -7,11 +10,24 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.actions.people import add_speaker, join_team, leave_team
 from annotation.actions.quarantine import lay_aside
-from annotation.models import Annotation, Annotator, Campaign, QuarantinedAnswer, Reliability
+from annotation.errors import VernacularError
+from annotation.forms import SpeakerForm
+from annotation.gateways.accounts import open_accounts
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Campaign,
+    Language,
+    QuarantinedAnswer,
+    Reliability,
+)
 from annotation.permissions import staff_required
+from annotation.views.outcomes import attempt
 
 
 @staff_required
@@ -33,8 +49,75 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         .annotate(given=Count("annotations", filter=here & answered))
         .order_by("language__tag", "user__username")
     )
-    context = {"campaign": campaign, "annotators": annotators}
+    active = {person.language_id for person in annotators if person.active}
+    languages = [home.language for home in campaign.languages.select_related("language")]
+    context = {
+        "campaign": campaign,
+        "annotators": annotators,
+        "unserved": [language for language in languages if language.pk not in active],
+    }
     return render(request, "annotation/people.html", context)
+
+
+@staff_required
+@require_http_methods(["GET", "POST"])
+@never_cache
+def add_person(request: HttpRequest, slug: str) -> HttpResponse:
+    """Add a speaker; the answer to that is the only page that ever shows the password."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    chosen = {"language": request.GET.get("language", "")}
+    form = SpeakerForm(request.POST or None, initial=chosen, campaign=campaign)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        language = Language.objects.get(tag=data["language"])
+        try:
+            welcome = add_speaker(
+                username=data["username"],
+                name=data["name"],
+                language=language,
+                desk=open_accounts(),
+                now=timezone.now(),
+            )
+        except VernacularError as error:
+            form.add_error(None, str(error))
+        else:
+            context = {
+                "campaign": campaign,
+                "welcome": welcome,
+                "language": language,
+                "desk_address": settings.ENV.label_studio_url,
+            }
+            return render(request, "annotation/person_added.html", context)
+    context = {"campaign": campaign, "form": form}
+    status = 422 if form.errors else 200
+    return render(request, "annotation/person_add.html", context, status=status)
+
+
+@staff_required
+@require_POST
+def deactivate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    person = _person(slug, pk)
+    done = _("%(name)s answers no more in %(language)s. Activate them again to undo this.")
+    attempt(request, partial(leave_team, person), done=done % _named(person))
+    return redirect("people", slug)
+
+
+@staff_required
+@require_POST
+def activate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    person = _person(slug, pk)
+    act = partial(join_team, person.user, language=person.language, now=timezone.now())
+    attempt(request, act, done=_("%(name)s answers in %(language)s again.") % _named(person))
+    return redirect("people", slug)
+
+
+def _person(slug: str, pk: int) -> Annotator:
+    people = Annotator.objects.filter(language__campaigns__campaign__slug=slug)
+    return get_object_or_404(people.select_related("user", "language"), pk=pk)
+
+
+def _named(person: Annotator) -> dict[str, str]:
+    return {"name": str(person.user), "language": person.language.name}
 
 
 @staff_required

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from annotation.models import Campaign
+from annotation.models import Annotator, Campaign
 from tests.make import make_annotator, make_user
 from tests.rich import make_rich_campaign
 from training.models import TrainingRun
@@ -28,6 +28,7 @@ TO_READ = {
     "import_live",
     "import_refused_csv",
     "people",
+    "person_add",
     "quarantine",
     "round_detail",
     "run_detail",
@@ -36,7 +37,14 @@ TO_READ = {
     "version_roll_back",
     "health",
 }
-TO_POST = {"campaign_start", "campaign_pause", "train_now", "quarantine_lay_aside"}
+TO_POST = {
+    "campaign_start",
+    "campaign_pause",
+    "person_activate",
+    "person_deactivate",
+    "quarantine_lay_aside",
+    "train_now",
+}
 # Doors with their own keeper, tested where they live.
 OTHERS = {"desk_hook", "home", "sign_out"}
 STAFF = sorted(TO_READ | TO_POST)
@@ -67,8 +75,10 @@ def lee(client: Client) -> Client:
 
 def address(name: str, campaign: Campaign) -> str:
     run = TrainingRun.objects.filter(campaign=campaign).first()
+    person = Annotator.objects.filter(language__campaigns__campaign=campaign).first()
     strange = campaign.languages.get(language__tag="ar").quarantine.first()
     assert run
+    assert person
     assert strange
     imported = campaign.imports.get()
     known = {
@@ -79,6 +89,8 @@ def address(name: str, campaign: Campaign) -> str:
             "run_detail": run.pk,
             "run_live": run.pk,
             "quarantine_lay_aside": strange.pk,
+            "person_activate": person.pk,
+            "person_deactivate": person.pk,
         }.get(name, imported.pk),
     }
     wanted = re.findall(r"<(?:\w+:)?(\w+)>", _routes()[name])

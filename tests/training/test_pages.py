@@ -174,7 +174,6 @@ def form(**over: str) -> dict[str, str]:
         "question": "How does it sound?",
         "labels": "good = Good\n\nbad",
         "languages": "wo\nzh-Hant\n",
-        "guideline": "Read twice.",
         "items_per_round": "40",
         "floor_per_language": "4",
         "answers_per_item": "2",
@@ -185,11 +184,12 @@ def form(**over: str) -> dict[str, str]:
         "margin": "0.03",
         "network": "starter",
         "seed": "1",
+        "step": "guidelines",
     } | over
 
 
 def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
-    answer = noor.post("/campaigns/new/", form())
+    answer = noor.post("/campaigns/new/", form(guideline="Read twice."))
     assert answer["Location"] == "/campaigns/mood/"
     made = Campaign.objects.get(slug="mood")
     assert made.created_by == lead
@@ -206,6 +206,7 @@ def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
         ("labels", "a = A\nb c d", "Line 2 is not key = Name"),
         ("languages", "wo\nWO", "there twice"),
         ("languages", "not a tag", "Line 1 is no language tag"),
+        ("languages", "wo\nxyz", "No registry knows"),
         ("languages", "", "required"),
         ("slug", "new", "taken by a page"),
         ("title", "أسئلة", "Latin letters"),
@@ -223,6 +224,26 @@ def test_what_is_wrong_is_said_at_the_field(
     wrong = "slug" if field == "title" else field
     assert words in str(answer.context["form"].errors[wrong])
     assert not Campaign.objects.exists()
+
+
+def test_each_language_gets_the_guideline_that_was_written_for_it(noor: Client) -> None:
+    first = noor.post("/campaigns/new/", form(step="campaign"))
+    page = first.content.decode()
+    assert "Wolof" in page
+    assert 'name="guideline-zh-Hant"' in page
+    assert not Campaign.objects.exists()
+    carried = {field: value for field, value in first.context["carried"] if field.startswith("la")}
+    assert carried == {"labels": form()["labels"], "languages": form()["languages"]}
+    own = {"guideline": "Read twice.", "guideline-zh-Hant": "請讀兩次。"}
+    back = noor.post("/campaigns/new/", form(back="1", **own) | {"step": ""})
+    assert "請讀兩次。" in back.content.decode()
+    assert not Campaign.objects.exists()
+    noor.post("/campaigns/new/", form(**own))
+    homes = Campaign.objects.get(slug="mood").languages.all()
+    assert {home.language.tag: home.guidelines.get().text for home in homes} == {
+        "wo": "Read twice.",
+        "zh-Hant": "請讀兩次。",
+    }
 
 
 def test_the_same_name_twice_is_refused(noor: Client) -> None:
