@@ -1,5 +1,6 @@
 """Real servers for tests: each in a folder of its own, on a socket or a free port, stopped after."""
 
+import math
 import os
 import pwd
 import shutil
@@ -179,12 +180,20 @@ class LiveService:
         os.killpg(popen.pid, signal.SIGKILL)
         popen.wait()
 
+    def keep_down(self, name: str) -> None:
+        """Kill one outright; it stays down, whatever is waited for, until it is started."""
+        self.kill(name)
+        self.process(name).again_at = math.inf
+
     def start(self, name: str) -> None:
         """Start one again and wait until it is ready."""
+        self.process(name).again_at = 0.0
         self.supervisor.spawn(name)
         self.supervisor.start()
 
-    def wait_until(self, happened: Callable[[], object], *, seconds: float = 60.0) -> None:
+    def wait_until(
+        self, happened: Callable[[], object], *, seconds: float = 60.0, every: float = 0.2
+    ) -> None:
         """Wait for something the processes do, starting again what died, as ``up`` does.
 
         On failure tell what they wrote last.
@@ -194,7 +203,7 @@ class LiveService:
             self.supervisor.poll()
             if time.monotonic() > deadline:
                 raise AssertionError(f"Not within {seconds} s.\n{self._last_words()}")
-            time.sleep(0.2)
+            time.sleep(every)
 
     def _last_words(self) -> str:
         return "\n".join(

@@ -1,23 +1,40 @@
 """One round of a real campaign through real parts, while things break: nothing lost, nothing double."""
 
 import io
-import json
+import time
 from collections.abc import Callable
+from threading import Thread
 
 import httpx
 import numpy as np
 import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
 
 from annotation.actions.campaigns import LabelSpec, create_campaign, start_campaign
+from annotation.actions.health import Health
 from annotation.actions.imports import queue_import
 from annotation.actions.people import ensure_annotator
+from annotation.errors import TransientError
 from annotation.gateways.label_studio import open_desk
-from annotation.models import Annotation, Campaign, DeskEvent, Item, Language, SampleImport
+from annotation.models import (
+    Annotation,
+    AnnotationRevision,
+    Campaign,
+    DeskEvent,
+    Item,
+    Language,
+    QuarantinedAnswer,
+    SampleImport,
+)
 from annotation.tasks import run_import
 from config.demo.crew import Visitor
 from learning.models import ModelVersion, Prediction, Round
+from tests.make import make_campaign, make_user
 from tests.servers import LiveService
-from training.models import TrainingRun
+from training.actions.health import report
+from training.models import GateRun, TrainingRun
 
 pytestmark = [pytest.mark.redis, pytest.mark.label_studio, pytest.mark.timeout(600)]
 
@@ -31,22 +48,42 @@ QUICK = {
     "VERNACULAR_TICK_SECONDS": "1",
     "VERNACULAR_SWEEP_SECONDS": "3",
     "VERNACULAR_LEASE_SECONDS": "8",
-    "VERNACULAR_SCORING_SHARD": "60",
+    "VERNACULAR_SCORING_SHARD": "1000",
+}
+AN_OUTAGE_S = 60.0
+ROWS = 10_000
+GOLD_OF_A_LANGUAGE = 60
+# Row of the file, the header being the first, to the field and what is said of it.
+BAD = {
+    17: ("", "has 2 columns; the header has 5"),
+    501: ("text", "is empty"),
+    502: ("language", "unknown language 'fr'; the campaign has: qu, wo"),
+    1000: ("label", "unknown label 'sport'; the campaign has: weather, food"),
+    4999: ("id", "the id 'wo-4' is already taken in wo"),
+    5000: ("text", "holds a NUL character at position 4"),
+    10001: ("", 'has a quote (") that is never closed'),
 }
 
 
 def corpus() -> bytes:
-    """Rows in two languages: 80 to ask and 60 gold each, told apart by the words they use."""
+    """Ten thousand rows in two languages, told apart by the words they use; seven are bad."""
     rng = np.random.default_rng(7)
-    rows = []
-    for tag in PEOPLE:
-        for number in range(140):
-            subject = ("weather", "food")[number % 2]
-            words = " ".join(f"{tag}{word}" for word in rng.choice(WORDS[subject], 3))
-            row = {"id": f"{tag}-{number}", "language": tag, "text": f"{words} {tag}{number}"}
-            known = {"label": subject, "split": "dev" if number % 4 else "gate"}
-            rows.append(row | (known if number >= 80 else {}))
-    return "\n".join(json.dumps(row | {"licence": "CC0-1.0"}) for row in rows).encode()
+    rows = ["text,language,id,label,split"]
+    for number in range(ROWS):
+        tag = ("wo", "qu")[number % 2]
+        subject = ("weather", "food")[number // 2 % 2]
+        words = " ".join(f"{tag}{word}" for word in rng.choice(WORDS[subject], 3))
+        known = f"{subject},{'dev' if number % 8 < 6 else 'gate'}"
+        gold = 1000 <= number < 1000 + 2 * GOLD_OF_A_LANGUAGE
+        rows.append(f"{words} {tag}{number},{tag},{tag}-{number},{known if gold else ','}")
+    rows[16] = "two,columns"
+    rows[500] = '"  ",wo,,,'
+    rows[501] = "wind,fr,,,"
+    rows[999] = "wind,qu,,sport,"
+    rows[4998] = "worice,wo,wo-4,,"
+    rows[4999] = "abc\0b,wo,,,"
+    rows[10_000] = '"never closed,qu,,,'
+    return "\n".join(rows).encode()
 
 
 def truth_of(text: str) -> str:
@@ -60,60 +97,145 @@ def make_running_campaign() -> Campaign:
         question="What is it about?",
         labels=[LabelSpec("weather", "Weather"), LabelSpec("food", "Food")],
         languages=list(PEOPLE),
-        items_per_round=24,
+        items_per_round=40,
         max_rounds=1,
     )
 
 
-def answer_everything(service: LiveService, *, tag: str, project: int) -> dict[str, str]:
-    """Answer as one person until the desk is empty; uid to label, as it was sent."""
-    visitor = Visitor(
-        url=service.label_studio_url,
-        email=f"{PEOPLE[tag]}@vernacular.localhost",
-        password=PASSWORD,
-    )
-    sent = {}
-    while (task := visitor.next_task(project)) is not None and task.uid not in sent:
-        sent[task.uid] = truth_of(task.text)
-        visitor.answer(task, label=sent[task.uid], reading_s=1.0)
-        visitor.answer(task, label=sent[task.uid], reading_s=1.0)
-    visitor.close()
-    return sent
+class Speaker(Thread):
+    """Somebody who answers until the desk is empty, and tries again while it is away."""
+
+    def __init__(self, service: LiveService, *, campaign: Campaign, tag: str) -> None:
+        super().__init__(daemon=True)
+        self.visitor = Visitor(
+            url=service.label_studio_url,
+            email=f"{PEOPLE[tag]}@vernacular.localhost",
+            password=PASSWORD,
+        )
+        self.project = campaign.languages.get(language__tag=tag).desk_project_id or 0
+        self.sent: dict[str, str] = {}
+        self.refused = 0
+
+    def run(self) -> None:
+        while self._answer_one():
+            time.sleep(0.2)
+        self.visitor.close()
+
+    def _answer_one(self) -> bool:
+        try:
+            task = self.visitor.next_task(self.project)
+            if task is None or task.uid in self.sent:
+                return False
+            # Told twice, as people do who did not see that it was taken.
+            for _ in range(2):
+                self.visitor.answer(task, label=truth_of(task.text), reading_s=1.0)
+            self.sent[task.uid] = truth_of(task.text)
+        except TransientError:
+            self.refused += 1
+        return True
 
 
 def import_while_the_worker_dies(service: LiveService, *, campaign: Campaign) -> None:
-    job = queue_import(campaign, file=io.BytesIO(corpus()), filename="corpus.jsonl")
+    job = queue_import(
+        campaign,
+        file=io.BytesIO(corpus()),
+        filename="corpus.csv",
+        defaults={"licence": "CC0-1.0"},
+    )
     run_import.delay(import_id=job.pk)
-    service.kill("worker-default")
-    service.start("worker-default")
-    imports = SampleImport.objects.filter(pk=job.pk, status="done")
-    service.wait_until(imports.exists)
-    assert campaign.samples.count() == 280
+    service.wait_until(lambda: 0 < campaign.samples.count() < ROWS, every=0.01)
+    service.kill("worker-io")
+    job.refresh_from_db()
+    assert (job.status, campaign.samples.count()) == ("running", job.rows_kept)
+    assert 0 < job.rows_read < ROWS
+    service.start("worker-io")
+    done = SampleImport.objects.filter(pk=job.pk, status="done")
+    service.wait_until(done.exists, seconds=90)
+    job.refresh_from_db()
+    assert job.token >= 2
+    assert (job.rows_read, job.rows_kept, job.rows_refused) == (ROWS, ROWS - 7, 7)
+    assert {row.row: (row.field, row.reason) for row in job.refused_rows.all()} == BAD
+    rows = list(campaign.samples.values_list("row", flat=True))
+    assert sorted(rows) == sorted(set(range(2, ROWS + 2)) - set(BAD))
 
 
 def score_while_the_worker_dies(service: LiveService, *, campaign: Campaign) -> None:
-    service.wait_until(Prediction.objects.exists, seconds=90)
+    service.wait_until(lambda: 0 < Prediction.objects.count() < ROWS - 7, seconds=90, every=0.01)
     service.kill("worker-gpu")
+    kept = set(Prediction.objects.values_list("pk", flat=True))
+    assert 0 < len(kept) < ROWS - 7
     service.start("worker-gpu")
     collecting = Round.objects.filter(campaign=campaign, status="collecting")
     service.wait_until(collecting.exists, seconds=120)
     version = ModelVersion.objects.get(campaign=campaign)
-    assert Prediction.objects.filter(version=version).count() == 280
+    scored = Prediction.objects.filter(version=version)
+    assert scored.values("sample").distinct().count() == scored.count() == ROWS - 7
+    assert kept <= set(scored.values_list("pk", flat=True))
     pushed = Item.objects.filter(state="pushed")
     service.wait_until(lambda: pushed.count() == Item.objects.count() > 0, seconds=90)
 
 
-def answer_while_redis_and_the_desk_go_away(
-    service: LiveService, *, campaign: Campaign
-) -> dict[str, str]:
-    """Nobody hears the nudges of the first language; before the second the desk restarts."""
-    projects = {home.language.tag: home.desk_project_id for home in campaign.languages.all()}
+def answer_unheard(service: LiveService, *, campaign: Campaign) -> dict[str, str]:
+    """Nobody hears the nudges of the first language: there is no broker to take them."""
     service.kill("redis")
-    sent = answer_everything(service, tag="wo", project=projects["wo"] or 0)
-    service.kill("label-studio")
+    speaker = Speaker(service, campaign=campaign, tag="wo")
+    speaker.run()
     service.start("redis")
+    return speaker.sent
+
+
+def answer_while_the_desk_is_away(service: LiveService, *, campaign: Campaign) -> dict[str, str]:
+    """Label Studio goes in the middle of the second language, and stays away for a minute."""
+    speaker = Speaker(service, campaign=campaign, tag="qu")
+    speaker.start()
+    service.wait_until(lambda: len(speaker.sent) >= 3, every=0.01)
+    service.keep_down("label-studio")
+    gone = time.monotonic()
+    given = len(speaker.sent)
+    service.wait_until(lambda: desk_health() is Health.BAD)
+    see_what_is_said(campaign)
+    import_something_else(service)
+    service.wait_until(lambda: time.monotonic() - gone >= AN_OUTAGE_S, seconds=AN_OUTAGE_S + 5)
+    see_what_is_said(campaign)
+    assert len(speaker.sent) <= given + 1
+    assert speaker.is_alive()
+    assert not Item.objects.exclude(state__in=("pushed", "answered")).exists()
+    assert not Round.objects.exclude(status="collecting").exists()
     service.start("label-studio")
-    return sent | answer_everything(service, tag="qu", project=projects["qu"] or 0)
+    service.wait_until(lambda: not speaker.is_alive(), seconds=120)
+    service.wait_until(lambda: desk_health() is Health.GOOD)
+    return speaker.sent
+
+
+def desk_health() -> Health:
+    return next(part.health for part in report(timezone.now()) if part.name == "Label Studio")
+
+
+def see_what_is_said(campaign: Campaign) -> None:
+    """The desk is named with a remedy, and only the desk; pages say so to whoever leads."""
+    parts = {part.name: part for part in report(timezone.now())}
+    assert [name for name, part in parts.items() if part.health is Health.BAD] == ["Label Studio"]
+    assert "did not answer" in parts["Label Studio"].detail
+    remedy = "Answers given there are not lost: they are fetched when it is back."
+    assert parts["Label Studio"].remedy == remedy
+    client = Client()
+    client.force_login(make_user(f"noor-{time.monotonic_ns()}", staff=True))
+    health = client.get(reverse("health")).content.decode()
+    assert remedy in health
+    assert "One part needs a look." in health
+    page = client.get(reverse("campaign_detail", args=[campaign.slug])).content.decode()
+    assert "Label Studio did not answer" in page
+
+
+def import_something_else(service: LiveService) -> None:
+    """What needs no desk goes on."""
+    job = queue_import(
+        make_campaign(languages=("ff",)),
+        file=io.BytesIO(b"text,language,licence\njam tan,ff,CC0-1.0\n"),
+        filename="more.csv",
+    )
+    run_import.delay(import_id=job.pk)
+    service.wait_until(SampleImport.objects.filter(pk=job.pk, status="done").exists, seconds=20)
 
 
 def forge_a_nudge(service: LiveService, *, home_id: int) -> None:
@@ -129,8 +251,12 @@ def forge_a_nudge(service: LiveService, *, home_id: int) -> None:
 
 def train_while_the_worker_dies(service: LiveService, *, campaign: Campaign) -> TrainingRun:
     runs = TrainingRun.objects.filter(campaign=campaign)
-    service.wait_until(runs.exclude(status="queued").exists, seconds=120)
+    at_it = runs.filter(status="running", step__gte=1)
+    service.wait_until(at_it.exists, seconds=120, every=0.01)
     service.kill("worker-gpu")
+    run = runs.get()
+    assert run.status == "running"
+    assert 1 <= run.step < run.steps_total
     service.start("worker-gpu")
     closed = Round.objects.filter(campaign=campaign, status="closed")
     service.wait_until(closed.exists, seconds=150)
@@ -149,15 +275,23 @@ def test_a_round_goes_through_while_everything_is_killed_once(
         ensure_annotator(username=name, name=name, language=language, desk=desk, password=PASSWORD)
     start_campaign(campaign)
     score_while_the_worker_dies(service, campaign=campaign)
-    sent = answer_while_redis_and_the_desk_go_away(service, campaign=campaign)
+    sent = answer_unheard(service, campaign=campaign)
     forge_a_nudge(service, home_id=campaign.languages.get(language__tag="wo").pk)
+    sent |= answer_while_the_desk_is_away(service, campaign=campaign)
     run = train_while_the_worker_dies(service, campaign=campaign)
 
     stored = Annotation.objects.answered().select_related("item", "label")
     assert {str(one.item.uid): one.label.key for one in stored} == sent
     assert stored.count() == len(sent) == Item.objects.filter(state="answered").count()
+    assert AnnotationRevision.objects.count() == len(sent)
+    assert not QuarantinedAnswer.objects.exists()
     assert run.status == "finished"
-    assert run.gate.verdict in {"PASS", "HOLD"}
+    assert run.token >= 2
+    gate = GateRun.objects.get()
+    assert (gate.run, gate.candidate) == (run, run.candidate)
+    assert gate.verdict in {"PASS", "HOLD"}
     assert ModelVersion.objects.filter(campaign=campaign).count() == 2
     accuracy = {e.language.tag: e.accuracy for e in run.candidate.evaluations.all()}
     assert min(accuracy.values()) > 0.8
+    # Whatever we did not kill has outlived all of it.
+    assert {one.name: one.deaths for one in service.supervisor.processes if one.deaths} == {}
