@@ -111,6 +111,8 @@ LANGUAGE_COOKIE_NAME = "vernacular_language"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.web_url.startswith("https://")
 
 LANGUAGE_CODE = "en"
+# Only what the pages are really translated into: half a translation reads like a fault.
+LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"

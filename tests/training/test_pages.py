@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from annotation import tasks
@@ -143,6 +145,34 @@ def test_the_live_part_reloads_the_page_only_when_something_ended(
     assert "HX-Refresh" not in same.headers
     assert "7 of 14" in same.content.decode()
     assert noor.get(there, {"seen": "running-5-selecting"})["HX-Refresh"] == "true"
+
+
+def test_what_the_desk_fails_at_is_said_on_the_page_and_the_health_page(
+    noor: Client, campaign: Campaign
+) -> None:
+    there, fine = f"/campaigns/{campaign.slug}/", text_of(noor, "/health/")
+    assert "desk error" not in text_of(noor, there)
+    assert "0 without errors" in fine
+    assert "answers wait in messages: 3" in fine
+    error = "Label Studio said no (status 403): limit."
+    now = timezone.now()
+    for tag, project in (("wo", None), ("ar", 7), ("he", 8)):
+        homes = campaign.languages.filter(language__tag=tag)
+        homes.update(desk_error=error, desk_error_at=now, desk_project_id=project)
+    page = text_of(noor, there)
+    assert page.count("desk error</span>") == 3
+    assert f"No project could be made at the desk for Wolof: {error}" in page
+    assert f"The desk fails in Arabic, Hebrew: {error} What was answered is safe" in page
+    health = text_of(noor, "/health/")
+    assert f"messages ar, messages he, messages wo: {error}" in health
+    assert "It is tried again by itself" in health
+
+
+def test_refused_nudges_are_seen(noor: Client, campaign: Campaign) -> None:
+    noor.post(f"/hooks/label-studio/{campaign.languages.first().pk}/", {}, "application/json")
+    assert "1 refused within a day" in text_of(noor, "/health/")
+    campaign.languages.update(swept_at=timezone.now() - timedelta(hours=1))
+    assert "no answers were fetched lately" in text_of(noor, "/health/")
 
 
 def test_start_without_texts_says_what_is_missing(noor: Client) -> None:
@@ -369,9 +399,11 @@ def test_rollback_to_a_version_that_never_served_is_not_offered_nor_done(
 
 
 def test_the_page_runs_the_way_the_interface_language_runs(noor: Client) -> None:
-    assert '<html lang="en" dir="ltr">' in text_of(noor, "/campaigns/")
     noor.cookies[settings.LANGUAGE_COOKIE_NAME] = "ar"
-    assert '<html lang="ar" dir="rtl">' in text_of(noor, "/campaigns/")
+    # Nothing of ours is translated into Arabic yet, so nobody is given half of it.
+    assert '<html lang="en" dir="ltr">' in text_of(noor, "/campaigns/")
+    with override_settings(LANGUAGES=[("en", "English"), ("ar", "Arabic")]):
+        assert '<html lang="ar" dir="rtl">' in text_of(noor, "/campaigns/")
 
 
 def test_pages_hold_no_inline_script_or_style(noor: Client, campaign: Campaign) -> None:

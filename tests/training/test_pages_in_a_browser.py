@@ -13,6 +13,7 @@ from training.models import TrainingRun
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+    from pytest_django.fixtures import SettingsWrapper
     from pytest_django.live_server_helper import LiveServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -27,6 +28,7 @@ def addresses(campaign: Campaign) -> list[str]:
         "imports/",
         f"imports/{campaign.imports.get().pk}/",
         "people/",
+        "people/add/",
         "quarantine/",
         "rounds/1/",
         f"runs/{run.pk}/",
@@ -71,10 +73,12 @@ def test_every_page_is_readable_by_all_and_never_too_wide(
     browser: "Browser",
     live_server: "LiveServer",
     campaign: Campaign,
+    settings: "SettingsWrapper",
     width: int,
     scheme: str,
     language: str,
 ) -> None:
+    settings.LANGUAGES = [("en", "English"), ("ar", "Arabic")]
     from axe_playwright_python.sync_playwright import Axe
 
     page = open_page(browser, live_server, width=width, scheme=scheme, language=language)

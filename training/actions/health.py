@@ -3,12 +3,13 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotation.actions import health
 from annotation.actions.health import Health, PartHealth
-from annotation.models import SampleImport
+from annotation.models import CampaignLanguage, DeskEvent, QuarantinedAnswer, SampleImport
 from learning.models import Round, ScoringShard
 from training.models import TrainingRun
 
@@ -23,7 +24,7 @@ def report(now: datetime) -> list[PartHealth]:
         return parts
     busy = _gpu_at_work(now)
     parts = [_busy(part) if busy and part.name == health.GPU_TITLE else part for part in parts]
-    return [*parts, _rounds(now), _imports(now)]
+    return [*parts, _projects(now), _quarantine(), _nudges(now), _rounds(now), _imports(now)]
 
 
 def _gpu_at_work(now: datetime) -> bool:
@@ -41,6 +42,59 @@ def _gpu_at_work(now: datetime) -> bool:
 
 def _busy(part: PartHealth) -> PartHealth:
     return replace(part, health=Health.GOOD, detail=_("at work on a long task"), remedy="")
+
+
+def _projects(now: datetime) -> PartHealth:
+    """The projects at the desk, one a campaign and language: which of them fail, and at what."""
+    name = gettext_noop("Projects at the desk")
+    homes = CampaignLanguage.objects.filter(active=True).exclude(campaign__status="finished")
+    failing = homes.exclude(desk_error="").select_related("campaign", "language")
+    if failing:
+        since = min(home.desk_error_at or now for home in failing)
+        said: dict[str, list[str]] = {}
+        for home in failing:
+            said.setdefault(home.desk_error, []).append(f"{home.campaign.slug} {home.language.tag}")
+        detail = " ".join(f"{', '.join(those)}: {error}" for error, those in said.items())
+        remedy = _(
+            "It is tried again by itself. If it goes on: is Label Studio up, and are its address "
+            "and its admin's token in the settings right?"
+        )
+        return PartHealth(name, Health.BAD, detail, remedy, since)
+    late = homes.filter(campaign__status="running", swept_at__lt=now - STUCK_AFTER)
+    if names := [str(home) for home in late.select_related("campaign", "language")[:5]]:
+        detail = _("no answers were fetched lately: %s") % ", ".join(names)
+        remedy = _("See the timetable and the workers above; nothing is lost meanwhile.")
+        return PartHealth(name, Health.WARN, detail, remedy)
+    working = homes.exclude(desk_project_id=None).count()
+    return PartHealth(name, Health.GOOD, _("%d without errors") % working)
+
+
+def _quarantine() -> PartHealth:
+    name = gettext_noop("Quarantine")
+    waiting = QuarantinedAnswer.objects.filter(resolved_at=None)
+    counts = waiting.order_by().values_list("campaign_language__campaign__slug")
+    each = [f"{slug}: {count}" for slug, count in counts.annotate(Count("pk"))]
+    if each:
+        remedy = _("Look at them on the campaign's page of quarantined answers.")
+        return PartHealth(name, Health.WARN, _("answers wait in %s") % ", ".join(each), remedy)
+    return PartHealth(name, Health.GOOD, _("empty"))
+
+
+def _nudges(now: datetime) -> PartHealth:
+    """Webhook calls that were not believed: somebody else's, or our secret was changed there."""
+    name = gettext_noop("Nudges from the desk")
+    lately = DeskEvent.objects.filter(created_at__gt=now - timedelta(days=1))
+    refused = lately.filter(accepted=False)
+    newest = refused.first()
+    if newest:
+        remedy = _(
+            "Answers come home by the sweep all the same. If Label Studio itself is refused, its "
+            "webhook carries an old secret: it is renewed when the next round is sent out."
+        )
+        values = {"count": refused.count(), "why": newest.detail}
+        detail = _("%(count)d refused within a day, the last one for: %(why)s") % values
+        return PartHealth(name, Health.WARN, detail, remedy, newest.created_at)
+    return PartHealth(name, Health.GOOD, _("%d within a day, none refused") % lately.count())
 
 
 def _rounds(now: datetime) -> PartHealth:

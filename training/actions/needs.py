@@ -36,7 +36,11 @@ def needs_of(
     campaign: Campaign, *, languages: Sequence[LanguageRow], rounds: Sequence[Round]
 ) -> list[Need]:
     """What only people can do now, the most pressing first."""
-    needs = [*_import_needs(campaign, languages), *_language_needs(campaign, languages)]
+    needs = [
+        *_desk_needs(languages),
+        *_import_needs(campaign, languages),
+        *_language_needs(campaign, languages),
+    ]
     last = rounds[0] if rounds else None
     if last and last.status == Round.Status.FAILED:
         sentence = _("Round %(number)d failed: %(why)s") % {"number": last.number, "why": last.note}
@@ -53,6 +57,23 @@ def needs_of(
         sentence = _("Everything is ready: start the campaign.")
         needs.append(Need(sentence, "campaign_detail", (campaign.slug,)))
     return needs
+
+
+def _desk_needs(languages: Sequence[LanguageRow]) -> Iterable[Need]:
+    """What the desk fails at, said once for all the languages in which it fails alike."""
+    failing: dict[tuple[str, bool], list[LanguageRow]] = {}
+    for row in languages:
+        if row.home.desk_error and row.home.active:
+            has_project = row.home.desk_project_id is not None
+            failing.setdefault((row.home.desk_error, has_project), []).append(row)
+    for (error, has_project), rows in failing.items():
+        values = {"names": _names(rows), "error": error}
+        sentence = (
+            _("The desk fails in %(names)s: %(error)s What was answered is safe there.")
+            if has_project
+            else _("No project could be made at the desk for %(names)s: %(error)s")
+        )
+        yield Need(sentence % values, "health", ())
 
 
 def _import_needs(campaign: Campaign, languages: Sequence[LanguageRow]) -> Iterable[Need]:
