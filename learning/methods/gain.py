@@ -142,13 +142,13 @@ def _paired(chosen: Arm, random: Arm) -> Ints:
 def _halves(
     paired: Ints, *, chosen: Arm, random: Arm, rng: np.random.Generator
 ) -> tuple[Ints, Ints]:
-    """Draw half of the random arm, and as many chosen samples of the same rounds."""
+    """Return as many chosen samples as half of the random arm, of the same rounds, and that half."""
     ours = rng.permutation(paired)[: len(paired) // 2]
     theirs = [
         rng.permutation(np.flatnonzero(chosen.rounds == number))[:count]
         for number, count in zip(*np.unique(random.rounds[ours], return_counts=True), strict=True)
     ]
-    return ours, np.concatenate(theirs)
+    return np.concatenate(theirs), ours
 
 
 def _right(arm: Arm, at: Ints, *, gold: Floats, truth: Ints, classes: int) -> Floats:

@@ -14,7 +14,10 @@ from learning.methods import metrics
 from learning.methods.calibration import fit_temperatures
 from learning.methods.probabilities import faults, softmax
 
-METHODS = "acquisition calibration metrics probabilities quotas requests selection"
+METHODS = (
+    "acquisition calibration conformal gain metrics ppi probabilities quotas relabelling"
+    " requests scaling selection selective stopping"
+)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
