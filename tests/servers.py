@@ -213,6 +213,21 @@ class LiveService:
         )
 
 
+def processes_of(var: Path) -> list[int]:
+    """Every living process whose environment or command names the folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            known = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(var) in known:
+            found.append(int(entry.name))
+    return found
+
+
 @contextmanager
 def running_service(
     var: Path, *, without: tuple[str, ...] = (), environment: Mapping[str, str] | None = None

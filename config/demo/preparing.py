@@ -32,7 +32,7 @@ from config.demo.material import (
 )
 
 SEED = 20260
-ITEMS_PER_ROUND = 12 * len(LANGUAGES)
+ITEMS_OF_A_LANGUAGE = 12
 IMPORT_TAKES_S = 180.0
 SIGN_UPS_AT_ONCE = 4
 Status = SampleImport.Status
@@ -44,22 +44,37 @@ class DemoError(VernacularError):
     code = "demo_failed"
 
 
-def ensure_campaign() -> Campaign:
+def choose_languages(wanted: int = 0) -> tuple[str, ...]:
+    """The first so many of the demo's languages, or those that it has begun with."""
+    found = Campaign.objects.filter(slug=SLUG).first()
+    if found is None:
+        return LANGUAGES[: wanted or None]
+    there = set(found.languages.values_list("language__tag", flat=True))
+    begun = tuple(tag for tag in LANGUAGES if tag in there)
+    if wanted and wanted != len(begun):
+        raise DemoError(
+            f"The demo has begun with {len(begun)} languages.",
+            remedy="Leave --languages out, or begin anew: python3 manage.py reset.",
+        )
+    return begun
+
+
+def ensure_campaign(languages: Sequence[str] = LANGUAGES) -> Campaign:
     """The demo campaign: found, or made with its languages, labels and guidelines."""
     found = Campaign.objects.filter(slug=SLUG).first()
     if found is not None:
         return found
-    for tag in LANGUAGES:
+    for tag in languages:
         ensure_language(tag, **language_details(tag))
     return create_campaign(
         slug=SLUG,
         title=TITLE,
         question=QUESTION,
         labels=LABELS,
-        languages=LANGUAGES,
-        guidelines=dict.fromkeys(LANGUAGES, GUIDELINE),
+        languages=languages,
+        guidelines=dict.fromkeys(languages, GUIDELINE),
         seed=SEED,
-        items_per_round=ITEMS_PER_ROUND,
+        items_per_round=ITEMS_OF_A_LANGUAGE * len(languages),
     )
 
 
@@ -95,23 +110,29 @@ def ensure_texts(
 
 
 def ensure_people(
-    *, open_desk: Callable[[], LabelingDesk], secret: str, check: Callable[[], None]
+    languages: Sequence[str] = LANGUAGES,
+    *,
+    open_desk: Callable[[], LabelingDesk],
+    secret: str,
+    check: Callable[[], None],
 ) -> None:
     """Give every simulated person an account here and at the desk, and the admin a place too."""
-    here = set(Annotator.objects.values_list("user__username", "language__tag"))
-    missing = [person for person in everybody() if (person.username, person.language) not in here]
+    known = Annotator.objects.exclude(user__desk_user_id=None)
+    here = set(known.values_list("user__username", "language__tag"))
+    everyone = everybody(languages)
+    missing = [person for person in everyone if (person.username, person.language) not in here]
     with ThreadPoolExecutor(SIGN_UPS_AT_ONCE) as pool:
         for done in [pool.submit(_sign_up, person, open_desk, secret) for person in missing]:
             check()
             done.result()
-    for tag in LANGUAGES:
+    for tag in languages:
         if ("admin", tag) not in here:
             _place_admin(open_desk(), language=Language.objects.get(tag=tag))
 
 
-def everybody() -> list[Person]:
+def everybody(languages: Sequence[str] = LANGUAGES) -> list[Person]:
     """All simulated people of the demo."""
-    return [person for tag in LANGUAGES for person in team_of(tag)]
+    return [person for tag in languages for person in team_of(tag)]
 
 
 def email_of(username: str) -> str:

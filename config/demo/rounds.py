@@ -167,12 +167,17 @@ def run_rounds(
     show: Callable[[Moment], None],
     patience_s: float,
 ) -> Moment:
-    """Work until so many rounds are closed; raise if a round fails or nothing moves any more."""
+    """Work until so many rounds are closed; raise if a round fails or nothing moves any more.
+
+    A round that failed before is history: the campaign has been started again since.
+    """
+    begun = look(campaign)
+    history = begun.number if begun.failure else 0
     last, moved = None, time.monotonic()
     while (moment := look(campaign)).closed < wanted:
         now = time.monotonic()
         show(moment)
-        if moment.failure:
+        if moment.failure and moment.number > history:
             raise DemoError(
                 f"Round {moment.number} failed: {moment.failure}",
                 remedy=f"Look at {moment.worker}.log first.",

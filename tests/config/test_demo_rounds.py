@@ -150,9 +150,25 @@ def test_every_step_is_shown() -> None:
 
 def test_a_round_that_fails_ends_the_demo_with_its_reason() -> None:
     campaign = make_campaign()
-    make_round(campaign, status=Round.Status.FAILED, note="Training failed: out of memory")
+    make_round(campaign, status=Round.Status.TRAINING)
+
+    def fail(_: Moment) -> None:
+        note = "Training failed: out of memory"
+        Round.objects.update(status=Round.Status.FAILED, note=note)
+
     with pytest.raises(DemoError, match="Round 1 failed: Training failed: out of memory"):
-        watch(campaign)
+        watch(campaign, show=fail)
+
+
+def test_a_round_that_failed_in_an_earlier_run_is_history() -> None:
+    campaign = make_campaign()
+    make_round(campaign, status=Round.Status.FAILED, note="Training failed: out of memory")
+
+    def open_another(_: Moment) -> None:
+        if not campaign.rounds.filter(number=2).exists():
+            make_round(campaign, number=2, status=Round.Status.CLOSED)
+
+    assert watch(campaign, show=open_another).number == 2
 
 
 def test_a_standstill_is_told_with_the_step_it_stands_at() -> None:

@@ -15,24 +15,10 @@ from config.bootstrap import ROOT
 from config.secret_file import ensure_secrets
 from config.services import free_port
 from tests.config.terminal import Terminal
+from tests.servers import processes_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.label_studio]
 GONE = 20.0
-
-
-def processes_of(var: Path) -> list[int]:
-    """Every living process whose environment or command names the folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            known = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(var) in known:
-            found.append(int(entry.name))
-    return found
 
 
 def listening_addresses(pids: list[int]) -> set[str]:

@@ -14,6 +14,7 @@ from annotation.errors import VernacularError
 from annotation.gateways.label_studio import open_desk
 from annotation.models import Campaign
 from config.demo import material, preparing
+from config.demo.material import LANGUAGES
 from config.demo.report import outcome_of, render
 from config.demo.rounds import Crews, Moment, gathering, run_rounds
 from config.env import env
@@ -37,6 +38,9 @@ class Command(BaseCommand):
         """How many rounds, and whether to stop at the end."""
         parser.add_argument("--rounds", type=int, default=3, help="rounds to run in all (3)")
         parser.add_argument("--once", action="store_true", help="stop everything at the end")
+        parser.add_argument(
+            "--languages", type=int, default=0, help=f"how many languages ({len(LANGUAGES)})"
+        )
         parser.add_argument("--port", type=int, default=0, help="port of the pages (8100)")
         parser.add_argument(
             "--label-studio-port", type=int, default=0, help="port of Label Studio (8180)"
@@ -50,8 +54,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Exit with 0 only if every round went through."""
-        if options["rounds"] < 1:
-            raise CommandError("--rounds takes a number from 1.")
+        _refuse_nonsense(options)
         # With people this quick the loop should look more often than for a real campaign.
         os.environ.setdefault("VERNACULAR_TICK_SECONDS", LOOKS_EVERY_S)
         wanted = StackOptions(
@@ -63,10 +66,13 @@ class Command(BaseCommand):
         self.live = sys.stdout.isatty()
         finished = False
         try:
-            self._say("Starting Redis, Label Studio, the pages, two workers and the timetable ...")
+            self._say(
+                "Starting Redis, Label Studio, the pages, three workers and the timetable ..."
+            )
             with running_stack(wanted, prepare=prepare_database) as stack:
                 self._say(f"Serving after {stack.seconds:.1f} s.")
-                self._run(stack, rounds=options["rounds"], patience_s=options["patience"])
+                campaign = self._prepare(stack, languages=options["languages"])
+                self._run(stack, campaign, rounds=options["rounds"], patience_s=options["patience"])
                 finished = True
                 self._say(_addresses(stack))
                 if self.live and not options["once"]:
@@ -86,8 +92,7 @@ class Command(BaseCommand):
             logs = env().var_dir / "log"
             raise CommandError(f"{error}\n  Logs: {logs}") from error
 
-    def _run(self, stack: Stack, *, rounds: int, patience_s: float) -> None:
-        campaign = self._prepare(stack)
+    def _run(self, stack: Stack, campaign: Campaign, *, rounds: int, patience_s: float) -> None:
         closed = campaign.rounds.filter(status=Round.Status.CLOSED).count()
         if closed < rounds:
             start_campaign(campaign)
@@ -128,18 +133,20 @@ class Command(BaseCommand):
             " one in hand."
         )
 
-    def _prepare(self, stack: Stack) -> Campaign:
-        texts = material.read_texts()
+    def _prepare(self, stack: Stack, *, languages: int) -> Campaign:
+        tags = preparing.choose_languages(languages)
+        texts = material.read_texts(tags)
         self.truths = material.truths(texts)
-        campaign = preparing.ensure_campaign()
+        campaign = preparing.ensure_campaign(tags)
         preparing.ensure_texts(
             campaign, texts=texts, folder=stack.layout.var / "demo", check=stack.check
         )
-        preparing.ensure_people(open_desk=open_desk, secret=env().secret_key, check=stack.check)
-        languages = campaign.languages.count()
+        preparing.ensure_people(
+            tags, open_desk=open_desk, secret=env().secret_key, check=stack.check
+        )
         self._say(
-            f"Campaign “{campaign.title}”: {campaign.samples.count()} texts in {languages}"
-            f" languages, {len(preparing.everybody())} simulated people. ({self._seconds():.0f} s)"
+            f"Campaign “{campaign.title}”: {campaign.samples.count()} texts in {len(tags)}"
+            f" languages, {len(preparing.everybody(tags))} simulated people. ({self._seconds():.0f} s)"
         )
         return campaign
 
@@ -162,6 +169,13 @@ class Command(BaseCommand):
         clear = "\r\x1b[K" if self.live else ""
         self.stdout.write(f"{clear}{line}")
         self.stdout.flush()
+
+
+def _refuse_nonsense(options: dict[str, Any]) -> None:
+    if options["rounds"] < 1:
+        raise CommandError("--rounds takes a number from 1.")
+    if not 0 <= options["languages"] <= len(LANGUAGES):
+        raise CommandError(f"--languages takes a number from 1 to {len(LANGUAGES)}.")
 
 
 def _addresses(stack: Stack) -> str:
