@@ -1,9 +1,7 @@
 """Imports: what is sound comes in once, what is not is reported, whatever happens to the worker."""
 
-import io
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +9,19 @@ import pytest
 from pytest_django import Settings
 
 from annotation.actions import imports
-from annotation.actions.imports import queue_import, reclaim_imports, release_import, run_import
+from annotation.actions.imports import reclaim_imports, run_import
 from annotation.errors import ConflictError, InvalidInputError
-from annotation.methods.readers import Row
 from annotation.methods.texts import digest
-from annotation.models import Campaign, GoldItem, RefusedRow, Sample, SampleImport, Source
-from tests.make import make_campaign, make_gold, make_item, make_sample
+from annotation.models import GoldItem, Sample, SampleImport, Source
+from tests.annotation.bringing import NOW, bring, clock, queue, refusals
+from tests.make import make_campaign, make_gold, make_sample
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
-DEFAULTS = {"language": "wo", "licence": "CC0-1.0", "source": "Village news"}
-
-
-def clock() -> datetime:
-    return NOW
 
 
 @pytest.fixture(autouse=True)
 def _own_folder(settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "uploads"
-
-
-def queue(
-    campaign: Campaign, content: str | bytes, name: str = "a.csv", **over: Any
-) -> SampleImport:
-    raw = content.encode() if isinstance(content, str) else content
-    return queue_import(
-        campaign, file=io.BytesIO(raw), filename=name, **({"defaults": DEFAULTS} | over)
-    )
-
-
-def bring(
-    campaign: Campaign, content: str | bytes, name: str = "a.csv", **over: Any
-) -> SampleImport:
-    return run_import(queue(campaign, content, name, **over).pk, now=clock)
-
-
-def refusals(job: SampleImport) -> dict[int, tuple[str, str]]:
-    return {row.row: (row.field, row.reason) for row in job.refused_rows.all()}
 
 
 def table(rows: list[list[str]]) -> str:
@@ -123,109 +96,6 @@ def test_samples_are_in_no_pool_before_their_import_is_done(
     assert Sample.objects.ready().count() == 4
 
 
-def test_a_worker_that_comes_after_a_dead_one_loses_nothing_and_doubles_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    campaign = make_campaign()
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 10)
-    rows = "".join(f"text {row}\n" if row % 7 else '""\n' for row in range(2, 102))
-    job = queue(campaign, "text\n" + rows)
-
-    def die(job: SampleImport) -> None:
-        if job.rows_read >= 50:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_import(job.pk, now=clock, progress=die)
-    assert Sample.objects.count() + RefusedRow.objects.count() == 50
-    # The lease still holds, so nobody else takes it yet.
-    assert run_import(job.pk, now=clock).rows_read == 50
-    assert reclaim_imports(NOW) == []
-    later = NOW + timedelta(hours=1)
-    assert reclaim_imports(later) == [job.pk]
-    done = run_import(job.pk, now=lambda: later)
-    bad = {row for row in range(2, 102) if row % 7 == 0}
-    assert (done.status, done.rows_read, done.rows_refused) == ("done", 100, len(bad))
-    assert list(Sample.objects.order_by("row").values_list("row", flat=True)) == sorted(
-        set(range(2, 102)) - bad
-    )
-    assert set(refusals(done)) == bad
-    assert reclaim_imports(later) == []
-
-
-def test_a_worker_that_slept_through_its_lease_writes_nothing_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1)
-    job = queue(make_campaign(), "text\na\nb\nc\n")
-    later = NOW + timedelta(hours=1)
-    slept: list[bool] = []
-
-    def sleep(_: SampleImport) -> None:
-        if not slept:
-            slept.append(True)
-            run_import(job.pk, now=lambda: later)
-
-    run_import(job.pk, now=clock, progress=sleep)
-    job.refresh_from_db()
-    assert (job.status, job.rows_read, job.rows_kept, job.token) == ("done", 3, 3, 2)
-    assert list(Sample.objects.values_list("text", flat=True)) == ["a", "b", "c"]
-
-
-def test_running_a_finished_import_again_changes_nothing() -> None:
-    job = bring(make_campaign(), "text\na\n")
-    again = run_import(job.pk, now=clock)
-    assert (again.status, again.rows_kept, Sample.objects.count()) == ("done", 1, 1)
-
-
-def test_a_released_import_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1)
-    job = queue(make_campaign(), "text\na\nb\n")
-
-    def stop(_: SampleImport) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_import(job.pk, now=clock, progress=stop)
-    release_import(job.pk)
-    assert run_import(job.pk, now=clock).rows_kept == 2
-
-
-def test_however_often_people_stop_an_import_it_is_not_given_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(imports, "MOST_CLAIMS", 1)
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 1)
-    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
-
-    def stop(_: SampleImport) -> None:
-        raise KeyboardInterrupt
-
-    for _ in range(3):
-        with pytest.raises(KeyboardInterrupt):
-            run_import(job.pk, now=clock, progress=stop)
-        release_import(job.pk)
-    assert (run_import(job.pk, now=clock).status, Sample.objects.count()) == ("done", 4)
-
-
-def test_a_worker_that_leaves_gives_its_import_back_between_two_batches(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 2)
-    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
-    left = run_import(job.pk, now=clock, should_stop=lambda: True)
-    assert (left.status, left.rows_read, left.claims) == ("queued", 2, 0)
-    assert imports.next_import() == job.pk
-    assert run_import(job.pk, now=clock).rows_kept == 4
-    assert imports.next_import() is None
-
-
-def test_an_import_that_no_worker_was_told_of_is_found() -> None:
-    job = queue(make_campaign(), "text\na\n")
-    assert reclaim_imports(job.created_at) == []
-    assert reclaim_imports(job.created_at + timedelta(hours=1)) == [job.pk]
-
-
 def test_our_copy_is_removed_when_done(settings: Settings) -> None:
     job = queue(make_campaign(), "text\na\n")
     folder = Path(settings.MEDIA_ROOT)
@@ -239,42 +109,6 @@ def test_a_lost_copy_is_said_not_waited_for(settings: Settings) -> None:
     (Path(settings.MEDIA_ROOT) / job.path).unlink()
     done = run_import(job.pk, now=clock)
     assert (done.status, done.error) == ("failed", "Our copy of the file is gone. Import it again.")
-
-
-def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(imports, "ROWS_AT_ONCE", 2)
-    admit, times = imports.Admission.admit, iter(range(100))
-
-    def break_down(self: imports.Admission, rows: list[Row]) -> tuple[int, int]:
-        if rows[0].values["text"] == "c":
-            raise RuntimeError("a bug")
-        return admit(self, rows)
-
-    def later() -> datetime:
-        return NOW + timedelta(hours=next(times))
-
-    job = queue(make_campaign(), "text\na\nb\nc\nd\n")
-    monkeypatch.setattr(imports.Admission, "admit", break_down)
-    monkeypatch.setattr(imports, "_lease", lambda now: now)
-    for _ in range(imports.MOST_ERRORS - 1):
-        with pytest.raises(RuntimeError):
-            run_import(job.pk, now=later)
-    make_item(Sample.objects.get(text="a"))
-    done = run_import(job.pk, now=later)
-    assert (done.status, done.path) == ("failed", "")
-    assert done.error.endswith("however often it was tried. RuntimeError: a bug")
-    assert [sample.text for sample in Sample.objects.all()] == ["a"]
-    assert not Sample.objects.ready().exists()
-    assert reclaim_imports(later()) == []
-
-
-def test_a_file_that_kills_every_worker_is_given_up() -> None:
-    job = queue(make_campaign(), "text\na\n")
-    SampleImport.objects.update(claims=imports.MOST_CLAIMS)
-    done = run_import(job.pk, now=clock)
-    assert (done.status, "workers gave this file up" in done.error) == ("failed", True)
 
 
 def test_a_copy_that_cannot_be_removed_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,14 +55,12 @@ def _collecting_progress(round_: Round) -> Progress:
     numbers = items.aggregate(
         total=Count("id"), done=Count("id", filter=Q(item__state=Item.State.ANSWERED))
     )
-    sentence = _("%(done)s of %(total)s items answered; training starts at %(share)d %%.") % {
-        **numbers,
-        "share": round(100 * round_.campaign.train_when_answered),
-    }
-    trouble = round_.campaign.languages.filter(active=True).exclude(desk_error="").first()
-    if trouble is not None:
-        sentence = f"{sentence} {trouble.desk_error}"
-    return Progress(numbers["done"], numbers["total"], sentence)
+    return Progress(
+        numbers["done"],
+        numbers["total"],
+        _("%(done)s of %(total)s items answered; training starts at %(share)d %%.")
+        % {**numbers, "share": round(100 * round_.campaign.train_when_answered)},
+    )
 
 
 def _training_progress(round_: Round) -> Progress:
