@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from learning.methods.geometry import (
+    BLOCK,
     Floats,
     Points,
     Positions,
@@ -54,7 +55,7 @@ def contrastive(
             f"known_probabilities have {theirs.shape[1]} classes, not {found.shape[1]}"
         )
     logs, entropies = _negated(theirs)
-    for part in blocks(len(pool), block=max(1, CELLS // len(seen))):
+    for part in blocks(len(pool), block=min(BLOCK, max(1, CELLS // len(seen)))):
         apart = seen.squared(slice(None), pool.at(part))
         near = np.argpartition(apart, few - 1, axis=1)[:, :few]
         mean = logs[near].mean(axis=1)

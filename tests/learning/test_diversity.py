@@ -56,9 +56,9 @@ def test_points_that_float32_cannot_tell_apart_are_told_apart(
 ) -> None:
     rng = np.random.default_rng(0)
     direction = rng.standard_normal((300, 8))
-    # All equally far from what is known, but for a part in a hundred million.
+    # All equally far from what is known, but for parts in ten thousand million.
     shell = direction / np.linalg.norm(direction, axis=1, keepdims=True)
-    shell *= 1.0 + 1e-8 * rng.permutation(300)[:, None]
+    shell *= 1.0 + 1e-10 * rng.permutation(300)[:, None]
     want = greedy(shell, np.zeros((1, 8)), 5)
     for candidates in (20, 4096):
         monkeypatch.setattr(learning.methods.diversity, "CANDIDATES", candidates)

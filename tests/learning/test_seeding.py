@@ -159,6 +159,15 @@ def test_half_precision_draws_nearly_what_single_does() -> None:
     assert len(set(small.tolist()) & set(whole.tolist())) >= 16
 
 
+def test_a_pool_far_from_zero_draws_as_one_about_zero() -> None:
+    rows = np.random.default_rng(6).integers(-64, 64, size=(200, 4)) / 8
+    near = kmeans_plus_plus(rows, count=30, rng=np.random.default_rng(0))
+    far = kmeans_plus_plus(
+        (rows + 3000.0).astype(np.float32), count=30, rng=np.random.default_rng(0)
+    )
+    assert far.tolist() == near.tolist()
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     rows=arrays.arrays(
