@@ -175,7 +175,7 @@ class GuidelinesForm(forms.Form):
             attrs = {"rows": 4, "lang": language.tag, "dir": "rtl" if rtl else "auto"}
             self.fields[f"guideline-{language.tag}"] = forms.CharField(
                 label=str(language),
-                help_text=language.name if language.autonym else "",
+                help_text=language.name if language.autonym not in ("", language.name) else "",
                 required=False,
                 max_length=20_000,
                 widget=forms.Textarea(attrs=attrs),
