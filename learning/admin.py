@@ -35,7 +35,7 @@ class ScoringAdmin(ReadOnlyAdmin):
 
 @admin.register(models.ScoringShard)
 class ScoringShardAdmin(ReadOnlyAdmin):
-    list_display = ("id", "scoring_id", "status", "samples", "attempts", "lease_until")
+    list_display = ("id", "scoring_id", "status", "likely", "samples", "attempts", "runtime")
     list_filter = ("status",)
 
 
@@ -94,3 +94,16 @@ class SelectionGainAdmin(ReadOnlyAdmin):
         "campaign_language__campaign",
         "campaign_language__language",
     )
+
+
+@admin.register(models.EmbeddingShard)
+class EmbeddingShardAdmin(ReadOnlyAdmin):
+    list_display = ("path", "version", "samples", "width", "created_at")
+    list_select_related = ("version",)
+
+
+@admin.register(models.DuplicateSearch)
+class DuplicateSearchAdmin(ReadOnlyAdmin):
+    list_display = ("version", "language", "status", "groups", "texts", "finished_at")
+    list_filter = ("status",)
+    list_select_related = ("version", "language")

@@ -1,6 +1,7 @@
 """The nouns of what the model thinks and what it asks."""
 
 from learning.models.calibrations import LanguageCalibration
+from learning.models.embeddings import DuplicateSearch, EmbeddingShard, NearDuplicate
 from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
 from learning.models.stops import SelectionGain, StopDecision, StopReading
@@ -9,8 +10,11 @@ from learning.models.versions import Deployment, ModelVersion, Temperature
 __all__ = [
     "Allotment",
     "Deployment",
+    "DuplicateSearch",
+    "EmbeddingShard",
     "LanguageCalibration",
     "ModelVersion",
+    "NearDuplicate",
     "Pick",
     "Prediction",
     "QuotaAccount",

@@ -11,7 +11,19 @@ class Prediction(models.Model):
     """One sample under one version."""
 
     sample = models.ForeignKey(Sample, models.CASCADE, related_name="predictions")
-    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="predictions")
+    # Its unique constraint begins with the version: a second index would only cost writes.
+    version = models.ForeignKey(
+        ModelVersion, models.CASCADE, related_name="predictions", db_index=False
+    )
+    shard = models.ForeignKey(
+        "ScoringShard",
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="predictions",
+        help_text=_("The work that made it, which says in which arithmetic."),
+    )
     logits = models.JSONField(help_text=_("K raw outputs, before any temperature."))
     margin = models.FloatField(
         help_text=_("Best minus second-best probability, after the language's temperature.")
@@ -38,9 +50,18 @@ class Scoring(models.Model):
 
         RUNNING = "running", _("running")
         DONE = "done", _("done")
+        STOPPED = "stopped", _("stopped: another version serves")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="scorings")
     version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scorings")
+    previous = models.ForeignKey(
+        ModelVersion,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Its margins say what comes first; it stands in for what is not scored yet."),
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.RUNNING)
     up_to_sample = models.PositiveBigIntegerField(
         default=0, help_text=_("Highest sample id that was in the pool when the work was cut.")
@@ -64,7 +85,10 @@ class Scoring(models.Model):
 
 
 class ScoringShard(models.Model):
-    """A slice of sample ids that one worker scores; losing a worker costs one of these."""
+    """Samples that one worker scores: a slice of ids, or ids by name if they are likely.
+
+    Losing a worker costs one of these.
+    """
 
     class Status(models.TextChoices):
         """Where the shard stands."""
@@ -77,10 +101,19 @@ class ScoringShard(models.Model):
     scoring = models.ForeignKey(Scoring, models.CASCADE, related_name="shards")
     first_id = models.PositiveBigIntegerField()
     last_id = models.PositiveBigIntegerField()
+    likely = models.BooleanField(
+        default=False, help_text=_("Scored first: the next round waits for no more than these.")
+    )
+    sample_ids = models.JSONField(
+        default=list, blank=True, help_text=_("Which samples; empty means all from first to last.")
+    )
     samples = models.PositiveIntegerField(default=0)
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
+    runtime = models.CharField(
+        max_length=20, blank=True, help_text=_("In which arithmetic the network answered.")
+    )
     error = models.TextField(blank=True)
     spoilt = models.JSONField(
         default=list,
@@ -89,10 +122,10 @@ class ScoringShard(models.Model):
     )
 
     class Meta:
-        ordering = ("scoring", "first_id")
+        ordering = ("scoring", "-likely", "first_id")
         constraints = (
             models.UniqueConstraint(
-                fields=("scoring", "first_id"), name="one_shard_per_first_sample"
+                fields=("scoring", "likely", "first_id"), name="one_shard_per_first_sample"
             ),
         )
 

@@ -36,6 +36,16 @@ class StopDecisionQuerySet(models.QuerySet["StopDecision"]):
         rows = self.filter(campaign_language__campaign=campaign).select_related("round")
         return {row.campaign_language_id: row for row in rows.order_by("round__number")}
 
+    def stopped(self, campaign: Campaign) -> set[int]:
+        """The campaign languages that get no more items, by id; none unless the campaign says so.
+
+        A budget that was raised since counts at once; a language that is kept open goes on.
+        """
+        if not campaign.stop_automatically:
+            return set()
+        newest = self.newest(campaign)
+        return {home for home, said in newest.items() if said.holds_for(campaign)}
+
 
 class StopDecision(models.Model):
     """Whether one language may stop after one round, with every number it rests on."""
@@ -95,6 +105,12 @@ class StopDecision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign_language}: {self.get_verdict_display()}"
+
+    def holds_for(self, campaign: Campaign) -> bool:
+        """Whether the language may stop, as the campaign's budget is now and nobody objects."""
+        budget = campaign.most_labels_per_language
+        spent = self.cause != self.Cause.BUDGET or (budget is not None and self.labels >= budget)
+        return self.verdict == self.Verdict.STOP and spent and not self.kept_open
 
 
 class SelectionGain(models.Model):
