@@ -7,7 +7,7 @@ from typing import Any
 from annotation.models import CampaignLanguage, Item
 from learning.actions.gold import GoldDraw, suggestion
 from learning.methods.acquisition import lots
-from learning.methods.requests import Selected
+from learning.methods.batches import Selected
 from learning.models import Pick, Round
 
 

@@ -15,7 +15,8 @@ from learning.actions.pools import accounts_of, active_languages, preview_quota,
 from learning.actions.scoring import scoring_done
 from learning.actions.serving import serving_version
 from learning.errors import NothingServesError
-from learning.methods.requests import LanguageOutcome, SelectionBatch, SelectionRequest
+from learning.methods.batches import LanguageOutcome, SelectionBatch
+from learning.methods.requests import SelectionRequest
 from learning.methods.selection import select
 from learning.models import Allotment, Pick, QuotaAccount, Round
 

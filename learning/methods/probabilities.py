@@ -1,6 +1,7 @@
 """From logits to probabilities, and the checks that keep bad numbers out by name."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,11 @@ def softmax(logits: npt.ArrayLike, *, temperature: float | npt.NDArray[np.float6
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
 
 
+# What a code of :func:`fault_codes` means; 0 is a row that can be used.
+FAULTS = ("", "nan", "inf", "bad_sum")
+ROWS = 16_384
+
+
 def faults(
     rows: npt.ArrayLike, *, ids: Sequence[str], probabilities: bool = False
 ) -> dict[str, str]:
@@ -36,13 +42,28 @@ def faults(
     >>> faults([[0.5, 0.5], [np.nan, 1.0], [0.9, 0.9]], ids=["a", "b", "c"], probabilities=True)
     {'b': 'nan', 'c': 'bad_sum'}
     """
-    values = np.asarray(rows, dtype=np.float64)
-    nan: npt.NDArray[np.bool_] = np.asarray(np.isnan(values).any(axis=1))
-    infinite: npt.NDArray[np.bool_] = np.asarray(np.isinf(values).any(axis=1))
-    named = [(nan, "nan"), (infinite & ~nan, "inf")]
-    if probabilities:
-        finite = ~nan & ~infinite
-        sums = np.where(finite[:, None], values, 0.0).sum(axis=1)
-        bad = (np.abs(sums - 1.0) > 1e-3) | (np.where(finite[:, None], values, 0.0) < 0).any(axis=1)
-        named.append((finite & bad, "bad_sum"))
-    return {ids[i]: reason for mask, reason in named for i in np.flatnonzero(mask)}
+    codes = fault_codes(np.asarray(rows, dtype=np.float64), probabilities=probabilities)
+    return {ids[at]: FAULTS[codes[at]] for at in np.flatnonzero(codes)}
+
+
+def fault_codes(
+    rows: npt.NDArray[np.floating[Any]], *, probabilities: bool = False
+) -> npt.NDArray[np.int8]:
+    """Return, for N rows of any shape, 0 or the place in ``FAULTS`` of what is wrong with each.
+
+    >>> fault_codes(np.array([[0.5, 0.5], [np.inf, 0.0]])).tolist()
+    [0, 2]
+    """
+    found = np.zeros(len(rows), dtype=np.int8)
+    for start in range(0, len(rows), ROWS):
+        part = slice(start, start + ROWS)
+        block = np.asarray(rows[part]).reshape(len(found[part]), -1)
+        if not np.isfinite(block).all():
+            nan = np.isnan(block).any(axis=1)
+            found[part] = np.where(nan, 1, np.where(np.isinf(block).any(axis=1), 2, 0))
+        if probabilities:
+            sums = block.sum(axis=1, dtype=np.float64)
+            # What is not finite has its code already, whatever it sums to.
+            wrong = ~(np.abs(sums - 1.0) <= 1e-3) | (block < 0).any(axis=1)
+            found[part] = np.where(found[part] == 0, np.where(wrong, 3, 0), found[part])
+    return found

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from learning.methods.acquisition import lots
+from learning.methods.lots import lots
 
 Floats = npt.NDArray[np.float64]
 NEARLY = 1e-9
@@ -51,8 +51,8 @@ class Standing:
     """Where a language stands before the round.
 
     ``samples`` could be asked, ``texts`` of them are distinct; ``capacity`` is how many items
-    its speakers can take (None: any number); ``slope`` is the lower bound of what one more
-    label gains (None: not known yet); ``cost`` is relative.
+    its speakers can take and ``limit`` how many it may get (None: any number); ``slope`` is the
+    lower bound of what one more label gains (None: not known yet); ``cost`` is relative.
     """
 
     tag: str
@@ -64,19 +64,22 @@ class Standing:
     audit_carry: float = 0.0
     slope: float | None = None
     cost: float = 1.0
+    limit: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a ledger that cannot be."""
         numbers = (self.debt, self.owed, self.audit_carry, self.cost, self.slope or 0.0)
         if not all(map(math.isfinite, numbers)) or self.owed < 0 or self.cost <= 0:
             raise ValueError(f"the standing of {self.tag} holds an impossible number")
-        if not 0 <= self.texts <= self.samples or (self.capacity or 0) < 0:
+        least = min(self.capacity or 0, self.limit or 0)
+        if not 0 <= self.texts <= self.samples or least < 0:
             raise ValueError(f"the pool of {self.tag} holds an impossible number")
 
     @property
     def cap(self) -> int:
         """The most items the language can take now."""
-        return self.texts if self.capacity is None else min(self.texts, self.capacity)
+        bounds = (self.texts, self.capacity, self.limit)
+        return min(bound for bound in bounds if bound is not None)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Quota:
     """What a language is due in this round, what it gets, and what is carried on.
 
     ``target`` is real and leaves carried rounding out; ``got`` is made of the four slots.
-    ``capped_by`` is ``pool``, ``duplicates``, ``annotators`` or empty.
+    ``capped_by`` is ``pool``, ``duplicates``, ``annotators``, ``limit`` or empty.
     """
 
     tag: str
@@ -266,6 +269,8 @@ def _quota(
 
 
 def _capped_by(standing: Standing, wanted: float) -> str:
-    if standing.capacity is not None and standing.capacity < standing.texts:
+    if standing.capacity == standing.cap < standing.texts:
         return "annotators"
+    if standing.limit == standing.cap < standing.texts:
+        return "limit"
     return "duplicates" if standing.samples >= wanted > standing.texts else "pool"

@@ -1,4 +1,4 @@
-"""The question put to the selection, and its answer: plain rows, JSON in and out, no pickles.
+"""The question put to the selection: plain rows, JSON in and out, no pickles.
 
 Fields may be added, always with a default; none changes its meaning.
 """
@@ -8,15 +8,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from learning.methods.digests import rows_digest
+from learning.methods.lots import Lots, hashes
 from learning.methods.quotas import QuotaPolicy
 
-Floats = npt.NDArray[np.float64]
-Slot = Literal["floor", "weight", "debt", "audit"]
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -24,9 +26,9 @@ class LanguageState:
     """What the selection must know of one language beside its samples.
 
     ``temperature`` makes its probabilities honest; the ledger (``debt``, ``owed``,
-    ``audit_carry``), ``capacity``, ``slope`` and ``cost`` are those of
+    ``audit_carry``), ``capacity``, ``limit``, ``slope`` and ``cost`` are those of
     :class:`learning.methods.quotas.Standing`. ``asked`` holds the duplicate groups of which a
-    member was asked already or must never be, such as gold.
+    member was asked already or must never be, such as gold. ``name`` is for people.
     """
 
     tag: str
@@ -38,6 +40,19 @@ class LanguageState:
     slope: float | None = None
     cost: float = 1.0
     asked: frozenset[str] = frozenset()
+    limit: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Doubtful:
+    """An answered sample that might be asked once more; the highest ``doubt`` goes first."""
+
+    item_id: str
+    language: str
+    doubt: float
+    best_label: str = ""
+    second_label: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +62,19 @@ class SelectionRequest:
     Shapes: ``item_ids`` N names, unique; ``language`` N positions in ``languages``; either
     ``logits`` or ``probabilities`` N x K, columns in the order of ``labels``; ``dup_group`` N
     names, equal ones mean the same text (empty: every sample is its own); ``embeddings`` N x d
-    or None. ``leased`` ids are at a desk now. ``known_ids`` and ``known_embeddings`` (M x d)
-    are samples asked before, ``known_language`` their languages; they tell how far a pick is
-    from them. Equal requests give equal batches, in whatever order the samples come.
+    or None; ``mc`` N x T x K opinions; ``cost_seconds`` N; ``given`` N uncertainties of the
+    caller's own (strategy ``given``); ``dialect`` N names, for people. ``leased`` ids are at a
+    desk now. ``known_ids`` and ``known_embeddings`` (M x d) are samples asked before,
+    ``known_language`` their languages, ``known_labels`` positions of their labels (-1: none),
+    ``known_probabilities`` M x K. ``mix`` maps strategies to shares that sum to 1 and takes the
+    place of ``strategy``. From ``near_duplicates`` (a cosine) on two texts count as one.
+    ``relabel`` may take ``relabel_share`` of a language's items. Arrays of 16, 32 or 64 bits
+    stay as they are, memory-mapped ones on disk. Equal requests give equal batches, in whatever
+    order the samples come.
     """
 
     item_ids: tuple[str, ...]
-    language: npt.NDArray[np.int64]
+    language: Ints
     languages: tuple[LanguageState, ...]
     labels: tuple[str, ...]
     batch: int
@@ -67,19 +88,30 @@ class SelectionRequest:
     model_version: str = ""
     embeddings: Floats | None = None
     known_ids: tuple[str, ...] = ()
-    known_language: npt.NDArray[np.int64] | None = None
+    known_language: Ints | None = None
     known_embeddings: Floats | None = None
+    mc: Floats | None = None
+    cost_seconds: Floats | None = None
+    given: Floats | None = None
+    dialect: tuple[str, ...] = ()
+    known_labels: Ints | None = None
+    known_probabilities: Floats | None = None
+    mix: Mapping[str, float] = field(default_factory=dict)
+    near_duplicates: float | None = None
+    relabel: tuple[Doubtful, ...] = ()
+    relabel_share: float = 0.0
+    label_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Bring arrays to one type and refuse shapes that do not fit together."""
-        for name, kind in _ARRAYS.items():
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, np.asarray(value, dtype=kind))
+        """Bring arrays to a type of numbers and refuse what does not fit together."""
+        for name in (*_INTS, *_FLOATS):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _array(getattr(self, name), floats=name in _FLOATS))
         for name in ("logits", "probabilities"):
             if not self.item_ids and getattr(self, name) is not None:
                 object.__setattr__(self, name, np.zeros((0, len(self.labels))))
         _check_shapes(self)
+        _check_knobs(self)
 
     @property
     def rows(self) -> Floats:
@@ -89,50 +121,61 @@ class SelectionRequest:
         return rows
 
     @cached_property
+    def keys(self) -> Lots:
+        """A hash of every id."""
+        return hashes(self.item_ids)
+
+    @cached_property
+    def groups(self) -> Lots:
+        """A hash of every duplicate group; without groups, of every id."""
+        return hashes(self.dup_group) if self.dup_group else self.keys
+
+    @cached_property
     def order(self) -> npt.NDArray[np.intp]:
-        """The positions of the samples in order of id: the order everything is computed in."""
-        return np.array(
-            sorted(range(len(self.item_ids)), key=self.item_ids.__getitem__), dtype=np.intp
-        )
+        """The positions of the samples in the order everything is computed in: that of the hashes.
+
+        Should two hashes agree, which takes billions of samples, the ids themselves decide.
+        """
+        order = np.argsort(self.keys, kind="stable")
+        inorder = self.keys[order]
+        if (inorder[1:] == inorder[:-1]).any():
+            return np.array(sorted(order, key=lambda at: (self.keys[at], self.item_ids[at])))
+        return np.asarray(order)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that can influence the batch; the order of samples cannot."""
-        header = {
-            "batch": self.batch,
-            "labels": self.labels,
+        header = {name: getattr(self, name) for name in _PLAIN} | {
             "languages": [_plain(s) for s in sorted(self.languages, key=lambda s: s.tag)],
             "leased": sorted(self.leased),
-            "model_version": self.model_version,
-            "numbers": "probabilities" if self.logits is None else "logits",
             "quota": asdict(self.quota),
-            "seed": self.seed,
-            "strategy": self.strategy,
+            "mix": sorted(self.mix.items()),
+            "relabel": sorted(tuple(asdict(one).values()) for one in self.relabel),
+            "numbers": "probabilities" if self.logits is None else "logits",
         }
-        digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-        tags = [s.tag for s in self.languages]
-        for at in self.order:
-            group = self.dup_group[at] if self.dup_group else ""
-            row = [self.item_ids[at], tags[self.language[at]], group]
-            digest.update(json.dumps(row).encode())
-            digest.update(self.rows[at].tobytes())
-            if self.embeddings is not None:
-                digest.update(self.embeddings[at].tobytes())
-        if self.known_language is not None and self.known_embeddings is not None:
-            for at in sorted(range(len(self.known_ids)), key=self.known_ids.__getitem__):
-                digest.update(
-                    json.dumps([self.known_ids[at], tags[self.known_language[at]]]).encode()
-                )
-                digest.update(self.known_embeddings[at].tobytes())
-        return digest.hexdigest()
+        tags = hashes([state.tag for state in self.languages])
+        pool = [("language", tags[self.language] if self.item_ids else None)]
+        pool += [("group", self.groups if self.dup_group else None)]
+        pool += [("dialect", hashes(self.dialect) if self.dialect else None)]
+        pool += [(name, getattr(self, name)) for name in _FLOATS if not name.startswith("known")]
+        known = [("language", None if self.known_language is None else tags[self.known_language])]
+        known += [("labels", self.known_labels)]
+        known += [(name, getattr(self, name)) for name in _FLOATS if name.startswith("known")]
+        header["pool"] = rows_digest(self.keys, pool)
+        header["known"] = rows_digest(hashes(self.known_ids), known)
+        return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain lists and numbers; NaN and infinity survive as text."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain |= {name: _numbers(plain[name]) for name in _ARRAYS}
+        arrays = {name: plain[name] for name in (*_INTS, *_FLOATS)}
+        plain |= {name: _numbers(array) for name, array in arrays.items()}
         return plain | {
+            "types": {n: array.dtype.name for n, array in arrays.items() if array is not None},
             "leased": sorted(self.leased),
             "quota": asdict(self.quota),
+            "mix": dict(self.mix),
+            "relabel": [asdict(one) for one in self.relabel],
             "languages": [_plain(state) for state in self.languages],
             **{name: list(plain[name]) for name in _NAMES},
         }
@@ -150,115 +193,50 @@ class SelectionRequest:
             LanguageState(**{**state, "asked": frozenset(state.get("asked", ()))})
             for state in plain["languages"]
         ]
+        types = plain.get("types", {})
+        kinds = dict.fromkeys(_INTS, "int64") | dict.fromkeys(_FLOATS, "float64") | types
         arrays: dict[str, Any] = {
             name: None if plain.get(name) is None else np.array(plain[name], dtype=kind)
-            for name, kind in _ARRAYS.items()
+            for name, kind in kinds.items()
         }
         names = {name: tuple(plain.get(name, ())) for name in _NAMES}
-        rest = dict(plain) | arrays | names
+        rest = {name: value for name, value in plain.items() if name != "types"} | arrays | names
         rest |= {"languages": tuple(states), "leased": frozenset(plain.get("leased", ()))}
+        rest |= {"relabel": tuple(Doubtful(**one) for one in plain.get("relabel", ()))}
         return cls(**(rest | {"quota": QuotaPolicy(**plain.get("quota", {}))}))
 
 
-@dataclass(frozen=True)
-class Selected:
-    """One pick. ``rank`` 1 is asked first in its language; ``percentile`` is the share of the
-    language's pool that is less certain; ``duplicates`` are the ids that it stands for;
-    ``propensity`` is defined in :func:`learning.methods.selection.propensities`.
-    """
-
-    item_id: str
-    rank: int
-    language: str
-    strategy: str
-    slot: Slot
-    uncertainty: float
-    percentile: float
-    margin: float
-    confidence: float
-    best_label: str
-    second_label: str
-    duplicates: tuple[str, ...]
-    propensity: float
-    rationale: str
-    nearest_id: str = ""
-    nearest_distance: float | None = None
-
-
-@dataclass(frozen=True)
-class LanguageOutcome:
-    """What a language was due and got, and what is carried to the next round.
-
-    ``target`` is exact, without carried rounding; ``texts`` could be asked, of ``samples``.
-    """
-
-    language: str
-    target: float
-    got: int
-    audit: int
-    capped_by: str
-    samples: int
-    texts: int
-    debt_before: float
-    debt_after: float
-    owed_before: float
-    owed_after: float
-    audit_carry_after: float
+_INTS = ("language", "known_language", "known_labels")
+_FLOATS = (
+    "logits",
+    "probabilities",
+    "embeddings",
+    "mc",
+    "cost_seconds",
+    "given",
+    "known_embeddings",
+    "known_probabilities",
+)
+_NAMES = ("item_ids", "labels", "dup_group", "known_ids", "dialect", "label_names")
+_PLAIN = (
+    "batch",
+    "labels",
+    "label_names",
+    "seed",
+    "strategy",
+    "model_version",
+    "near_duplicates",
+    "relabel_share",
+)
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A sample that was left out by name: nan, inf, bad_sum, zero_vector, leased or asked."""
-
-    item_id: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class SelectionBatch:
-    """The answer: what to ask, in order; never padded. ``shortfall`` is what the pool lacked."""
-
-    items: tuple[Selected, ...]
-    languages: tuple[LanguageOutcome, ...]
-    shortfall: int
-    shortfall_reasons: tuple[str, ...]
-    rejected: tuple[Rejected, ...]
-    strategy: str
-    seed: int
-    request_digest: str
-    model_version: str = ""
-
-    def as_text(self) -> str:
-        """Return the batch as JSON; the same request gives the same bytes."""
-        return json.dumps(asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def from_text(cls, text: str) -> "SelectionBatch":
-        """Bring a batch back."""
-        plain = json.loads(text)
-        items = [
-            Selected(**{**row, "duplicates": tuple(row["duplicates"])}) for row in plain["items"]
-        ]
-        return cls(
-            **plain
-            | {
-                "items": tuple(items),
-                "languages": tuple(LanguageOutcome(**row) for row in plain["languages"]),
-                "rejected": tuple(Rejected(**row) for row in plain["rejected"]),
-                "shortfall_reasons": tuple(plain["shortfall_reasons"]),
-            }
-        )
-
-
-_ARRAYS: Mapping[str, type] = {
-    "language": np.int64,
-    "logits": np.float64,
-    "probabilities": np.float64,
-    "embeddings": np.float64,
-    "known_language": np.int64,
-    "known_embeddings": np.float64,
-}
-_NAMES = ("item_ids", "labels", "dup_group", "known_ids")
+def _array(value: Any, *, floats: bool) -> npt.NDArray[Any]:
+    """Return numbers as an array, uncopied if they are one of a fitting type."""
+    if not floats:
+        return np.asarray(value, dtype=np.int64)
+    found = np.asarray(value)
+    fits = found.dtype in (np.float16, np.float32, np.float64)
+    return found if fits else found.astype(np.float64)
 
 
 def _plain(state: LanguageState) -> dict[str, Any]:
@@ -269,35 +247,73 @@ def _numbers(array: npt.NDArray[Any] | None) -> Any:
     if array is None:
         return None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [[x if np.isfinite(x) else str(x) for x in row] for row in array.tolist()]
+        return _spelt(array.tolist())
     return array.tolist()
 
 
+def _spelt(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_spelt(one) for one in value]
+    return value if np.isfinite(value) else str(value)
+
+
 def _check_shapes(request: SelectionRequest) -> None:
-    count, tags = len(request.item_ids), [state.tag for state in request.languages]
+    count, known, tags = len(request.item_ids), len(request.known_ids), request.languages
     if (request.logits is None) == (request.probabilities is None):
         raise ValueError("give either logits or probabilities")
-    known = len(request.known_ids)
+
+    def rows(name: str, *, of: int, axes: int, last: int | None = None) -> bool:
+        array = getattr(request, name)
+        fits = array is None or (
+            array.ndim == axes and len(array) == of and 0 not in array.shape[1:]
+        )
+        return fits and (array is None or last is None or array.shape[-1] == last)
+
+    width = None if request.embeddings is None else request.embeddings.shape[-1]
+    several = (request.known_language, request.known_embeddings)
     fits = {
         "labels and numbers": request.rows.shape == (count, len(request.labels)),
         "language of each sample": request.language.shape == (count,),
         "dup_group": len(request.dup_group) in (0, count),
-        "embeddings": request.embeddings is None or len(request.embeddings) == count,
-        "known samples": (request.known_embeddings is None and not known)
-        or (
-            request.known_embeddings is not None
-            and request.known_language is not None
-            and request.embeddings is not None
-            and request.known_embeddings.shape == (known, request.embeddings.shape[1])
-            and request.known_language.shape == (known,)
+        "dialect": len(request.dialect) in (0, count),
+        "embeddings": rows("embeddings", of=count, axes=2),
+        "mc": rows("mc", of=count, axes=3, last=len(request.labels)),
+        "cost_seconds": rows("cost_seconds", of=count, axes=1),
+        "given uncertainties": rows("given", of=count, axes=1),
+        "known samples": rows("known_language", of=known, axes=1)
+        and rows("known_embeddings", of=known, axes=2, last=width)
+        and (not known or all(one is not None for one in several))
+        and (request.known_embeddings is None or width is not None),
+        "known labels": rows("known_labels", of=known, axes=1),
+        "known probabilities": rows(
+            "known_probabilities", of=known, axes=2, last=len(request.labels)
         ),
         "at least one label": bool(request.labels),
-        "unique item ids": len(set(request.item_ids)) == count,
-        "unique language tags": len(set(tags)) == len(tags),
+        "label names": len(request.label_names) in (0, len(request.labels)),
+        "unique item ids": len(np.unique(request.keys)) == count
+        or len(set(request.item_ids)) == count,
+        "unique language tags": len({state.tag for state in tags}) == len(tags),
         "batch of 0 or more": request.batch >= 0,
         "language positions": not count
         or (request.language.min() >= 0 and request.language.max() < len(tags)),
     }
-    wrong = [name for name, fine in fits.items() if not fine]
-    if wrong:
+    if wrong := [name for name, fine in fits.items() if not fine]:
         raise ValueError(f"the request does not fit together: {', '.join(wrong)}")
+
+
+def _check_knobs(request: SelectionRequest) -> None:
+    shares = list(request.mix.values())
+    if shares and (min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6):
+        raise ValueError(
+            f"the shares of the mixture must be above 0 and sum to 1, not {sum(shares):g}"
+        )
+    if request.near_duplicates is not None:
+        if not 0 < request.near_duplicates <= 1:
+            raise ValueError("near_duplicates is a cosine above 0 and up to 1")
+        if request.embeddings is None:
+            raise ValueError("near_duplicates needs embeddings: give embeddings, N x d")
+    if not 0 <= request.relabel_share <= 0.5:
+        raise ValueError("relabel_share lies in [0, 0.5]")
+    tags = {state.tag for state in request.languages}
+    if strange := sorted({one.language for one in request.relabel} - tags):
+        raise ValueError(f"relabel names {strange[0]!r}, which is no language of the request")

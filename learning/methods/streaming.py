@@ -53,7 +53,8 @@ def top_k(
     bad: list[int] = [] if rejected is None else rejected
     for start, piece in _pieces(chunks):
         rows = softmax(piece, temperature=1.0) if logits else piece
-        found = STRATEGIES[strategy](rows)
+        with np.errstate(invalid="ignore"):
+            found = STRATEGIES[strategy](rows)
         # One sum shows whether any of the numbers is not finite: those survive every addition.
         if not np.isfinite(rows.sum()):
             found = _without_bad(found, rows=rows, start=start, bad=bad)

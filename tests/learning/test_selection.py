@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.methods.acquisition import STRATEGIES
+from learning.methods.batches import SelectionBatch
 from learning.methods.probabilities import softmax
+from learning.methods.propensities import propensities
 from learning.methods.quotas import QuotaPolicy
-from learning.methods.requests import LanguageState, SelectionBatch, SelectionRequest
-from learning.methods.selection import propensities, select
+from learning.methods.requests import LanguageState, SelectionRequest
+from learning.methods.selection import select
 
 LABELS = ("admin", "accounts", "dates")
 

@@ -1,0 +1,195 @@
+"""Candidates: what of a request could be asked, language by language, copies collapsed.
+
+Whatever cannot be asked is named with its reason. Of equal texts one stands for all, drawn by
+lot; a text of which a copy is at a desk or was asked is not asked again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from learning.methods.batches import Rejected
+from learning.methods.lots import Lots, draw, hashes
+from learning.methods.probabilities import FAULTS, fault_codes, softmax
+from learning.methods.quotas import Standing
+from learning.methods.requests import LanguageState, SelectionRequest
+
+Floats = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
+Codes = npt.NDArray[np.int8]
+
+REASONS = (*FAULTS, "bad_cost", "zero_vector", "leased", "asked")
+BAD_COST, ZERO, LEASED, ASKED = (
+    REASONS.index(name) for name in ("bad_cost", "zero_vector", "leased", "asked")
+)
+ROWS = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """One language's distinct texts: ``at`` holds the position of each text's representative.
+
+    ``members`` are the positions of all samples, text by text, the representative first;
+    ``starts`` says where each text begins (T + 1 numbers).
+    """
+
+    request: SelectionRequest
+    state: LanguageState
+    home: int
+    at: Positions
+    members: Positions
+    starts: Positions
+
+    @cached_property
+    def probabilities(self) -> Floats:
+        """T x K, made honest by the language's temperature."""
+        rows = self.request.rows[self.at].astype(np.float64)
+        if self.request.logits is None:
+            return np.asarray(rows / rows.sum(axis=1, keepdims=True))
+        return softmax(rows, temperature=self.state.temperature)
+
+    @cached_property
+    def known(self) -> Positions:
+        """The positions of what the language was asked before, in order of their ids' hashes."""
+        if self.request.known_language is None:
+            return np.zeros(0, dtype=np.intp)
+        here = np.flatnonzero(self.request.known_language == self.home)
+        keys = hashes([self.request.known_ids[at] for at in here])
+        return np.asarray(here[np.argsort(keys, kind="stable")])
+
+    @property
+    def standing(self) -> Standing:
+        """What the quota has to know of the language."""
+        state = self.state
+        return Standing(
+            tag=state.tag,
+            samples=len(self.members),
+            texts=len(self.at),
+            capacity=state.capacity,
+            limit=state.limit,
+            debt=state.debt,
+            owed=state.owed,
+            audit_carry=state.audit_carry,
+            slope=state.slope,
+            cost=state.cost,
+        )
+
+    def lots(self, purpose: str) -> Lots:
+        """Draw a lot for every text."""
+        return draw(self.request.keys[self.at], seed=self.request.seed, purpose=purpose)
+
+    def id_of(self, text: int) -> str:
+        """Return the id of the sample that stands for a text."""
+        return self.request.item_ids[self.at[text]]
+
+    def copies(self, text: int) -> tuple[str, ...]:
+        """Return the ids of the samples that a text's representative stands for beside itself."""
+        rest = self.members[self.starts[text] + 1 : self.starts[text + 1]]
+        return tuple(sorted(self.request.item_ids[at] for at in rest))
+
+
+def candidates(request: SelectionRequest) -> tuple[list[Pool], tuple[Rejected, ...]]:
+    """Return the pools in order of tag, and every sample that is in none of them."""
+    codes = _codes(request)
+    pools = [
+        _pool(request, codes, state=state, home=home)
+        for home, state in enumerate(request.languages)
+    ]
+    left_out = np.flatnonzero(codes)
+    named = ((request.item_ids[at], REASONS[codes[at]]) for at in left_out.tolist())
+    rejected = tuple(Rejected(name, reason) for name, reason in sorted(named))
+    return sorted(pools, key=lambda pool: pool.state.tag), rejected
+
+
+def _codes(request: SelectionRequest) -> Codes:
+    """Return, for every sample, 0 or the first reason that holds for leaving it out."""
+    found = fault_codes(request.rows, probabilities=request.logits is None)
+    for codes in _more_faults(request):
+        np.copyto(found, codes, where=found == 0)
+    if request.leased:
+        away = [at for at, name in enumerate(request.item_ids) if name in request.leased]
+        found[away] = np.where(found[away] == 0, LEASED, found[away])
+    return found
+
+
+def _more_faults(request: SelectionRequest) -> Iterator[Codes]:
+    for numbers in (request.embeddings, request.mc, request.given, request.cost_seconds):
+        if numbers is not None:
+            yield fault_codes(numbers)
+    if request.embeddings is not None:
+        yield np.where(_zero_rows(request.embeddings), ZERO, 0).astype(np.int8)
+    if request.cost_seconds is not None:
+        yield np.where(request.cost_seconds <= 0, BAD_COST, 0).astype(np.int8)
+
+
+def _zero_rows(rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for start in range(0, len(rows), ROWS):
+        part = slice(start, start + ROWS)
+        found[part] = ~np.asarray(rows[part]).any(axis=1)
+    return found
+
+
+def _pool(request: SelectionRequest, codes: Codes, *, state: LanguageState, home: int) -> Pool:
+    """Collapse the copies of one language; those of leased or asked texts get their reason."""
+    mine = request.order[request.language[request.order] == home]
+    text, asked = _texts(request, mine, codes=codes, home=home)
+    asked |= np.isin(request.groups[mine], hashes(sorted(state.asked)))
+    leased = np.zeros(len(mine), dtype=np.bool_)
+    if request.leased:
+        leased[:] = [request.item_ids[at] in request.leased for at in mine]
+    for marked, code in ((asked, ASKED), (leased, LEASED)):
+        if marked.any():
+            spent = np.isin(text, text[marked]) & (codes[mine] == 0)
+            codes[mine[spent]] = code
+    left = codes[mine] == 0
+    return _collapsed(request, mine[left], text=text[left], state=state, home=home)
+
+
+def _texts(
+    request: SelectionRequest, mine: Positions, *, codes: Codes, home: int
+) -> tuple[Positions, npt.NDArray[np.bool_]]:
+    """Return which text each sample is, by number, and whether it is near one that was asked."""
+    text = np.unique(request.groups[mine], return_inverse=True)[1].astype(np.intp)
+    asked = np.zeros(len(mine), dtype=np.bool_)
+    threshold, embeddings = request.near_duplicates, request.embeddings
+    if threshold is None or embeddings is None or not len(mine):
+        return text, asked
+    fit = np.flatnonzero((codes[mine] == 0) | (codes[mine] == LEASED))
+    points, known = embeddings[mine[fit]], 0
+    if request.known_embeddings is not None and request.known_language is not None:
+        before = request.known_embeddings[request.known_language == home]
+        before = before[np.isfinite(before).all(axis=1) & before.any(axis=1)]
+        points, known = np.concatenate([before, points]), len(before)
+    from learning.methods.neighbours import near_duplicates
+
+    near = near_duplicates(points, threshold=threshold)
+    texts, groups = int(text.max()) + 1, int(near.max(initial=-1)) + 1
+    # A text and a group of near texts are joined by every sample that is in both.
+    ends = (text[fit], near[known:] + texts)
+    graph = coo_array((np.ones(len(fit)), ends), shape=(texts + groups,) * 2)
+    joined = connected_components(graph, directed=False)[1].astype(np.intp)
+    return joined[text], np.isin(joined[text], joined[near[:known] + texts])
+
+
+def _collapsed(
+    request: SelectionRequest, mine: Positions, *, text: Positions, state: LanguageState, home: int
+) -> Pool:
+    """Draw who stands for each text; texts come in the order of their representatives' hashes."""
+    drawn = draw(request.keys[mine], seed=request.seed, purpose="copies")
+    by_text = np.lexsort((drawn, text))
+    first = np.flatnonzero(np.diff(text[by_text], prepend=-1))
+    sizes = np.diff(np.r_[first, len(mine)])
+    turn = np.argsort(by_text[first], kind="stable")
+    starts = np.r_[0, np.cumsum(sizes[turn])]
+    # Where a text's members lie in by_text, text by text in the new order.
+    into = np.repeat(first[turn] - starts[:-1], sizes[turn]) + np.arange(len(mine))
+    members = mine[by_text[into]]
+    at = members[starts[:-1]]
+    return Pool(request, state, home, at=at, members=members, starts=starts)
