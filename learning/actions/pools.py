@@ -12,7 +12,14 @@ from annotation.models.samples import SampleQuerySet
 from learning.actions.scoring import spoilt_for
 from learning.methods.quotas import Quota, QuotaPolicy, Standing, allot
 from learning.methods.requests import LanguageState, SelectionRequest
-from learning.models import ModelVersion, Prediction, QuotaAccount, Round, Temperature
+from learning.models import (
+    ModelVersion,
+    Prediction,
+    QuotaAccount,
+    Round,
+    StopDecision,
+    Temperature,
+)
 
 
 @dataclass(frozen=True)
@@ -115,10 +122,11 @@ def askable(campaign: Campaign, *, version: ModelVersion) -> SampleQuerySet:
 
 
 def active_languages(campaign: Campaign) -> list[CampaignLanguage]:
-    """Return the languages that take part now, in order of tag."""
-    return list(
-        campaign.languages.filter(active=True).select_related("language").order_by("language__tag")
+    """Return the languages that take part now, in order of tag; those that stopped do not."""
+    going_on = campaign.languages.filter(active=True).exclude(
+        pk__in=StopDecision.objects.stopped(campaign)
     )
+    return list(going_on.select_related("language").order_by("language__tag"))
 
 
 def label_keys(version: ModelVersion) -> tuple[str, ...]:

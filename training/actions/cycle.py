@@ -25,6 +25,7 @@ from learning.actions.scoring import (
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion, Round, Scoring, ScoringShard
 from training.actions.dispatches import Work
+from training.actions.hindsight import record_stops
 from training.actions.priors import priors_of
 from training.actions.promotion import promote
 from training.actions.runs import open_run
@@ -170,6 +171,7 @@ def _judge(round_: Round, now: datetime) -> list[Work]:
             promote(gate)
         except VernacularError as error:
             note = f"Not promoted: {error}"
+    record_stops(round_)
     _close(round_, note=f"{gate.verdict}: {note}", now=now)
     return []
 

@@ -18,6 +18,7 @@ from learning.methods import metrics
 from learning.methods.calibration import fit_temperatures
 from learning.methods.probabilities import softmax
 from learning.models import ModelVersion, Temperature
+from training.actions.calibrations import check_calibrations, fit_calibrations
 from training.models import Evaluation
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _gold(campaign: Campaign, *, language: Language, split: str) -> Gold:
 def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") -> list[Evaluation]:
     """Measure a version on the gold as it is now; what was measured on the same gold is kept."""
     temperatures = fit_version_temperatures(version, campaign=campaign)
-    return [
+    golds = gold_of(campaign, split=split)
+    evaluations = [
         _evaluated(
             version,
             gold=gold,
@@ -76,23 +78,27 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
             temperature=temperatures.get(gold.language.pk, 1.0),
             classes=campaign.labels.count(),
         )
-        for gold in gold_of(campaign, split=split)
+        for gold in golds
     ]
+    if split == GoldItem.Split.GATE:
+        check_calibrations(version, golds=golds, evaluations=evaluations)
+    return evaluations
 
 
 def fit_version_temperatures(version: ModelVersion, *, campaign: Campaign) -> dict[int, float]:
     """Fit what makes the version honest on the development gold, unless that is done already."""
     golds = gold_of(campaign, split=GoldItem.Split.DEV)
     known = {row.language_id: row for row in version.temperatures.all()}
-    counts = {language: row.gold for language, row in known.items()}
+    counts = dict(version.calibrations.values_list("language_id", "gold"))
     if counts != {gold.language.pk: len(gold.samples) for gold in golds}:
         return _fit_temperatures(version, golds=golds)
     return {language: row.value for language, row in known.items()}
 
 
 def _fit_temperatures(version: ModelVersion, *, golds: list[Gold]) -> dict[int, float]:
-    fitted = fit_temperatures({gold.language.tag: _logits(version, gold) for gold in golds})
-    values = {}
+    logits = {gold.language.tag: _logits(version, gold) for gold in golds}
+    fitted = fit_temperatures(logits)
+    values: dict[int, float] = {}
     with transaction.atomic():
         for gold in golds:
             found = fitted[gold.language.tag]
@@ -103,6 +109,7 @@ def _fit_temperatures(version: ModelVersion, *, golds: list[Gold]) -> dict[int, 
             )
             values[gold.language.pk] = found.value
         version.temperatures.exclude(language__in=values).delete()
+        fit_calibrations(version, golds=golds, logits=logits, temperatures=values)
     return values
 
 

@@ -19,6 +19,7 @@ from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.datasets import GoldMarks, gold_leaks, lineage_rows
 from training.actions.evaluation import Gold, evaluate, gold_of
+from training.actions.hindsight import look_back
 from training.actions.runs import readable
 from training.methods import gate as checks
 from training.models import Evaluation, GateCheck, GateRun, TrainingRun, Verdict
@@ -69,6 +70,7 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
 def try_to_judge(run_id: int, *, now: datetime) -> GateRun | None:
     """Judge, and when that fails leave the reason on the run; None then."""
     TrainingRun.objects.filter(pk=run_id).update(judgings=F("judgings") + 1)
+    look_back(TrainingRun.objects.select_related("base", "candidate", "round").get(pk=run_id))
     try:
         gate = judge(run_id, now=now)
     except Exception as error:

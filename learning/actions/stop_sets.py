@@ -1,0 +1,46 @@
+"""Stop sets: what each version says of the same samples, which nobody was ever asked."""
+
+from annotation.models import CampaignLanguage, Sample
+from annotation.models.samples import SampleQuerySet
+from learning.models import ModelVersion, StopReading
+
+# Kappa of .99 on fewer would be a matter of one or two samples.
+SIZE = 300
+
+
+def read_stop_sets(version: ModelVersion) -> list[StopReading]:
+    """Have the version answer the stop set of every active language, once; for workers only."""
+    known = set(version.stop_readings.values_list("language_id", flat=True))
+    homes = version.campaign.languages.filter(active=True).select_related("language")
+    return [_read(version, home) for home in homes if home.language_id not in known]
+
+
+def stop_set(home: CampaignLanguage) -> SampleQuerySet:
+    """Return the language's stop set: of all that is unasked, the first by a number drawn once.
+
+    Samples get that number, their random uid, when they come in: so the set stays the same but
+    for those that were asked meanwhile, and those that were imported.
+    """
+    pool = Sample.objects.unasked().filter(campaign=home.campaign_id, language=home.language_id)
+    return pool.order_by("uid")[:SIZE]
+
+
+def _read(version: ModelVersion, home: CampaignLanguage) -> StopReading:
+    import numpy as np
+
+    rows = list(stop_set(home).values_list("pk", "text"))
+    answers: dict[str, int] = {}
+    if rows:
+        from learning.inference import logits_of  # torch is for workers only
+
+        tags = [home.language.tag] * len(rows)
+        logits = logits_of(version, texts=[text for _, text in rows], languages=tags)
+        answers = {
+            str(pk): int(row.argmax())
+            for (pk, _), row in zip(rows, logits, strict=True)
+            if np.isfinite(row).all()
+        }
+    reading, _ = StopReading.objects.get_or_create(
+        version=version, language=home.language, defaults={"answers": answers}
+    )
+    return reading
