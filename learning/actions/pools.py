@@ -1,7 +1,7 @@
 """Pools: what of a campaign could be asked now, as the selection wants to have it."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,9 +34,15 @@ class QuotaRow:
     quota: Quota
 
 
-def preview_quota(campaign: Campaign) -> list[QuotaRow]:
-    """Return what each language would get now, by counting only; nothing is written."""
-    languages = active_languages(campaign)
+def preview_quota(
+    campaign: Campaign, *, languages: Sequence[CampaignLanguage] | None = None, seed: int = 0
+) -> list[QuotaRow]:
+    """Return what each language would get now, by counting only; nothing is written.
+
+    Campaign and languages may carry values that were not saved: then it is what those would do.
+    The seed of a round breaks ties as that round will.
+    """
+    languages = active_languages(campaign) if languages is None else list(languages)
     counts = _counts(campaign)
     accounts = accounts_of(languages)
     capacities = _capacities(languages)
@@ -52,7 +58,8 @@ def preview_quota(campaign: Campaign) -> list[QuotaRow]:
         )
         for home in languages
     ]
-    quotas = allot(standings, batch=campaign.items_per_round, policy=policy_of(campaign))
+    policy = policy_of(campaign)
+    quotas = allot(standings, batch=campaign.items_per_round, policy=policy, seed=seed)
     by_tag = {quota.tag: quota for quota in quotas}
     return [
         QuotaRow(
