@@ -16,41 +16,7 @@ from learning.methods.propensities import propensities
 from learning.methods.quotas import QuotaPolicy
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.methods.selection import select
-
-LABELS = ("admin", "accounts", "dates")
-
-
-def request(
-    sizes: dict[str, int] | None = None, *, batch: int = 20, seed: int = 7, **over: Any
-) -> SelectionRequest:
-    """A pool with random logits, so many samples a language."""
-    sizes = {"wo": 60, "qu": 40} if sizes is None else sizes
-    rng = np.random.default_rng(3)
-    language = np.repeat(np.arange(len(sizes)), list(sizes.values()))
-    fields = {
-        "item_ids": tuple(f"s{i}" for i in range(len(language))),
-        "language": language,
-        "languages": tuple(LanguageState(tag) for tag in sizes),
-        "labels": LABELS,
-        "batch": batch,
-        "seed": seed,
-        "logits": rng.standard_normal((len(language), 3)) * 2,
-    } | over
-    return SelectionRequest(**fields)
-
-
-def shuffled(one: SelectionRequest, order: np.ndarray) -> SelectionRequest:
-    """The same pool in another order, languages turned round as well."""
-    last = len(one.languages) - 1
-    groups = tuple(one.dup_group[i] for i in order) if one.dup_group else ()
-    return replace(
-        one,
-        item_ids=tuple(one.item_ids[i] for i in order),
-        language=last - one.language[order],
-        languages=one.languages[::-1],
-        logits=None if one.logits is None else one.logits[order],
-        dup_group=groups,
-    )
+from tests.learning.pools_made import request, shuffled
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
