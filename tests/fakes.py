@@ -147,6 +147,10 @@ class FakeLabelingDesk:
                 self.accounts[email] = DeskAccount(user_id=next(self._users), email=email)
             return self.accounts[email]
 
+    def list_accounts(self) -> list[DeskAccount]:
+        with self._call("list_accounts"):
+            return list(self.accounts.values())
+
     def find_account(self, email: str) -> DeskAccount | None:
         with self._call("find_account"):
             return self.accounts.get(email)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 from django.urls import reverse
 
+from annotation.actions.accounts import find_accounts_again
 from annotation.errors import ConflictError, VernacularError
 from annotation.gateways import DeskProject, LabelingDesk
 from annotation.models import (
@@ -137,13 +138,27 @@ def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject
     """Our project at the desk, if it is there; one that somebody deleted is let go."""
     if home.desk_project_id is None:
         for known in desk.find_projects(marker_of(home))[:1]:
+            _find_people_again(home, desk=desk)
             _adopt(home, known)
     if home.desk_project_id is None:
         return None
     project = our_project(home, desk=desk)
     if project is None:
+        # Before anything is forgotten: whoever is interrupted here comes by again.
+        _find_people_again(home, desk=desk)
         _let_go(home)
+    elif home.language.annotators.filter(active=True, user__desk_user_id=None).exists():
+        _find_people_again(home, desk=desk)
     return project
+
+
+def _find_people_again(home: CampaignLanguage, *, desk: LabelingDesk) -> None:
+    found = find_accounts_again(desk)
+    if found.moved or found.gone:
+        detail = f"The desk numbers its accounts anew: {found.moved} found by their addresses"
+        if found.gone:
+            detail += f", none for {', '.join(found.gone)}: add them again"
+        _tell(home, action="ACCOUNTS_MOVED", detail=f"{detail}.")
 
 
 def our_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject | None:

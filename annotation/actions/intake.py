@@ -18,6 +18,7 @@ from annotation.actions.answers import (
     tombstone_missing,
 )
 from annotation.actions.desk import our_project
+from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
 from annotation.models import CampaignLanguage, Item
 
@@ -61,8 +62,10 @@ def sweep(
     if home.desk_project_id is None:
         return result
     since, size, strays = _earlier(home.swept_until, by=overlap), PAGE, set[int]()
+    sure = False
     while True:
         page = desk.changed_tasks(home.desk_project_id, since=since, limit=size)
+        sure = sure or _is_ours(home, page, desk=desk)
         strays |= _take_page(home, page, result=result, now=now)
         if len(page) < size:
             break
@@ -77,6 +80,22 @@ def sweep(
         result.strays = len(desk.delete_unanswered(home.desk_project_id, sorted(strays)))
     CampaignLanguage.objects.filter(pk=home.pk).update(swept_at=now)
     return result
+
+
+def _is_ours(home: CampaignLanguage, page: list[DeskTask], *, desk: LabelingDesk) -> bool:
+    """True if the project was seen to be ours; raise if another one sits under its number.
+
+    A page of our own uids needs no proof, which saves a call on nearly every sweep.
+    """
+    known = home.items.filter(uid__in={uid for task in page if (uid := _uid_of(task))})
+    if known.count() == len(page):
+        return False
+    if our_project(home, desk=desk) is None:
+        raise DeskRefusedError(
+            f"Project {home.desk_project_id} at the desk is not ours.",
+            remedy="Nothing is taken from it; a project of our own is made again by itself.",
+        )
+    return True
 
 
 def sweep_for_deletions(
@@ -133,15 +152,19 @@ def _take_task(
 
 def _item_of(home: CampaignLanguage, task: DeskTask) -> Item | None:
     """The item of a task; one whose push we never heard back from is at the desk now."""
-    try:
-        uid = UUID(task.uid)
-    except ValueError:
-        return None
-    item = home.items.filter(uid=uid).first()
+    uid = _uid_of(task)
+    item = home.items.filter(uid=uid).first() if uid else None
     if item is not None and item.desk_task_id is None and item.state == Item.State.QUEUED:
         item.desk_task_id, item.state = task.id, Item.State.PUSHED
         item.save(update_fields=["desk_task_id", "state"])
     return item
+
+
+def _uid_of(task: DeskTask) -> UUID | None:
+    try:
+        return UUID(task.uid)
+    except ValueError:
+        return None
 
 
 def _is_news(item: Item, task: DeskTask) -> bool:

@@ -80,6 +80,9 @@ class DeskAccounts(Protocol):
     def create_account(self, *, email: str, name: str, password: str) -> DeskAccount:
         """Create a person's account, or return the one that the address already has."""
 
+    def list_accounts(self) -> list[DeskAccount]:
+        """Return every account."""
+
     def find_account(self, email: str) -> DeskAccount | None:
         """Return the account that an address has, if it has one."""
 

@@ -79,10 +79,13 @@ class AccountsAtTheDesk:
 
     @translated()
     def find_account(self, email: str) -> DeskAccount | None:
-        for user in self._raw("GET", "api/users"):
-            if str(user["email"]).lower() == email.lower():
-                return DeskAccount(user_id=int(user["id"]), email=str(user["email"]))
-        return None
+        known = (one for one in self.list_accounts() if one.email.lower() == email.lower())
+        return next(known, None)
+
+    @translated()
+    def list_accounts(self) -> list[DeskAccount]:
+        users = self._raw("GET", "api/users")
+        return [DeskAccount(user_id=int(user["id"]), email=str(user["email"])) for user in users]
 
     def _sign_up(self, *, email: str, password: str) -> None:
         """The invite form is the one way to an account that can sign in."""

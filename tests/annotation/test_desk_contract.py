@@ -249,6 +249,7 @@ def test_an_account_is_made_once(side):
     email = f"noor-{uuid.uuid4().hex[:8]}@example.org"
     first = side.desk.create_account(email=email, name="Noor", password=WORD)
     assert side.desk.create_account(email=email, name="Noor", password=WORD * 2) == first
+    assert side.desk.list_accounts().count(first) == 1
     with pytest.raises(DeskRefusedError):
         side.desk.create_account(email=f"x{email}", name="", password=WORD[:5])
 

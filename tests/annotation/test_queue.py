@@ -5,7 +5,8 @@ from annotation.actions.desk import prepare_desk
 from annotation.actions.intake import requalify, sweep, sweep_for_deletions
 from annotation.actions.people import join_team
 from annotation.actions.queue import push_items
-from annotation.errors import ConflictError, TransientError
+from annotation.errors import ConflictError, DeskRefusedError, TransientError
+from annotation.gateways import DeskItem
 from annotation.models import (
     Annotation,
     CampaignLanguage,
@@ -13,6 +14,7 @@ from annotation.models import (
     Guideline,
     Item,
     QuarantinedAnswer,
+    User,
 )
 from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
@@ -128,6 +130,15 @@ def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
     assert answered.annotations.answered().count() == 1
 
 
+def settle_at(desk: FakeLabelingDesk, *users: User) -> None:
+    """Give people accounts at a desk, in that order, and those who had none here their numbers."""
+    for user in users:
+        account = desk.create_account(email=user.desk_email, name="", password="a-long-password")  # noqa: S106 - of nobody
+        if user.pk and user.desk_user_id is None:
+            User.objects.filter(pk=user.pk).update(desk_user_id=account.user_id)
+            user.refresh_from_db()
+
+
 def answer(home: CampaignLanguage, desk: FakeLabelingDesk, item: Item, label: str, user) -> int:
     item.refresh_from_db()
     number = desk.annotate(item.desk_task_id, user_id=user.desk_user_id, label=label)
@@ -136,7 +147,9 @@ def answer(home: CampaignLanguage, desk: FakeLabelingDesk, item: Item, label: st
 
 
 def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk):
-    awa, stranger = make_annotator("awa").user, make_user("inti", desk_user_id=500)
+    awa, stranger = make_user("awa"), make_user("inti")
+    make_annotator("awa")
+    settle_at(desk, awa, stranger)
     done, late, owed, more = owe(home), owe(home), owe(home), owe(home)
     push(home, desk)
     numbers = [
@@ -144,7 +157,9 @@ def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk
         answer(home, desk, late, "dates", stranger),
     ]
     fresh = FakeLabelingDesk()
+    settle_at(fresh, stranger, awa)
     push(prepare_desk(home, desk=fresh), fresh)
+    awa.refresh_from_db()
     # The new desk gives its first answers the numbers that the old one had given.
     fresh._numbers = iter(numbers)
     for item in (owed, more):
@@ -157,13 +172,17 @@ def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk
 
 
 def test_a_desk_that_comes_back_after_it_was_let_go_tells_nothing_twice(home, desk):
-    awa = make_annotator("awa")
+    awa = make_user("awa")
+    make_annotator("awa")
+    settle_at(desk, awa)
     item = owe(home, wanted=1)
     push(home, desk)
-    number = answer(home, desk, item, "admin", awa.user)
+    number = answer(home, desk, item, "admin", awa)
     other = FakeLabelingDesk()
     prepare_desk(home, desk=other)
     assert Annotation.objects.get().desk_annotation_id < 0
+    awa.refresh_from_db()
+    assert awa.desk_user_id is None
     prepare_desk(home, desk=desk)
     sweep(home, desk=desk, now=timezone.now())
     held = Annotation.objects.get()
@@ -188,6 +207,82 @@ def test_a_number_that_another_item_holds_is_kept_aside_and_withdraws_nothing(ho
     Annotation.objects.update(desk_annotation_id=-2)
     assert requalify(home, now=timezone.now()) == 1
     assert Annotation.objects.answered().count() == 2
+
+
+def test_people_are_known_by_their_addresses_where_the_old_numbers_are_somebody_elses(home, desk):
+    awa, inti, noor = make_user("awa"), make_user("inti"), make_user("noor", staff=True)
+    for name in ("awa", "inti"):
+        make_annotator(name)
+    User.objects.filter(pk=noor.pk).update(desk_user_id=desk.account_of_token().user_id)
+    settle_at(desk, awa, inti)
+    push(home, desk)
+    fresh = FakeLabelingDesk()
+    settle_at(fresh, User(username="lee"), awa)  # Lee has Awa's number now, and Awa has Inti's
+    item, other = owe(home), owe(home)
+    push(prepare_desk(home, desk=fresh), fresh)
+    for user in (awa, inti, noor):
+        user.refresh_from_db()
+    assert (awa.desk_user_id, inti.desk_user_id) == (3, None)
+    assert noor.desk_user_id == fresh.account_of_token().user_id
+    event = DeskEvent.objects.get(action="ACCOUNTS_MOVED")
+    assert "1 found by their addresses, none for Inti: add them again" in event.detail
+    answer(home, fresh, item, "admin", awa)
+    other.refresh_from_db()
+    fresh.annotate(other.desk_task_id, user_id=2, label="dates")
+    sweep(home, desk=fresh, now=timezone.now())
+    assert Annotation.objects.get().annotator.user == awa
+    assert QuarantinedAnswer.objects.get().reason == "unknown_person"
+
+
+def test_an_interrupted_search_for_people_is_made_good(home, desk):
+    awa = make_user("awa")
+    make_annotator("awa")
+    settle_at(desk, awa)
+    push(home, desk)
+    fresh = FakeLabelingDesk()
+    settle_at(fresh, User(username="lee"), awa)
+    fresh.fail_once("list_accounts")
+    with pytest.raises(TransientError):
+        prepare_desk(home, desk=fresh)
+    prepare_desk(home, desk=fresh)
+    awa.refresh_from_db()
+    assert awa.desk_user_id == 3
+
+
+def test_a_deleted_project_moves_nobody(home, desk):
+    awa = make_user("awa")
+    make_annotator("awa")
+    settle_at(desk, awa)
+    push(home, desk)
+    desk.projects.clear()
+    prepare_desk(home, desk=desk)
+    assert not DeskEvent.objects.filter(action="ACCOUNTS_MOVED").exists()
+
+
+def test_nothing_is_taken_from_another_project_under_our_number(home, desk):
+    awa = make_annotator("awa").user
+    item = owe(home)
+    push(home, desk)
+    answer(home, desk, item, "admin", awa)
+    home.refresh_from_db()
+    theirs = desk.projects[home.desk_project_id]
+    theirs.marker, theirs.tasks = "their own", {}
+    task = desk.push(theirs.id, [DeskItem(uid="theirs-1", text="a", priority=0.0, batch="x")])
+    desk.annotate(task["theirs-1"], user_id=awa.desk_user_id, label="dates")
+    with pytest.raises(DeskRefusedError, match="is not ours"):
+        sweep(home, desk=desk, now=timezone.now())
+    assert Annotation.objects.get().label.key == "admin"
+    assert not QuarantinedAnswer.objects.exists()
+    assert prepare_desk(home, desk=desk).desk_project_id != theirs.id
+    assert sweep(home, desk=desk, now=timezone.now()).tasks == 0
+
+
+def test_a_sweep_of_our_own_items_asks_nothing_more(home, desk):
+    owe(home)
+    push(home, desk)
+    desk.calls.clear()
+    sweep(home, desk=desk, now=timezone.now())
+    assert desk.calls == ["changed_tasks"]
 
 
 def test_another_project_under_our_number_is_left_alone_and_withdraws_nothing(home, desk):
