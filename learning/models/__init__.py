@@ -3,6 +3,7 @@
 from learning.models.calibrations import LanguageCalibration
 from learning.models.embeddings import DuplicateSearch, EmbeddingShard, NearDuplicate
 from learning.models.predictions import Prediction, Scoring, ScoringShard
+from learning.models.quota_changes import QuotaChange
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
 from learning.models.stops import SelectionGain, StopDecision, StopReading
 from learning.models.versions import Deployment, ModelVersion, Temperature
@@ -18,6 +19,7 @@ __all__ = [
     "Pick",
     "Prediction",
     "QuotaAccount",
+    "QuotaChange",
     "Round",
     "Scoring",
     "ScoringShard",
