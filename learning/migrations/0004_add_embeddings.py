@@ -5,134 +5,244 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0004_add_claims_to_imports'),
-        ('learning', '0003_add_mix_and_nearest'),
+        ("annotation", "0004_add_claims_to_imports"),
+        ("learning", "0003_add_mix_and_nearest"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='DuplicateSearch',
+            name="DuplicateSearch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('embeddings', models.PositiveBigIntegerField(default=0, help_text='How many embeddings there were when it was asked for.')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='queued', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('groups', models.PositiveIntegerField(default=0)),
-                ('texts', models.PositiveIntegerField(default=0, help_text='Distinct texts in the groups.')),
-                ('error', models.TextField(blank=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "embeddings",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="How many embeddings there were when it was asked for."
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("groups", models.PositiveIntegerField(default=0)),
+                (
+                    "texts",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Distinct texts in the groups."
+                    ),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ('version', 'language__tag'),
+                "ordering": ("version", "language__tag"),
             },
         ),
         migrations.CreateModel(
-            name='EmbeddingShard',
+            name="EmbeddingShard",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('path', models.CharField(help_text='File within the embeddings storage.', max_length=200)),
-                ('digest', models.CharField(help_text='SHA-256 of the file.', max_length=64)),
-                ('samples', models.PositiveIntegerField()),
-                ('width', models.PositiveIntegerField(help_text='Numbers in one embedding.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "path",
+                    models.CharField(
+                        help_text="File within the embeddings storage.", max_length=200
+                    ),
+                ),
+                ("digest", models.CharField(help_text="SHA-256 of the file.", max_length=64)),
+                ("samples", models.PositiveIntegerField()),
+                ("width", models.PositiveIntegerField(help_text="Numbers in one embedding.")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ('version', 'shard'),
+                "ordering": ("version", "shard"),
             },
         ),
         migrations.CreateModel(
-            name='NearDuplicate',
+            name="NearDuplicate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64)),
-                ('group', models.CharField(help_text='Smallest digest of its group.', max_length=64)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64)),
+                (
+                    "group",
+                    models.CharField(help_text="Smallest digest of its group.", max_length=64),
+                ),
             ],
         ),
         migrations.AlterModelOptions(
-            name='scoringshard',
-            options={'ordering': ('scoring', '-likely', 'first_id')},
+            name="scoringshard",
+            options={"ordering": ("scoring", "-likely", "first_id")},
         ),
         migrations.RemoveConstraint(
-            model_name='scoringshard',
-            name='one_shard_per_first_sample',
+            model_name="scoringshard",
+            name="one_shard_per_first_sample",
         ),
         migrations.AddField(
-            model_name='prediction',
-            name='shard',
-            field=models.ForeignKey(blank=True, db_index=False, help_text='The work that made it, which says in which arithmetic.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='predictions', to='learning.scoringshard'),
+            model_name="prediction",
+            name="shard",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                help_text="The work that made it, which says in which arithmetic.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="predictions",
+                to="learning.scoringshard",
+            ),
         ),
         migrations.AddField(
-            model_name='scoring',
-            name='previous',
-            field=models.ForeignKey(blank=True, help_text='Its margins say what comes first; it stands in for what is not scored yet.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='learning.modelversion'),
+            model_name="scoring",
+            name="previous",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Its margins say what comes first; it stands in for what is not scored yet.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="learning.modelversion",
+            ),
         ),
         migrations.AddField(
-            model_name='scoringshard',
-            name='likely',
-            field=models.BooleanField(default=False, help_text='Scored first: the next round waits for no more than these.'),
+            model_name="scoringshard",
+            name="likely",
+            field=models.BooleanField(
+                default=False,
+                help_text="Scored first: the next round waits for no more than these.",
+            ),
         ),
         migrations.AddField(
-            model_name='scoringshard',
-            name='runtime',
-            field=models.CharField(blank=True, help_text='In which arithmetic the network answered.', max_length=20),
+            model_name="scoringshard",
+            name="runtime",
+            field=models.CharField(
+                blank=True, help_text="In which arithmetic the network answered.", max_length=20
+            ),
         ),
         migrations.AddField(
-            model_name='scoringshard',
-            name='sample_ids',
-            field=models.JSONField(blank=True, default=list, help_text='Which samples; empty means all from first to last.'),
+            model_name="scoringshard",
+            name="sample_ids",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                help_text="Which samples; empty means all from first to last.",
+            ),
         ),
         migrations.AlterField(
-            model_name='prediction',
-            name='version',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='learning.modelversion'),
+            model_name="prediction",
+            name="version",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="predictions",
+                to="learning.modelversion",
+            ),
         ),
         migrations.AlterField(
-            model_name='scoring',
-            name='status',
-            field=models.CharField(choices=[('running', 'running'), ('done', 'done'), ('stopped', 'stopped: another version serves')], default='running', max_length=10),
+            model_name="scoring",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("running", "running"),
+                    ("done", "done"),
+                    ("stopped", "stopped: another version serves"),
+                ],
+                default="running",
+                max_length=10,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='scoringshard',
-            constraint=models.UniqueConstraint(fields=('scoring', 'likely', 'first_id'), name='one_shard_per_first_sample'),
+            model_name="scoringshard",
+            constraint=models.UniqueConstraint(
+                fields=("scoring", "likely", "first_id"), name="one_shard_per_first_sample"
+            ),
         ),
         migrations.AddField(
-            model_name='duplicatesearch',
-            name='language',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.language'),
+            model_name="duplicatesearch",
+            name="language",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="annotation.language",
+            ),
         ),
         migrations.AddField(
-            model_name='duplicatesearch',
-            name='version',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='duplicate_searches', to='learning.modelversion'),
+            model_name="duplicatesearch",
+            name="version",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="duplicate_searches",
+                to="learning.modelversion",
+            ),
         ),
         migrations.AddField(
-            model_name='embeddingshard',
-            name='shard',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='embeddings', to='learning.scoringshard'),
+            model_name="embeddingshard",
+            name="shard",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="embeddings",
+                to="learning.scoringshard",
+            ),
         ),
         migrations.AddField(
-            model_name='embeddingshard',
-            name='version',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='embedding_shards', to='learning.modelversion'),
+            model_name="embeddingshard",
+            name="version",
+            field=models.ForeignKey(
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="embedding_shards",
+                to="learning.modelversion",
+            ),
         ),
         migrations.AddField(
-            model_name='nearduplicate',
-            name='home',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='near_duplicates', to='annotation.campaignlanguage'),
+            model_name="nearduplicate",
+            name="home",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="near_duplicates",
+                to="annotation.campaignlanguage",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='duplicatesearch',
-            constraint=models.UniqueConstraint(fields=('version', 'language'), name='one_duplicate_search_per_version_and_language'),
+            model_name="duplicatesearch",
+            constraint=models.UniqueConstraint(
+                fields=("version", "language"), name="one_duplicate_search_per_version_and_language"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='embeddingshard',
-            constraint=models.UniqueConstraint(fields=('version', 'shard'), name='one_embedding_shard_per_version_and_shard'),
+            model_name="embeddingshard",
+            constraint=models.UniqueConstraint(
+                fields=("version", "shard"), name="one_embedding_shard_per_version_and_shard"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nearduplicate',
-            constraint=models.UniqueConstraint(fields=('home', 'digest'), name='one_duplicate_group_per_language_and_text'),
+            model_name="nearduplicate",
+            constraint=models.UniqueConstraint(
+                fields=("home", "digest"), name="one_duplicate_group_per_language_and_text"
+            ),
         ),
     ]
