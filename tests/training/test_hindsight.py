@@ -1,0 +1,94 @@
+"""What a round leaves behind beside its candidate: thresholds, stop sets, gains and verdicts."""
+
+import pytest
+
+from annotation.models import GoldItem
+from learning.models import LanguageCalibration, SelectionGain, StopDecision, StopReading
+from tests.training.wheel import Wheel, make_wheel
+from training.actions import hindsight
+from training.actions.evaluation import evaluate
+from training.models import GateRun, TrainingRun
+
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("tiny_networks"),
+]
+
+
+def finished(campaign):
+    return lambda: type(campaign).objects.get(pk=campaign.pk).status == "finished"
+
+
+def test_round_leaves_its_numbers_in_every_language_behind_once() -> None:
+    campaign = make_wheel(max_rounds=2)
+    wheel = Wheel(campaign)
+    wheel.turn(until=finished(campaign))
+    first, second = TrainingRun.objects.order_by("round__number")
+    for version in (first.base, first.candidate, second.candidate):
+        assert StopReading.objects.filter(version=version).count() == 2
+    assert StopDecision.objects.count() == SelectionGain.objects.count() == 4
+    newest = StopDecision.objects.newest(campaign)
+    for said in newest.values():
+        assert (said.verdict, said.version) == ("go_on", second.candidate)
+        assert said.facts["agreed_on"] > 10
+        assert -1 <= said.facts["kappa"] <= 1
+        assert 0 < said.facts["half_width"] < 0.2
+        assert said.labels > 20
+        # The gold items that went out count, and the audit arm beside them.
+        assert said.facts["quality"]["items"] >= 2
+    for gain in SelectionGain.objects.all():
+        assert (gain.value, gain.gold) == (None, 102)  # a few audit picks are not enough to tell
+
+    hindsight.look_back(first)
+    hindsight.record_stops(first.round)
+    assert StopDecision.objects.count() == SelectionGain.objects.count() == 4
+    assert StopReading.objects.filter(version=first.base).count() == 2
+
+
+def test_gain_is_measured_once_there_are_audit_labels_enough() -> None:
+    campaign = make_wheel(max_rounds=1, items_per_round=120, audit_share="0.50", pool=120)
+    Wheel(campaign).turn(until=finished(campaign))
+    for gain in SelectionGain.objects.all():
+        assert gain.labels >= 10
+        assert -1 <= gain.low <= gain.value <= gain.high <= 1
+        assert gain.low < gain.high
+
+
+def test_what_fails_in_hindsight_costs_no_round(monkeypatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no")
+
+    monkeypatch.setattr(hindsight, "measure_gains", fail)
+    monkeypatch.setattr(hindsight, "decide_stops", fail)
+    campaign = make_wheel(max_rounds=1)
+    Wheel(campaign).turn(until=finished(campaign))
+    assert campaign.rounds.get().status == "closed"
+    assert GateRun.objects.count() == 1
+    assert not StopDecision.objects.exists()
+
+
+def test_thresholds_come_from_development_gold_and_are_checked_on_the_gates() -> None:
+    campaign = make_wheel(max_rounds=1, gold=90, dev=60)
+    Wheel(campaign).turn(until=finished(campaign))
+    version = TrainingRun.objects.get().candidate
+    rows = {row.language.tag: row for row in version.calibrations.select_related("language")}
+    assert sorted(rows) == ["qu", "wo"]
+    for row in rows.values():
+        assert (row.gold, row.checked, row.approximate) == (60, 90, True)
+        assert 0 < row.set_threshold <= 1
+        assert 1 <= row.set_size <= 3
+        # 60 items fit it, 90 others check it: far from .9 something would be wrong.
+        assert 0.75 < row.coverage <= 1
+        assert row.coverage_low <= row.coverage <= row.coverage_high
+        assert (row.answer_threshold is None) == (row.risk is None)
+        assert 0 <= row.aurc < 1
+
+    before = rows["wo"].set_threshold
+    GoldItem.objects.filter(
+        pk__in=GoldItem.objects.filter(sample__language__tag="wo", split="dev").values("pk")[:55]
+    ).update(retired_at="2026-11-21T12:00Z")
+    evaluate(version, campaign=campaign)
+    row = LanguageCalibration.objects.get(version=version, language__tag="wo")
+    assert (row.gold, row.set_threshold, row.checked) == (5, 1.0, 90)  # everything is in the set
+    assert (row.coverage, row.answer_threshold) == (1.0, None)
+    assert before < 1.0
