@@ -148,9 +148,10 @@ def join_team(user: User, *, language: Language, now: datetime) -> Annotator:
 
 
 def leave_team(annotator: Annotator) -> Annotator:
-    """Take somebody out of a language's team; what they answered stays, and so does the account.
+    """Take somebody out of a language's team; the account stays, and so does all they answered.
 
-    What they answer from now on waits in quarantine, and comes in if they join again.
+    None of it counts meanwhile: consensus leaves it out, and what comes from now on waits in
+    quarantine. When they join again, all of it counts again.
     """
     Annotator.objects.filter(pk=annotator.pk).update(active=False)
     annotator.refresh_from_db(fields=["active"])

@@ -111,7 +111,7 @@ def propose(
         was, becomes = _moved(by_tag[tag], wanted, knobs=LANGUAGE_KNOBS)
         if becomes:
             languages_before[tag], languages_after[tag] = was, becomes
-    if not any(home.active for home in homes):
+    if languages_after and not any(home.active for home in homes):
         raise KnobError(_("One language at least must take part."), knob="active")
     return Proposal(changed, homes, before, after, languages_before, languages_after)
 

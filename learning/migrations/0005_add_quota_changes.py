@@ -6,31 +6,76 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0004_add_claims_to_imports'),
-        ('learning', '0004_add_embeddings'),
+        ("annotation", "0004_add_claims_to_imports"),
+        ("learning", "0004_add_embeddings"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='QuotaChange',
+            name="QuotaChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('before', models.JSONField(help_text='The knobs that moved, as they were: of the campaign.')),
-                ('after', models.JSONField(help_text='The same knobs, as they are since.')),
-                ('languages_before', models.JSONField(blank=True, default=dict, help_text='Tag to the knobs of that language that moved.')),
-                ('languages_after', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='quota_changes', to='annotation.campaign')),
-                ('undoes', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='undone_by', to='learning.quotachange')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "before",
+                    models.JSONField(
+                        help_text="The knobs that moved, as they were: of the campaign."
+                    ),
+                ),
+                ("after", models.JSONField(help_text="The same knobs, as they are since.")),
+                (
+                    "languages_before",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Tag to the knobs of that language that moved.",
+                    ),
+                ),
+                ("languages_after", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="quota_changes",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "undoes",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="undone_by",
+                        to="learning.quotachange",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', '-number'),
-                'constraints': [models.UniqueConstraint(fields=('campaign', 'number'), name='one_quota_change_per_number')],
+                "ordering": ("campaign", "-number"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("campaign", "number"), name="one_quota_change_per_number"
+                    )
+                ],
             },
         ),
     ]

@@ -30,6 +30,7 @@ TO_READ = {
     "people",
     "person_add",
     "quarantine",
+    "quota",
     "round_detail",
     "run_detail",
     "run_live",
@@ -43,6 +44,7 @@ TO_POST = {
     "person_activate",
     "person_deactivate",
     "quarantine_lay_aside",
+    "quota_undo",
     "train_now",
 }
 # Doors with their own keeper, tested where they live.

@@ -30,6 +30,7 @@ def addresses(campaign: Campaign) -> list[str]:
         "people/",
         "people/add/",
         "quarantine/",
+        "quota/",
         "rounds/1/",
         f"runs/{run.pk}/",
         "versions/",

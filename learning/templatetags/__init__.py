@@ -1,0 +1,1 @@
+"""How what the model asks is written on pages."""
