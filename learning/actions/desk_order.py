@@ -62,6 +62,8 @@ def _asked(pick: Selected, *, place: int, home: CampaignLanguage, round_: Round)
         "best_label": pick.best_label,
         "second_label": pick.second_label,
         "duplicates": [int(pk) for pk in pick.duplicates],
+        "nearest_id": int(pick.nearest_id) if pick.nearest_id else None,
+        "nearest_distance": pick.nearest_distance,
         "rationale": pick.rationale,
     }
     return Draft(item, reason)

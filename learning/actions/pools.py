@@ -1,25 +1,19 @@
 """Pools: what of a campaign could be asked now, as the selection wants to have it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from django.db.models import Count, Exists, OuterRef, Q
 
-from annotation.models import Annotator, Campaign, CampaignLanguage, Sample
+from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
+from learning.actions.scored import Groups, group_of, near_groups, scored_pool
 from learning.actions.scoring import spoilt_for
-from learning.methods.quotas import Quota, QuotaPolicy, Standing, allot
+from learning.actions.terms import capacities_of, policy_of, terms_of
+from learning.methods.quotas import Quota, allot
 from learning.methods.requests import LanguageState, SelectionRequest
-from learning.models import (
-    ModelVersion,
-    Prediction,
-    QuotaAccount,
-    Round,
-    StopDecision,
-    Temperature,
-)
+from learning.models import ModelVersion, NearDuplicate, Round, StopDecision, Temperature
 
 
 @dataclass(frozen=True)
@@ -43,20 +37,11 @@ def preview_quota(
     The seed of a round breaks ties as that round will.
     """
     languages = active_languages(campaign) if languages is None else list(languages)
-    counts = _counts(campaign)
-    accounts = accounts_of(languages)
-    capacities = _capacities(languages)
+    counts = _counts(campaign, languages)
+    terms = terms_of(campaign, languages)
     standings = [
-        Standing(
-            tag=home.language.tag,
-            samples=counts[home.language_id][0],
-            texts=counts[home.language_id][1],
-            capacity=capacities[home.pk],
-            debt=accounts[home.pk].debt,
-            owed=accounts[home.pk].owed,
-            audit_carry=accounts[home.pk].audit_carry,
-        )
-        for home in languages
+        one.standing(samples=counts[one.home.language_id][0], texts=counts[one.home.language_id][1])
+        for one in terms
     ]
     policy = policy_of(campaign)
     quotas = allot(standings, batch=campaign.items_per_round, policy=policy, seed=seed)
@@ -82,30 +67,23 @@ def request_of(round_: Round) -> SelectionRequest:
     """
     campaign, version = round_.campaign, round_.version
     languages = active_languages(campaign)
-    position = {home.language_id: i for i, home in enumerate(languages)}
-    rows = (
-        Prediction.objects.filter(
-            version=version, sample__in=unasked(campaign), sample__language__in=list(position)
-        )
-        .values_list("sample_id", "sample__language_id", "sample__digest", "logits")
-        .order_by("sample_id")
-    )
-    ids, homes, digests, logits = [], [], [], []
-    for pk, language, digest, row in rows.iterator(chunk_size=5_000):
-        ids.append(str(pk))
-        homes.append(position[language])
-        digests.append(digest)
-        logits.append(row)
+    near = near_groups(campaign, languages)
+    pool = scored_pool(unasked(campaign), version=version, languages=languages, near=near)
+    labels = label_keys(version)
+    names = dict(campaign.labels.values_list("key", "name"))
     return SelectionRequest(
-        item_ids=tuple(ids),
-        language=np.array(homes, dtype=np.int64),
-        languages=_states(languages, version=version),
-        labels=label_keys(version),
+        item_ids=tuple(map(str, pool.samples)),
+        language=pool.languages,
+        languages=_states(version, languages, near=near),
+        labels=labels,
+        label_names=tuple(names.get(key, key) for key in labels),
         batch=campaign.items_per_round,
         seed=round_.seed,
-        logits=np.array(logits, dtype=np.float64),
-        dup_group=tuple(digests),
+        logits=pool.logits,
+        dup_group=pool.groups,
+        dialect=pool.dialects,
         strategy=round_.strategy,
+        mix=round_.mix,
         quota=policy_of(campaign),
         model_version=version.digest,
     )
@@ -123,8 +101,12 @@ def askable(campaign: Campaign, *, version: ModelVersion) -> SampleQuerySet:
     copies of gold or of what was asked, and what the version has no answer for.
     """
     languages = active_languages(campaign)
-    capacities = _capacities(languages)
-    answering = [home.language_id for home in languages if capacities[home.pk] != 0]
+    capacities = capacities_of(campaign, languages)
+    answering = [
+        home.language_id
+        for home in languages
+        if capacities[home.pk] != 0 and home.most_per_round != 0
+    ]
     return _fresh(campaign).filter(language__in=answering).exclude(pk__in=spoilt_for(version))
 
 
@@ -143,60 +125,23 @@ def label_keys(version: ModelVersion) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def policy_of(campaign: Campaign) -> QuotaPolicy:
-    """Return the quota as the campaign sets it."""
-    return QuotaPolicy(floor=campaign.floor_per_language, audit_share=float(campaign.audit_share))
-
-
-def accounts_of(languages: Iterable[CampaignLanguage]) -> dict[int, QuotaAccount]:
-    """Return the ledger by campaign language; one who has no account yet is owed nothing."""
-    found = {
-        account.campaign_language_id: account
-        for account in QuotaAccount.objects.filter(campaign_language__in=list(languages))
-    }
-    return {
-        home.pk: found.get(home.pk) or QuotaAccount(campaign_language=home) for home in languages
-    }
-
-
 def _states(
-    languages: list[CampaignLanguage], *, version: ModelVersion
+    version: ModelVersion, languages: list[CampaignLanguage], *, near: Groups
 ) -> tuple[LanguageState, ...]:
     temperatures = dict(
         Temperature.objects.filter(version=version).values_list("language_id", "value")
     )
     known = known_digests(version.campaign)
-    accounts = accounts_of(languages)
-    capacities = _capacities(languages)
     return tuple(
-        LanguageState(
-            tag=home.language.tag,
-            temperature=temperatures.get(home.language_id, 1.0),
-            debt=accounts[home.pk].debt,
-            owed=accounts[home.pk].owed,
-            audit_carry=accounts[home.pk].audit_carry,
-            capacity=capacities[home.pk],
-            asked=frozenset(known[home.language_id]),
+        one.state(
+            temperature=temperatures.get(one.home.language_id, 1.0),
+            asked=(
+                group_of(one.home.language_id, digest, near=near)
+                for digest in known[one.home.language_id]
+            ),
         )
-        for home in languages
+        for one in terms_of(version.campaign, languages)
     )
-
-
-def _capacities(languages: list[CampaignLanguage]) -> dict[int, int | None]:
-    """Return, by campaign language, how many items its people can take; None is any number.
-
-    A language without people takes none, lest the round wait for them. While no language has
-    any, all are served, so that there is work when the first people come.
-    """
-    tongues = [home.language_id for home in languages]
-    peopled = set(
-        Annotator.objects.filter(language__in=tongues, active=True).values_list(
-            "language_id", flat=True
-        )
-    )
-    return {
-        home.pk: 0 if peopled and home.language_id not in peopled else None for home in languages
-    }
 
 
 def known_digests(campaign: Campaign) -> dict[int, set[str]]:
@@ -210,7 +155,9 @@ def known_digests(campaign: Campaign) -> dict[int, set[str]]:
     return known
 
 
-def _counts(campaign: Campaign) -> dict[int, tuple[int, int]]:
+def _counts(
+    campaign: Campaign, languages: Sequence[CampaignLanguage]
+) -> dict[int, tuple[int, int]]:
     """Return, by language, how many samples could be asked, and how many distinct texts."""
     rows = (
         _fresh(campaign)
@@ -219,7 +166,41 @@ def _counts(campaign: Campaign) -> dict[int, tuple[int, int]]:
         .annotate(samples=Count("pk"), texts=Count("digest", distinct=True))
     )
     counts = {row["language_id"]: (row["samples"], row["texts"]) for row in rows}
+    for language, (samples, texts) in _counted_as_one(campaign, languages).items():
+        counts[language] = (counts[language][0] - samples, counts[language][1] - texts)
     return defaultdict(lambda: (0, 0), counts)
+
+
+def _counted_as_one(
+    campaign: Campaign, languages: Sequence[CampaignLanguage]
+) -> dict[int, tuple[int, int]]:
+    """Return, by language, how many samples and texts fall away as near-duplicates.
+
+    Those near a text that is gold or was asked fall away whole; of others one text is left.
+    """
+    near = near_groups(campaign, languages)
+    if not near:
+        return {}
+    known = known_digests(campaign)
+    spent = {
+        (language, near[language, digest])
+        for language, digests in known.items()
+        for digest in digests
+        if (language, digest) in near
+    }
+    fresh = _fresh(campaign).filter(digest__in=NearDuplicate.objects.values("digest"))
+    lost: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    seen: set[tuple[int, str]] = set()
+    per_text = fresh.order_by().values_list("language_id", "digest").annotate(Count("pk"))
+    for language, digest, samples in per_text:
+        group = near.get((language, digest))
+        if group is None:
+            continue
+        asked, first = (language, group) in spent, (language, group) not in seen
+        seen.add((language, group))
+        before = lost[language]
+        lost[language] = (before[0] + samples * asked, before[1] + (asked or not first))
+    return lost
 
 
 def _fresh(campaign: Campaign) -> SampleQuerySet:

@@ -11,12 +11,13 @@ from annotation.errors import ConflictError
 from annotation.models import Campaign, CampaignLanguage, Item
 from learning.actions.desk_order import Draft, drafts_of
 from learning.actions.gold import draw_gold
-from learning.actions.pools import accounts_of, active_languages, preview_quota, request_of
+from learning.actions.pools import active_languages, preview_quota, request_of
 from learning.actions.scoring import scoring_done
 from learning.actions.serving import serving_version
+from learning.actions.terms import accounts_of
 from learning.errors import NothingServesError
 from learning.methods.batches import LanguageOutcome, SelectionBatch
-from learning.methods.requests import SelectionRequest
+from learning.methods.requests import LanguageState, SelectionRequest
 from learning.methods.selection import select
 from learning.models import Allotment, Pick, QuotaAccount, Round
 
@@ -25,6 +26,7 @@ __all__ = ["open_round", "preview_quota", "seed_of", "select_round"]
 BEFORE = (Round.Status.SCORING, Round.Status.SELECTING)
 NOTHING_LEFT = "Nothing left to ask: every text of every language was asked."
 NOBODY_TO_ASK = "Nobody to ask: no language that has texts left has an active annotator."
+NOTHING_ALLOWED = "Nothing to ask: the languages that have texts left may get no items."
 NOTHING_SCORED = "Nothing to ask: no unasked sample has a prediction yet."
 ATTEMPTS = 5
 
@@ -49,6 +51,8 @@ def open_round(campaign: Campaign, *, now: datetime) -> Round:
             number=number,
             version=version,
             seed=seed_of(campaign, number=number),
+            strategy=campaign.strategy,
+            mix=campaign.strategy_mix,
             target=campaign.items_per_round,
             opened_at=now,
         )
@@ -99,7 +103,7 @@ def _lease(
             return current
         if not _still_holds(current, request, batch):
             return None
-        return _commit(current, batch, now=now)
+        return _commit(current, request, batch, now=now)
 
 
 def _fresh(round_: Round) -> Round:
@@ -125,11 +129,15 @@ def _still_holds(round_: Round, request: SelectionRequest, batch: SelectionBatch
     )
 
 
-def _commit(round_: Round, batch: SelectionBatch, *, now: datetime) -> Round:
+def _commit(
+    round_: Round, request: SelectionRequest, batch: SelectionBatch, *, now: datetime
+) -> Round:
     """Write everything the choice means; the caller holds the transaction."""
     homes = {home.language.tag: home for home in active_languages(round_.campaign)}
+    terms = {state.tag: state for state in request.languages}
     for outcome in batch.languages:
-        _enter(outcome, home=homes[outcome.language], round_=round_)
+        tag = outcome.language
+        _enter(outcome, home=homes[tag], round_=round_, terms=terms[tag])
     drafts = [
         draft for tag, home in homes.items() for draft in _drafts(round_, batch, home=home, tag=tag)
     ]
@@ -155,8 +163,10 @@ def _why_empty(campaign: Campaign) -> str:
     left = [row for row in preview_quota(campaign) if row.texts]
     if not left:
         return NOTHING_LEFT
-    unpeopled = all(row.quota.capped_by == "annotators" for row in left)
-    return NOBODY_TO_ASK if unpeopled else NOTHING_SCORED
+    caps = {row.quota.capped_by for row in left if not row.quota.got}
+    if any(row.quota.got for row in left) or not caps <= {"annotators", "limit"}:
+        return NOTHING_SCORED
+    return NOBODY_TO_ASK if "annotators" in caps else NOTHING_ALLOWED
 
 
 def _drafts(
@@ -167,7 +177,9 @@ def _drafts(
     return drafts_of(picks, gold, home=home, round_=round_)
 
 
-def _enter(outcome: LanguageOutcome, *, home: CampaignLanguage, round_: Round) -> None:
+def _enter(
+    outcome: LanguageOutcome, *, home: CampaignLanguage, round_: Round, terms: LanguageState
+) -> None:
     """Write the language's line of the round, and carry its ledger on."""
     Allotment.objects.create(
         round=round_,
@@ -178,6 +190,8 @@ def _enter(outcome: LanguageOutcome, *, home: CampaignLanguage, round_: Round) -
         debt_before=outcome.debt_before + outcome.owed_before,
         debt_after=outcome.debt_after + outcome.owed_after,
         pool=outcome.texts,
+        slope=terms.slope,
+        cost=terms.cost,
     )
     QuotaAccount.objects.update_or_create(
         campaign_language=home,
