@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 RESULTS = Path(__file__).parent / "results"
 SAID = {True: "yes", False: "NO", None: ""}
@@ -16,7 +16,8 @@ SAID = {True: "yes", False: "NO", None: ""}
 class Row:
     """One comparison: ours against a peer's number, and the ratio that was wanted, if any was.
 
-    ``spread`` is the largest distance of one seed's ratio from the mean ratio.
+    ``spread`` is the largest distance of one seed's ratio from the mean ratio. Where ``less`` is
+    better the ratio is turned round, so that more of it is always better.
     """
 
     row: str
@@ -24,11 +25,13 @@ class Row:
     peer: float
     bar: float | None
     spread: float = 0.0
+    less: bool = False
 
     @property
     def ratio(self) -> float:
         """How ours stands to the peer."""
-        return self.ours / self.peer if self.peer else float("inf")
+        good, bad = (self.peer, self.ours) if self.less else (self.ours, self.peer)
+        return good / bad if bad else float("inf")
 
     @property
     def met(self) -> bool | None:
@@ -69,7 +72,14 @@ def commit() -> str:
     return found.stdout.strip()
 
 
-def write(name: str, rows: Sequence[Row], *, notes: Sequence[str] = (), **more: Any) -> Path:
+class Recorded(Protocol):
+    """Anything that can be written down as a row."""
+
+    def record(self) -> dict[str, Any]:
+        """Return plain names and numbers."""
+
+
+def write(name: str, rows: Sequence[Recorded], *, notes: Sequence[str] = (), **more: Any) -> Path:
     """Write ``results/<name>.json`` and return its path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
