@@ -89,16 +89,10 @@ class QuotaForm(KnobFields):
         )
         return [(title, [self[name] for name in names]) for title, names in groups]
 
-    def language_fields(self) -> list[tuple[CampaignLanguage, BoundField, BoundField]]:
-        """Each language with its two knobs."""
-        return [
-            (
-                home,
-                self[f"active-{home.language.tag}"],
-                self[f"most_per_round-{home.language.tag}"],
-            )
-            for home in self.homes
-        ]
+    def language_fields(self) -> list[tuple[BoundField, BoundField]]:
+        """The two knobs of each language, in the languages' order."""
+        tags = [home.language.tag for home in self.homes]
+        return [(self[f"active-{tag}"], self[f"most_per_round-{tag}"]) for tag in tags]
 
     def clean_strategy_mix(self) -> dict[str, float]:
         """Lines of name and share."""

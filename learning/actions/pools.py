@@ -26,6 +26,8 @@ class QuotaRow:
     texts: int
     debt: float
     quota: Quota
+    slope: float | None = None
+    cost: float = 1.0
 
 
 def preview_quota(
@@ -54,6 +56,8 @@ def preview_quota(
             texts=standing.texts,
             debt=standing.debt + standing.owed,
             quota=by_tag[home.language.tag],
+            slope=standing.slope,
+            cost=standing.cost,
         )
         for home, standing in zip(languages, standings, strict=True)
     ]

@@ -31,6 +31,8 @@ KNOBS = (
     "relabel_share",
     "near_duplicates",
 )
+# What a campaign's pool brings to a strategy beside probabilities, which each of them can use.
+SUPPLIED: frozenset[str] = frozenset()
 LANGUAGE_KNOBS = ("active", "most_per_round")
 Values = Mapping[str, Any]
 
@@ -70,6 +72,13 @@ class PreviewRow:
     owed: float
     now: Quota | None
     new: Quota | None
+    slope: float | None = None
+    cost: float = 1.0
+
+    @property
+    def gain(self) -> float | None:
+        """What 100 labels add at least, None until rounds have told."""
+        return None if self.slope is None else 100 * self.slope
 
     @property
     def difference(self) -> int:
@@ -133,6 +142,8 @@ def preview_proposal(campaign: Campaign, proposal: Proposal) -> Preview:
                 owed=known.debt if known else 0.0,
                 now=present[tag].quota if tag in present else None,
                 new=new[tag].quota if tag in new else None,
+                slope=known.slope if known else None,
+                cost=known.cost if known else 1.0,
             )
         )
     got_now, got_new = (sum(r.quota.got for r in found.values()) for found in (present, new))
@@ -196,10 +207,14 @@ def last_change(campaign: Campaign) -> QuotaChange | None:
 
 
 def offered_strategies() -> list[str]:
-    """The names that a campaign may rank its texts by."""
-    from learning.methods.acquisition import STRATEGIES
+    """The names that a campaign may rank its texts by: those whose needs a stored pool meets."""
+    # The science behind them is large, and no page but this one needs it.
+    from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
 
-    return list(STRATEGIES)
+    plain = [name for name in UNCERTAINTIES if not set(needs_of(name)) - SUPPLIED]
+    noisy = [f"{prefix}:{name}" for prefix in ("power", "gumbel") for name in plain]
+    batches = [name for name in BATCHES if not set(needs_of(name)) - SUPPLIED]
+    return [*plain, *batches, *(name for name in noisy if not name.endswith(":random"))]
 
 
 def _save(

@@ -54,11 +54,13 @@ def quota(request: HttpRequest, slug: str) -> HttpResponse:
             )
             if "save" in request.POST and attempt(request, act, done=_("The quota is set.")):
                 return redirect("quota", slug)
+    preview = preview_proposal(campaign, proposal)
     context = {
         "campaign": campaign,
         "form": form,
         "proposal": proposal,
-        "preview": preview_proposal(campaign, proposal),
+        "preview": preview,
+        "rows": list(zip(preview.rows, form.language_fields(), strict=True)),
         "changes": campaign.quota_changes.select_related("actor", "undoes")[:CHANGES_SHOWN],
     }
     status = 422 if form.errors else 200

@@ -82,6 +82,19 @@ def test_what_was_shown_before_saving_is_what_the_next_round_gives(
     assert {tag: list(drawn).count(tag) for tag in audits} == audits
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_ties_fall_as_they_were_shown(seed: int, campaign: Campaign) -> None:
+    Campaign.objects.update(seed=seed)
+    campaign.refresh_from_db()
+    values = {"items_per_round": 4, "floor_per_language": 0}
+    preview = preview_proposal(campaign, propose(campaign, values=values))
+    set_quota(campaign, values=values)
+    campaign.refresh_from_db()
+    assert next_round(campaign) == {
+        row.home.language.tag: row.new.got for row in preview.rows if row.new
+    }
+
+
 def test_the_preview_shows_both_sides(campaign: Campaign) -> None:
     proposal = propose(campaign, values={"items_per_round": 8}, languages={"qu": {"active": False}})
     preview = preview_proposal(campaign, proposal)
