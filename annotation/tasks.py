@@ -15,8 +15,8 @@ BETWEEN_PATROLS = timedelta(hours=1)
 MOST_RETRIES = 4
 # What the desk kept waiting so long was asked for again meanwhile.
 OLD_AFTER_SECONDS = 120
-# Of the worker's threads, so that long files leave the desk some.
-IMPORTS_AT_ONCE = 2
+# Long files leave the desk the other threads; two that write at once would be no quicker.
+IMPORTS_AT_ONCE = 1
 # A broker that is away is left alone at once.
 IMPATIENT = {
     "max_retries": 0,

@@ -239,7 +239,9 @@ def running_service(
     web = free_port(19700 + os.getpid() % 900)
     layout = Layout(var=var, web_port=web, account=account)
     if "label-studio" in without:
-        layout = replace(layout, label_studio_url="http://127.0.0.1:9")
+        nobody = "http://127.0.0.1:9"
+        url = (environment or {}).get("VERNACULAR_LABEL_STUDIO_URL", nobody)
+        layout = replace(layout, label_studio_url=url)
     else:
         prepare_data(var / "label-studio")
         layout = replace(layout, label_studio_port=free_port(web + 1))
