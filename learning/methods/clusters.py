@@ -63,7 +63,7 @@ def nearest(points: Points, centres: Singles) -> Homes:
 
 
 def _sample(count: int, *, most: int, rng: np.random.Generator, lots: Lots | None) -> Positions:
-    if count <= most:
-        return np.arange(count)
-    keys = rng.random(count) if lots is None else lots
-    return np.sort(np.argpartition(keys, most)[:most])
+    """Draw uniformly; by lot also in the order of lots, so that sums do not know positions."""
+    if lots is not None:
+        return np.argsort(lots, kind="stable")[:most]
+    return rng.permutation(count)[:most]
