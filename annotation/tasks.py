@@ -7,6 +7,7 @@ from threading import BoundedSemaphore, Event, Thread
 from typing import Any
 
 from celery import current_app, current_task, shared_task
+from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 logger = logging.getLogger(__name__)
@@ -188,8 +189,16 @@ def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:
             logger.warning("%s: %s", home, error)
         retries = current_task.request.retries
         if isinstance(error, TransientError) and retries < MOST_RETRIES:
-            raise current_task.retry(countdown=2 ** (retries + 1)) from None
+            _try_again_soon(2 ** (retries + 1))
         return
     health.beat(health.DESK, now=timezone.now())
     if note_desk_answers(home_id):
         logger.info("%s: the desk answers again.", home)
+
+
+def _try_again_soon(seconds: int) -> None:
+    """Have the task at hand come again; with the broker away too, the timetable will."""
+    try:
+        raise current_task.retry(countdown=seconds) from None
+    except Reject as error:
+        logger.warning("%s could not be sent again: %s", current_task.name, error.reason)

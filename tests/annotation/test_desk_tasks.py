@@ -1,9 +1,10 @@
 import logging
 from datetime import timedelta
 from threading import BoundedSemaphore
+from types import SimpleNamespace
 
 import pytest
-from celery.exceptions import Retry
+from celery.exceptions import Reject, Retry
 from django.utils import timezone
 
 from annotation import tasks
@@ -166,3 +167,16 @@ def test_work_at_the_desk_proves_its_worker_alive(home, desk):
     Heartbeat.objects.all().delete()
     tasks.attend()
     assert Heartbeat.objects.get().name == health.IO_QUEUE
+
+
+def test_the_desk_and_the_broker_may_be_away_together(home, desk, monkeypatch, caplog):
+    def no_broker(**_):
+        raise Reject(ConnectionRefusedError("no Redis"), requeue=False)
+
+    at_work = SimpleNamespace(request=SimpleNamespace(retries=0), name="push", retry=no_broker)
+    monkeypatch.setattr(tasks, "current_task", at_work)
+    with desk.down():
+        tasks.push(campaign_language_id=home.pk)
+    home.refresh_from_db()
+    assert "away" in home.desk_error
+    assert "push could not be sent again: no Redis" in caplog.text

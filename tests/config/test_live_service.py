@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 import httpx
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
-from annotation.models import User
+from annotation.models import Heartbeat, User
+from annotation.tasks import push
 from config.services import answers_ping, redis_socket
 from tests.make import make_user
 from tests.servers import LabelStudioServer, LiveService
@@ -68,6 +71,29 @@ def test_killed_worker_comes_back_and_takes_work(
     assert after is not None
     assert after.pid != before.pid
     assert after.poll() is None
+
+
+@pytest.mark.redis
+def test_workers_and_timetable_outlive_a_broker_that_comes_and_goes(
+    start_service: Callable[..., LiveService],
+) -> None:
+    service = start_service(
+        without=("label-studio", "web", "worker-gpu"), VERNACULAR_TICK_SECONDS="1"
+    )
+    others = [one for one in service.supervisor.processes if one.name != "redis"]
+    before = {one.name: one.popen and one.popen.pid for one in others}
+    for away in (0.0, 3.0):
+        for number in range(20):  # at work, waiting in line, and waiting for its time
+            push.apply_async(kwargs={"campaign_language_id": number}, countdown=number % 3)
+        service.kill("redis")
+        sleep(away)
+        service.start("redis")
+        back = timezone.now()
+        for beat in ("timetable", "io"):
+            beats = Heartbeat.objects.filter(name=beat, seen_at__gt=back)
+            push.delay(campaign_language_id=0)
+            service.wait_until(beats.exists, seconds=30)
+    assert {one.name: one.popen and one.popen.pid for one in others} == before
 
 
 @pytest.mark.redis
