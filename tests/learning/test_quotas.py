@@ -23,6 +23,7 @@ def standings(draw: st.DrawFn) -> list[Standing]:
                 samples=samples,
                 texts=draw(st.integers(0, samples)),
                 capacity=draw(st.none() | st.integers(0, 30)),
+                limit=draw(st.none() | st.integers(0, 30)),
                 debt=draw(st.floats(-0.99, 0.99)),
                 owed=draw(st.sampled_from([0.0, 0.0, 1.5, 20.0])),
                 audit_carry=draw(st.floats(-1, 0)),
@@ -144,6 +145,7 @@ def test_caps_are_named_by_what_they_are() -> None:
         Standing("few", 5, 5),
         Standing("same", 90, 5),
         Standing("nobody", 90, 90, capacity=1),
+        Standing("held", 90, 90, capacity=50, limit=2),
         Standing("rich", 900, 900),
     ]
     quotas = allot(found, batch=80, policy=QuotaPolicy())
@@ -151,8 +153,33 @@ def test_caps_are_named_by_what_they_are() -> None:
         "few": "pool",
         "same": "duplicates",
         "nobody": "annotators",
+        "held": "limit",
         "rich": "",
     }
+
+
+def test_language_that_may_get_nothing_gets_nothing_and_the_others_their_part() -> None:
+    found = [
+        Standing("shut", 90, 90, limit=0),
+        Standing("lone", 90, 90, capacity=0),
+        Standing("open", 90, 90),
+    ]
+    quotas = {q.tag: q for q in allot(found, batch=30, policy=QuotaPolicy(floor=4))}
+    assert {tag: q.got for tag, q in quotas.items()} == {"shut": 0, "lone": 0, "open": 30}
+    assert {tag: q.capped_by for tag, q in quotas.items()} == {
+        "shut": "limit",
+        "lone": "annotators",
+        "open": "",
+    }
+
+
+def test_language_that_joins_half_way_is_due_its_part_from_then_on() -> None:
+    start = [Standing(f"l{i}", PLENTY, PLENTY) for i in range(30)]
+    told = rounds(start, batch=16, count=200, policy=QuotaPolicy(), joins=101)
+    (late,) = (line for tag, line in told.items() if tag.startswith("late"))
+    assert len(late) == 100
+    assert abs(sum(q.got for q in late) - 100 * 16 / 31) < 1
+    assert max(abs(q.debt) for line in told.values() for q in line) < 1
 
 
 def test_slope_and_cost_move_weight_but_never_the_floor() -> None:
@@ -186,6 +213,7 @@ def test_small_languages_save_up_for_their_audit(got: int) -> None:
         (Standing, {"tag": "x", "samples": 3, "texts": 3, "debt": float("nan")}),
         (Standing, {"tag": "x", "samples": 3, "texts": 3, "cost": 0.0}),
         (Standing, {"tag": "x", "samples": 3, "texts": 3, "capacity": -1}),
+        (Standing, {"tag": "x", "samples": 3, "texts": 3, "limit": -1}),
     ],
 )
 def test_impossible_numbers_are_refused(kind: type, fields: dict[str, object]) -> None:
