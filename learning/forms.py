@@ -25,7 +25,8 @@ class QuotaForm(KnobFields):
     BUDGET = ("items_per_round", "floor_per_language", "answers_per_item", "items_per_annotator")
     SHARES = ("audit_share", "gold_share", "relabel_share")
     WEIGHTS = ("slope_trust", "cost_exponent")
-    CHOICE = ("strategy", "strategy_mix", "near_duplicates")
+    CHOICE = ("strategy", "near_duplicates", "strategy_mix")
+    STOPPING = ("most_labels_per_language", "least_gain", "stop_automatically")
 
     strategy = forms.ChoiceField(
         label=gettext_lazy("Strategy"),
@@ -86,6 +87,7 @@ class QuotaForm(KnobFields):
             (_("Shares"), self.SHARES),
             (_("Weights between languages"), self.WEIGHTS),
             (_("Which texts inside a language"), self.CHOICE),
+            (_("When a language may stop"), self.STOPPING),
         )
         return [(title, [self[name] for name in names]) for title, names in groups]
 

@@ -1,9 +1,19 @@
 from django.urls import path
 
-from learning.views import quota, rounds
+from learning.views import quota, rounds, stops
 
 urlpatterns = [
     path("campaigns/<slug:slug>/quota/", quota.quota, name="quota"),
     path("campaigns/<slug:slug>/quota/<int:number>/undo/", quota.undo, name="quota_undo"),
     path("campaigns/<slug:slug>/rounds/<int:number>/", rounds.detail, name="round_detail"),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/keep-open/",
+        stops.keep_open,
+        name="language_keep_open",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/let-stop/",
+        stops.let_stop,
+        name="language_let_stop",
+    ),
 ]

@@ -17,7 +17,17 @@ from annotation.models import (
     SampleImport,
     User,
 )
-from learning.models import Allotment, Deployment, ModelVersion, Pick, Round, Scoring, ScoringShard
+from learning.models import (
+    Allotment,
+    Deployment,
+    ModelVersion,
+    Pick,
+    Round,
+    Scoring,
+    ScoringShard,
+    SelectionGain,
+    StopDecision,
+)
 from tests.make import make_annotator, make_gold, make_sample
 from training.models import (
     DataSnapshot,
@@ -82,6 +92,7 @@ class _Maker:
             if verdict == "PASS":
                 self._deploy(candidate, Deployment.Kind.PROMOTION)
                 serving = candidate
+        self._look_back(versions[-1])
         self._round(5, serving, Round.Status.COLLECTING)
         self._quarantine()
         return self.campaign
@@ -303,6 +314,38 @@ class _Maker:
                 anchor_z=None,
                 items_missing=120 if bad and verdict == "HOLD" else 0,
                 verdict=verdict if bad else "PASS",
+            )
+
+    def _look_back(self, candidate: ModelVersion) -> None:
+        """Every answer there is: go on, may stop, nothing known; better, worse, too little."""
+        round_ = self.campaign.rounds.get(number=4)
+        guards = [
+            {"name": "quality", "holds": False, "number": 0.061, "bound": 0.05},
+            {"name": "gain", "holds": False, "number": None, "bound": 0.01},
+            {"name": "drift", "holds": True, "number": 0.02, "bound": 0.0},
+        ]
+        for k, home in enumerate(self.homes[:-1]):
+            StopDecision.objects.create(
+                round=round_,
+                campaign_language=home,
+                version=candidate,
+                verdict="stop" if k == 2 else "go_on",
+                cause="learned" if k == 2 else "",
+                labels=68 + k,
+                gain=None if k == 3 else 0.012,
+                gain_low=None if k == 3 else 0.001,
+                gain_high=None if k == 3 else 0.031,
+                guards=guards,
+            )
+            value = (0.03, -0.05, 0.01, None)[k % 4]
+            SelectionGain.objects.create(
+                round=round_,
+                campaign_language=home,
+                labels=24,
+                gold=240,
+                value=value,
+                low=None if value is None else value - 0.02,
+                high=None if value is None else value + 0.02,
             )
 
     def _quarantine(self) -> None:

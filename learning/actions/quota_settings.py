@@ -15,7 +15,7 @@ from annotation.models import Campaign, CampaignLanguage, User
 from learning.actions.pools import preview_quota
 from learning.actions.rounds import seed_of
 from learning.methods.quotas import Quota
-from learning.models import QuotaChange, Round
+from learning.models import QuotaChange, Round, StopDecision
 
 KNOBS = (
     "items_per_round",
@@ -30,6 +30,9 @@ KNOBS = (
     "items_per_annotator",
     "relabel_share",
     "near_duplicates",
+    "most_labels_per_language",
+    "least_gain",
+    "stop_automatically",
 )
 # What a campaign's pool brings to a strategy beside probabilities, which each of them can use.
 SUPPLIED: frozenset[str] = frozenset()
@@ -74,6 +77,7 @@ class PreviewRow:
     new: Quota | None
     slope: float | None = None
     cost: float = 1.0
+    stopped: bool = False
 
     @property
     def gain(self) -> float | None:
@@ -129,7 +133,8 @@ def preview_proposal(campaign: Campaign, proposal: Proposal) -> Preview:
     """What each language would get next, as things are and as proposed, ties as they will fall."""
     seed = _next_seed(campaign)
     present = {row.tag: row for row in preview_quota(campaign, seed=seed)}
-    active = [home for home in proposal.homes if home.active]
+    stopped = StopDecision.objects.stopped(proposal.campaign)
+    active = [home for home in proposal.homes if home.active and home.pk not in stopped]
     new = {row.tag: row for row in preview_quota(proposal.campaign, languages=active, seed=seed)}
     rows = []
     for home in proposal.homes:
@@ -144,6 +149,7 @@ def preview_proposal(campaign: Campaign, proposal: Proposal) -> Preview:
                 new=new[tag].quota if tag in new else None,
                 slope=known.slope if known else None,
                 cost=known.cost if known else 1.0,
+                stopped=home.active and home.pk in stopped,
             )
         )
     got_now, got_new = (sum(r.quota.got for r in found.values()) for found in (present, new))

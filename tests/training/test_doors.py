@@ -41,6 +41,8 @@ TO_READ = {
 TO_POST = {
     "campaign_start",
     "campaign_pause",
+    "language_keep_open",
+    "language_let_stop",
     "person_activate",
     "person_deactivate",
     "quarantine_lay_aside",

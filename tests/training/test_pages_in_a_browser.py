@@ -100,6 +100,63 @@ def test_every_page_is_readable_by_all_and_never_too_wide(
     page.context.close()
 
 
+def test_a_campaign_is_made_in_two_steps_without_a_script(
+    browser: "Browser", live_server: "LiveServer"
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(browser, live_server, width=360, scheme="light", language="en")
+    page.goto(f"{live_server.url}/campaigns/new/")
+    fields = {"title": LONG, "slug": "", "question": "Which mood?", "labels": "a = A\nb = B"}
+    for name, text in (fields | {"languages": "wo\nff-Adlm\nxyz"}).items():
+        page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        page.locator(f"[name={name}]").fill(text)
+    page.get_by_role("button", name="Next: guidelines").click()
+    page.get_by_text("No registry knows the language tag").wait_for()
+    page.locator("[name=languages]").fill("wo\nff-Adlm")
+    page.locator("[name=slug]").fill("mood")
+    page.get_by_role("button", name="Next: guidelines").click()
+    page.locator("[name=guideline-ff-Adlm]").fill("𞤔𞤢𞤲𞤺𞤵")
+    assert Axe().run(page).violations_count == 0
+    assert _overflow(page) <= 0
+    page.get_by_role("button", name="Back").click()
+    page.locator("[name=question]").fill("Which mood, then?")
+    page.get_by_role("button", name="Next: guidelines").click()
+    page.get_by_role("button", name="Create the campaign").click()
+    page.wait_for_url(f"{live_server.url}/campaigns/mood/")
+    made = Campaign.objects.get()
+    assert made.question == "Which mood, then?"
+    homes = made.languages.all()
+    assert [home.guidelines.first() and home.guidelines.get().text for home in homes] == [
+        "𞤔𞤢𞤲𞤺𞤵",
+        None,
+    ]
+    page.context.close()
+
+
+def test_a_quota_is_tried_then_saved_then_undone(
+    browser: "Browser", live_server: "LiveServer", campaign: Campaign
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = open_page(browser, live_server, width=1280, scheme="light", language="en")
+    page.goto(f"{live_server.url}/campaigns/{campaign.slug}/quota/")
+    page.locator("[name=items_per_round]").fill("60")
+    page.locator("[name=active-kab]").uncheck()
+    page.get_by_role("button", name="Try it").click()
+    page.get_by_text("Tried, not saved: 60 items instead of").wait_for()
+    assert Axe().run(page).violations_count == 0
+    campaign.refresh_from_db()
+    assert campaign.items_per_round == 240
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("The quota is set.").wait_for()
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("The change is taken back.").wait_for()
+    campaign.refresh_from_db()
+    assert campaign.items_per_round == 240
+    page.context.close()
+
+
 def test_strangers_see_a_sign_in_page_that_all_can_use(
     page: "Page", live_server: "LiveServer"
 ) -> None:

@@ -13,6 +13,7 @@ from annotation.methods.charts import axis
 from annotation.models import Campaign
 from annotation.permissions import staff_required
 from annotation.views.outcomes import attempt
+from learning.actions.outlook import outlook_of
 from learning.models import Round
 from training.actions.closing import ask_to_train_now
 from training.actions.overview import list_campaigns, overview_of
@@ -46,6 +47,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "overview": overview,
         "campaign": campaign,
+        "outlook": outlook_of(campaign),
         "up": axis([v for e in estimates for v in (e.value, e.low, e.high)]),
         "needs": [
             # What is done on this very page needs no link.

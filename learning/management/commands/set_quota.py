@@ -20,7 +20,7 @@ SHORT = {
     "floor_per_language": "floor",
     "items_per_round": "items",
     "answers_per_item": "answers",
-    "near_duplicates": "near-duplicates",
+    "most_labels_per_language": "most-labels",
 }
 NONE = "none"
 
