@@ -2,17 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 from django.db.models import Count, Exists, OuterRef, Q
 
 from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
+from learning.actions.asked import asked_before
+from learning.actions.embeddings import gather
 from learning.actions.scored import Groups, group_of, near_groups, scored_pool
 from learning.actions.scoring import spoilt_for
 from learning.actions.terms import capacities_of, policy_of, terms_of
 from learning.methods.quotas import Quota, allot
 from learning.methods.requests import LanguageState, SelectionRequest
+from learning.methods.strategies import needs_of
 from learning.models import ModelVersion, NearDuplicate, Round, StopDecision, Temperature
 
 
@@ -75,7 +80,7 @@ def request_of(round_: Round) -> SelectionRequest:
     pool = scored_pool(unasked(campaign), version=version, languages=languages, near=near)
     labels = label_keys(version)
     names = dict(campaign.labels.values_list("key", "name"))
-    return SelectionRequest(
+    plain = SelectionRequest(
         item_ids=tuple(map(str, pool.samples)),
         language=pool.languages,
         languages=_states(version, languages, near=near),
@@ -90,6 +95,34 @@ def request_of(round_: Round) -> SelectionRequest:
         mix=round_.mix,
         quota=policy_of(campaign),
         model_version=version.digest,
+    )
+    needed = {need for name in round_.mix or [round_.strategy] for need in needs_of(name)}
+    if "embeddings" not in needed:
+        return plain
+    return _embedded(plain, campaign, languages, version=version, samples=pool.samples)
+
+
+def _embedded(
+    plain: SelectionRequest,
+    campaign: Campaign,
+    languages: Sequence[CampaignLanguage],
+    *,
+    version: ModelVersion,
+    samples: npt.NDArray[np.int64],
+) -> SelectionRequest:
+    """Add where samples lie; without any embedding margin ranks, so that nobody waits in vain."""
+    embeddings, missing = gather(version, ids=samples.tolist())
+    if len(missing) == len(samples):
+        return replace(plain, strategy="margin", mix={})
+    before = asked_before(campaign, languages, version=version, labels=plain.labels)
+    return replace(
+        plain,
+        embeddings=embeddings,
+        known_ids=tuple(map(str, before.samples)),
+        known_language=before.languages,
+        known_embeddings=before.embeddings,
+        known_labels=before.labels,
+        known_probabilities=before.probabilities,
     )
 
 

@@ -9,10 +9,11 @@ from django.db.models import Max
 
 from annotation.errors import ConflictError
 from annotation.models import Campaign, CampaignLanguage, Item
+from learning.actions.asked import with_nearest
 from learning.actions.desk_order import Draft, drafts_of
 from learning.actions.gold import draw_gold
 from learning.actions.pools import active_languages, preview_quota, request_of
-from learning.actions.scoring import scoring_done
+from learning.actions.scoring import likely_scored
 from learning.actions.serving import serving_version
 from learning.actions.terms import accounts_of
 from learning.errors import NothingServesError
@@ -74,10 +75,11 @@ def select_round(round_: Round, *, now: datetime) -> Round:
         current = _fresh(round_)
         if current.status not in BEFORE:
             return current
-        if not scoring_done(current.version):
+        if not likely_scored(current.version):
             raise ConflictError(f"{current} waits for its scoring to end.")
         request = request_of(current)
-        batch = select(request)
+        languages = active_languages(current.campaign)
+        batch = with_nearest(select(request), languages, version=current.version)
         try:
             selected = _lease(round_, request, batch, now=now)
         except IntegrityError:
@@ -133,6 +135,7 @@ def _commit(
     round_: Round, request: SelectionRequest, batch: SelectionBatch, *, now: datetime
 ) -> Round:
     """Write everything the choice means; the caller holds the transaction."""
+    notes: list[str] = []
     homes = {home.language.tag: home for home in active_languages(round_.campaign)}
     terms = {state.tag: state for state in request.languages}
     for outcome in batch.languages:
@@ -146,12 +149,19 @@ def _commit(
         _pick(draft, item=item, round_=round_) for draft, item in zip(drafts, items, strict=True)
     )
     round_.request_digest = batch.request_digest
+    if not request.mix and (round_.mix or round_.strategy != request.strategy):
+        wanted = ", ".join(sorted(round_.mix)) or round_.strategy
+        notes.append(
+            f"Ranked by {request.strategy}: {wanted} needs embeddings, and there are none."
+        )
+        round_.strategy, round_.mix = request.strategy, {}
     round_.shortfall = batch.shortfall
     round_.selected_at = now
     round_.status = Round.Status.COLLECTING
     if batch.shortfall:
         reasons = ", ".join(batch.shortfall_reasons)
-        round_.note = f"{batch.shortfall} fewer than wanted: {reasons}."[:300]
+        notes.append(f"{batch.shortfall} fewer than wanted: {reasons}.")
+    round_.note = " ".join(notes)[:300]
     if not batch.items:
         round_.status, round_.closed_at = Round.Status.CLOSED, now
         round_.note = _why_empty(round_.campaign)

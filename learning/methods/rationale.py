@@ -49,6 +49,16 @@ def sentence(reasons: Reasons) -> str:
     return f"{'; '.join(part for part in parts if part)[: MOST - 1]}."
 
 
+def with_distance(told: str, *, distance: float, usual: float | None) -> str:
+    """Add to a sentence how far its sample is from what was asked, where that is remarkable.
+
+    >>> with_distance("Wolof quota 1 of 9; sure of dates.", distance=0.5, usual=0.1)
+    'Wolof quota 1 of 9; sure of dates; far from what was asked so far.'
+    """
+    far = _how_far(distance, usual=usual) if usual is not None else ""
+    return f"{told.removesuffix('.')}; {far}."[:MOST] if far else told
+
+
 def _why(reasons: Reasons) -> str:
     best, second = (name[:NAME] for name in reasons.doubt)
     if reasons.slot == "audit":

@@ -16,7 +16,7 @@ import numpy as np
 from learning.methods.batches import LanguageOutcome, Selected, SelectionBatch, Slot
 from learning.methods.candidates import Pool, candidates
 from learning.methods.lots import lots
-from learning.methods.nearest import Nearest, nearest_known
+from learning.methods.nearest import Nearest, nearest
 from learning.methods.propensities import propensities
 from learning.methods.quotas import Quota, allot
 from learning.methods.rationale import Reasons, sentence
@@ -79,6 +79,7 @@ class _Draw:
     uncertainty: float
     percentile: float
     propensity: float
+    place: int
 
 
 def _again(pool: Pool, quota: Quota) -> list[Doubtful]:
@@ -112,11 +113,14 @@ def _picks(pool: Pool, quota: Quota, *, again: Sequence[Doubtful]) -> list[Selec
         mixed.insert(place % (len(mixed) + 1), (one, "relabel", "relabel"))
     texts = [text for text, _, _ in mixed if not isinstance(text, Doubtful)]
     told = dict(zip(texts, _numbers(line, texts=texts, audit=quota.audit, top=top), strict=True))
-    near = nearest_known(pool, texts=texts)
+    near = _near(pool, texts=texts)
+    place = {text: at for at, text in enumerate(texts)}
     return [
         _asked_again(pool, quota, text, rank=rank)
         if isinstance(text, Doubtful)
-        else _selected(pool, quota, _Draw(text, rank, slot, name, *told[text]), near=near)
+        else _selected(
+            pool, quota, _Draw(text, rank, slot, name, *told[text], place[text]), near=near
+        )
         for rank, (text, slot, name) in enumerate(mixed, start=1)
     ]
 
@@ -139,6 +143,18 @@ def _numbers(
     return list(zip(own, shares, rates, strict=True))
 
 
+def _near(pool: Pool, *, texts: Sequence[int]) -> Nearest:
+    """Look for what the language was asked that is nearest to each of some texts."""
+    request = pool.request
+    if request.embeddings is None or request.known_embeddings is None:
+        return Nearest()
+    return nearest(
+        np.asarray(request.embeddings[pool.at[list(texts)]]),
+        known=np.asarray(request.known_embeddings[pool.known]),
+        ids=[request.known_ids[at] for at in pool.known],
+    )
+
+
 def _slots(quota: Quota) -> list[Slot]:
     floor: list[Slot] = ["floor"] * quota.floor
     return floor + ["debt"] * quota.paid_back + ["weight"] * quota.weight
@@ -150,7 +166,7 @@ def _selected(pool: Pool, quota: Quota, draw: _Draw, *, near: Nearest) -> Select
     keys = [request.labels[k] for k in doubt] + [""]
     names = [(request.label_names or request.labels)[k] for k in doubt] + [""]
     apart = float(row[doubt[0]] - row[doubt[1]]) if len(doubt) > 1 else None
-    copies, (nearest, distance) = pool.copies(draw.text), near.of(draw.text)
+    copies, (name, distance) = pool.copies(draw.text), near.of(draw.place)
     dialect = request.dialect[pool.at[draw.text]] if request.dialect else ""
     reasons = Reasons(
         pool.state.name or pool.state.tag,
@@ -180,7 +196,7 @@ def _selected(pool: Pool, quota: Quota, draw: _Draw, *, near: Nearest) -> Select
         duplicates=copies,
         propensity=draw.propensity,
         rationale=sentence(reasons),
-        nearest_id=nearest,
+        nearest_id=name,
         nearest_distance=distance,
         dialect=dialect,
     )
