@@ -60,12 +60,20 @@ class Env(BaseSettings):
     )
     queue_slice: int = Field(200, description="Most open items of one language at the desk.")
     scoring_shard: int = Field(2000, description="Samples in one shard of scoring work.")
+    runtime: Literal["auto", "float32", "bfloat16", "bfloat16-compiled", "int8"] = Field(
+        "auto",
+        description="Arithmetic of scoring; auto takes the quickest that agrees with float32.",
+    )
     lease_seconds: float = Field(
         60.0, description="Claimed work without a sign of life for so long is given out again."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     torch_threads: int = Field(0, description="Threads for torch on a CPU; 0 lets torch choose.")
     weights_dir: Path | None = Field(None, description="Model versions. Empty: var/weights.")
+    embeddings: bool = Field(
+        True, description="Keep an embedding of every scored sample, two bytes a number."
+    )
+    embeddings_dir: Path | None = Field(None, description="Embeddings. Empty: var/embeddings.")
     log_level: str = Field("INFO", description="Least severe level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="For eyes or machines.")
 

@@ -13,6 +13,7 @@ ENV = env()
 BASE_DIR = ROOT
 VAR_DIR = ENV.var_dir
 WEIGHTS_DIR = ENV.weights_dir or VAR_DIR / "weights"
+EMBEDDINGS_DIR = ENV.embeddings_dir or VAR_DIR / "embeddings"
 
 # An empty key is enough to build pages and run checks; `up` refuses to serve with it.
 SECRET_KEY = ENV.secret_key or "not-secret-and-never-served"

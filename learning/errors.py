@@ -21,3 +21,10 @@ class ScoringError(VernacularError):
 
     code = "scoring_failed"
     status = 500
+
+
+class EmbeddingsError(VernacularError):
+    """A file of embeddings is gone, or is not what was written."""
+
+    code = "embeddings_damaged"
+    status = 500

@@ -1,50 +1,104 @@
-"""Inference: one network per worker; texts in, logits out, in the order they came.
+"""Inference: one network per worker; texts in, logits and embeddings out.
 
 Texts are sorted by length and packed into batches of about equal work, so that no short text
 is padded to a long neighbour; what comes out does not depend on who shared the batch, beyond
-the last bits of a float.
+the last bits of a float (the last digits where activations are rounded to int8).
 """
 
+import fcntl
+import hashlib
+import json
+import platform
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 import torch
 from django.conf import settings
 
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
-from learning.networks import Network
+from learning.networks import Network, runtimes
+from learning.networks.chance import by_chance, thinned
 from learning.networks.opening import load_network
+from learning.networks.runtimes import Answers, Packed
 
 KEPT = 2
-# Length units (see Network.lengths) in one batch, padding included; measured in `benchmarks`.
-BUDGET = {"cpu": 8_192, "cuda": 131_072}
-MOST_TEXTS = 1024
+# Texts that go through the tokenizer together; on a GPU the next ones do while these are answered.
+AT_ONCE = {"cpu": 4_096, "cuda": 512}
+# A probe of at least so many texts, and only where there is so much more to do that it pays.
+PROBE = 200
+WORTH_A_PROBE = 10 * PROBE
+WORTH_COMPILING = 50_000
 
-_networks: OrderedDict[str, Network] = OrderedDict()
+_networks: OrderedDict[tuple[str, str], Network] = OrderedDict()
 _lock = threading.Lock()
 
+log = structlog.get_logger(__name__)
 
-def network_of(version: ModelVersion) -> Network:
+
+def network_of(version: ModelVersion, *, runtime: str = runtimes.FLOAT32) -> Network:
     """Return the version's network, verified, on the device and ready to answer.
 
     The last two stay in memory: champion and candidate.
     """
     with _lock:
-        network = _networks.get(version.digest)
-        if network is None:
+        key = (version.digest, runtime)
+        if key not in _networks:
             network = load_network(open_weights(version.path, digest=version.digest))
             network.module.to(device()).eval()
-            _networks[version.digest] = network
-        _networks.move_to_end(version.digest)
+            _networks[key] = runtimes.recast(network, runtime)
+        _networks.move_to_end(key)
         while len(_networks) > KEPT:
             _networks.popitem(last=False)
-        return network
+        return _networks[key]
+
+
+def answers_of(
+    version: ModelVersion,
+    *,
+    texts: Sequence[str],
+    languages: Sequence[str],
+    runtime: str = runtimes.FLOAT32,
+) -> Iterator[Answers]:
+    """Yield a version's answers batch by batch, each text once; ``languages`` are their tags."""
+    network = network_of(version, runtime=runtime)
+    return network_answers(network, texts=texts, languages=languages)
+
+
+def network_answers(
+    network: Network, *, texts: Sequence[str], languages: Sequence[str]
+) -> Iterator[Answers]:
+    """Yield a network's answers; on a GPU batches are made in another thread meanwhile."""
+    home = device().type
+    step = AT_ONCE[home]
+    packed = (
+        (start + rows, batch)
+        for start in range(0, len(texts), step)
+        for rows, batch in network.packed(
+            texts[start : start + step], languages[start : start + step], device=home
+        )
+    )
+    coming = _ahead(packed) if home == "cuda" else packed
+    return runtimes.answers(network, coming, device=home)
+
+
+def _ahead(packed: Iterator[Packed]) -> Iterator[Packed]:
+    """Yield the same, with the next one being made meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as other:
+        coming = other.submit(next, packed, None)
+        while (batch := coming.result()) is not None:
+            coming = other.submit(next, packed, None)
+            yield batch
 
 
 def logits_of(
@@ -60,32 +114,122 @@ def network_logits(
     """Return N x K logits under a network that is at hand, such as one in training."""
     if len(texts) != len(languages):
         raise ValueError("every text needs its language tag")
-    answers = np.empty((len(texts), len(network.labels)), dtype=np.float32)
-    if not texts:
-        return answers
+    found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
     home = next(network.module.parameters()).device
+    with _resting(network), torch.inference_mode(), _precision(home):
+        for rows, batch in network.packed(texts, languages, device=home.type):
+            there = {name: tensor.to(home) for name, tensor in batch.items()}
+            found[rows] = network.logits(there).float().cpu().numpy()
+    return found
+
+
+def mc_probabilities(
+    version: ModelVersion,
+    *,
+    texts: Sequence[str],
+    languages: Sequence[str],
+    passes: int,
+    seed: int,
+) -> npt.NDArray[np.float32]:
+    """Return N x T x K probabilities of T passes in which chance leaves out some of the network.
+
+    The same texts in the same order with the same seed give the same numbers on the same machine.
+    """
+    network = network_of(version)
+    home = next(network.module.parameters()).device
+    found = np.empty((len(texts), passes, len(network.labels)), dtype=np.float32)
+    with _resting(network), by_chance(network, seed=seed), torch.inference_mode():
+        for rows, batch in network.packed(texts, languages, device=home.type):
+            there = {name: tensor.to(home) for name, tensor in batch.items()}
+            for turn in range(passes):
+                logits = network.logits(thinned(there)).float()
+                found[rows, turn] = torch.softmax(logits, dim=1).cpu().numpy()
+    return found
+
+
+@contextmanager
+def _resting(network: Network) -> Iterator[None]:
+    """Have the network answer as it serves, and leave it as it was found."""
     training = network.module.training
     network.module.eval()
     try:
-        with torch.inference_mode(), _precision(home):
-            for rows in batches(network.lengths(texts), budget=BUDGET[home.type]):
-                batch = network.collate([texts[i] for i in rows], [languages[i] for i in rows])
-                there = {name: tensor.to(home) for name, tensor in batch.items()}
-                answers[rows] = network.logits(there).float().cpu().numpy()
+        yield
     finally:
         network.module.train(training)
-    return answers
 
 
-def batches(lengths: npt.NDArray[np.int64], *, budget: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Yield positions, longest first, so many that longest times count stays in the budget."""
-    order = np.argsort(-lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        longest = max(1, int(lengths[order[start]]))
-        count = min(MOST_TEXTS, max(1, budget // longest))
-        yield order[start : start + count]
-        start += count
+def runtime_of(
+    version: ModelVersion, *, samples: int, probe: Callable[[], list[tuple[str, str]]]
+) -> str:
+    """Return the arithmetic in which this machine scores with the version.
+
+    Where so many samples are to be scored that it pays, a probe decides on some (text, language
+    tag) from all over the pool, once a version and kind of machine; its findings lie on disk, and
+    workers wait for each other.
+    """
+    wish: str = settings.ENV.runtime
+    if wish != "auto":
+        return wish
+    if samples < WORTH_A_PROBE or not _choices(version, samples=samples):
+        return runtimes.FLOAT32
+    home = _findings(version)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known = _read(home)
+        if known is None:
+            known = _probe(version, pairs=probe(), names=_choices(version, samples=samples))
+            arriving = home.with_suffix(".arriving")
+            arriving.write_text(json.dumps(known, indent=1))
+            arriving.replace(home)
+    return str(known["runtime"])
+
+
+def _choices(version: ModelVersion, *, samples: int) -> tuple[str, ...]:
+    many = samples >= WORTH_COMPILING
+    return runtimes.runtimes_of(network_of(version), device=device().type, many=many)
+
+
+def _probe(
+    version: ModelVersion, *, pairs: list[tuple[str, str]], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Try what this machine can; with too few texts to judge by, float32 stays."""
+    if len(pairs) < PROBE:
+        return {"runtime": runtimes.FLOAT32, "trials": []}
+    best, trials = runtimes.choose(
+        network_of(version),
+        texts=[text for text, _ in pairs],
+        languages=[tag for _, tag in pairs],
+        device=device().type,
+        runtimes=names,
+    )
+    told = [asdict(trial) for trial in trials]
+    log.info("inference.runtime_chosen", version=version.digest[:8], runtime=best, trials=told)
+    return {"runtime": best, "trials": told}
+
+
+def _findings(version: ModelVersion) -> Path:
+    """Return the file of a probe: one a version, device, processor, torch and number of threads."""
+    facts = (platform.processor(), platform.machine(), _processor(), torch.__version__)
+    threads = torch.get_num_threads() if device().type == "cpu" else 0
+    machine = hashlib.sha256(repr((facts, device().type, threads)).encode()).hexdigest()[:12]
+    return Path(settings.VAR_DIR) / "runtimes" / f"{version.digest}-{machine}.json"
+
+
+@cache
+def _processor() -> str:
+    if device().type == "cuda":
+        return str(torch.cuda.get_device_name())
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text().splitlines() if told.is_file() else []
+    return "".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
+
+
+def _read(findings: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(findings.read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @cache

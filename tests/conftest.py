@@ -57,6 +57,7 @@ def _own_folders(var_dir: Path) -> Iterator[None]:
         patch.setattr(settings, "ENV", env())
         patch.setattr(settings, "VAR_DIR", var_dir)
         patch.setattr(settings, "WEIGHTS_DIR", var_dir / "weights")
+        patch.setattr(settings, "EMBEDDINGS_DIR", var_dir / "embeddings")
         patch.setattr(settings, "MEDIA_ROOT", var_dir / "uploads")
         patch.setattr(settings, "STATIC_ROOT", var_dir / "static")
         settings.STATIC_ROOT.mkdir()

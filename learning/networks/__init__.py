@@ -6,7 +6,7 @@ a fresh one by name (``starter``, or an encoder's name or path); ``load_network`
 stored one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,8 +36,19 @@ class Network(Protocol):
     def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Return a cheap length of each text, for packing batches."""
 
+    def packed(
+        self, texts: Sequence[str], languages: Sequence[str], *, device: str
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
+        """Yield positions of texts and their batch, each about as much work as suits the device."""
+
+    def answer(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits N x K and embeddings N x d of one pass through the network."""
+
     def embed(self, batch: Batch) -> torch.Tensor:
         """Return N x d sentence embeddings, without gradient."""
+
+    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
+        """Make room for what these texts may teach, before ``trainable`` is asked for."""
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return the parameters that fine-tuning may change, in a fixed order."""

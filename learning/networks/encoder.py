@@ -4,7 +4,8 @@ Only safetensors are read and no code of a model's author is ever run. A path on
 without touching the network; a name is looked for in the local cache first, then at the hub.
 """
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,15 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from annotation.errors import InvalidInputError, NotFoundError
 from learning.networks import Batch
 from learning.networks.folders import write_settings
+from learning.networks.packing import batches
 
 LONGEST = 256
+# Tokens in one batch, padding included. On a CPU what fits its cache is quickest (measured in
+# `benchmarks.scoring`); a GPU wants to be filled.
+TOKENS = {"cpu": 512, "cuda": 65_536}
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.msgpack", "*.h5")
+
+Both = Callable[[Any, Batch], tuple[torch.Tensor, torch.Tensor]]
 
 RECIPE: dict[str, Any] = {
     "optimizer": "adamw",
@@ -42,6 +49,7 @@ class Encoder:
         module.eval()
         self._tokenizer = tokenizer
         self._longest = _longest(module, tokenizer)
+        self._both: Both = _both
 
     @classmethod
     def fresh(cls, labels: Sequence[str], *, name: str, seed: int) -> "Encoder":
@@ -53,14 +61,32 @@ class Encoder:
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
         """Turn texts into padded token numbers; what is beyond the longest input is cut."""
+        return self._padded(self._tokens(texts))
+
+    def packed(
+        self, texts: Sequence[str], languages: Sequence[str], *, device: str
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
+        """Yield batches of about as many tokens; all texts go through the tokenizer at once."""
+        tokens = self._tokens(texts)
+        lengths = np.array([len(row) for row in tokens], np.int64)
+        for rows in batches(lengths, budget=TOKENS[device]):
+            yield rows, self._padded([tokens[i] for i in rows])
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
-            nothing = torch.zeros((0, 1), dtype=torch.int64)
-            return {"input_ids": nothing, "attention_mask": nothing}
+            return []
         whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        batch = self._tokenizer(
-            whole, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
-        )
-        return {key: batch[key] for key in ("input_ids", "attention_mask")}
+        found = self._tokenizer(whole, truncation=True, max_length=self._longest)
+        return list(found["input_ids"])
+
+    def _padded(self, tokens: Sequence[Sequence[int]]) -> Batch:
+        width = max((len(row) for row in tokens), default=1)
+        mask = np.zeros((len(tokens), width), np.int64)
+        for place, row in zip(mask, tokens, strict=True):
+            place[: len(row)] = 1
+        ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, np.int64)
+        ids[mask == 1] = [number for row in tokens for number in row]
+        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """Return N x K logits, differentiable in the whole encoder."""
@@ -73,14 +99,26 @@ class Encoder:
         """Return how many characters each text has, as far as they may count."""
         return np.array([min(len(text), 8 * self._longest) for text in texts], np.int64)
 
+    def answer(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits and embeddings of one pass."""
+        return self._both(self.module, batch)
+
     @torch.no_grad()
     def embed(self, batch: Batch) -> torch.Tensor:
         """Return the mean of the last layer over each text's tokens: N x d."""
         inner = getattr(self.module, self.module.base_model_prefix)
-        states = inner(**batch).last_hidden_state
-        mask = batch["attention_mask"].unsqueeze(-1).to(states.dtype)
-        mean: torch.Tensor = (states * mask).sum(dim=1) / mask.sum(dim=1).clamp_min(1)
-        return mean
+        return _mean(inner(**batch).last_hidden_state, batch["attention_mask"])
+
+    def recast(self, change: Callable[[Any], Any], *, compiled: bool = False) -> "Encoder":
+        """Return a copy that answers with changed weights, and through a compiler if told so."""
+        twin = copy.copy(self)
+        twin.module = change(self.module)
+        if compiled:
+            twin._both = torch.compile(_both, dynamic=True)
+        return twin
+
+    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
+        """Do nothing: an encoder has all its weights from the start."""
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return every parameter that asks for a gradient, in the module's order."""
@@ -108,6 +146,17 @@ class Encoder:
         labels = settings["labels"]
         module, tokenizer = _open(str(folder), labels=len(labels), whole=True)
         return cls(labels, name=settings["name"], module=module, tokenizer=tokenizer)
+
+
+def _both(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    answer = module(**batch, output_hidden_states=True)
+    return answer.logits, _mean(answer.hidden_states[-1], batch["attention_mask"])
+
+
+def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    mean: torch.Tensor = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+    return mean
 
 
 def _longest(module: Any, tokenizer: Any) -> int:

@@ -13,6 +13,7 @@ def tiny_networks(monkeypatch: pytest.MonkeyPatch, tmp_path, settings) -> Iterat
     import learning.networks.opening
 
     settings.WEIGHTS_DIR = tmp_path / "weights"
+    settings.EMBEDDINGS_DIR = tmp_path / "embeddings"
     monkeypatch.setattr(learning.networks.opening, "open_network", open_tiny)
     monkeypatch.setattr(learning.inference, "load_network", load_tiny)
     learning.inference._networks.clear()

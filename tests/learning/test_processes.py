@@ -74,7 +74,7 @@ def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
     worker.communicate(timeout=200)
     assert worker.returncode == -signal.SIGKILL
     left = home.call("report")
-    assert left["predictions"] == 55
+    assert left["predictions"] == 40
     assert left["shards"].count("running") == 1
 
     home.call("score")

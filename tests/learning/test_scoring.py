@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from annotation.models import Sample, SampleImport
+from learning import inference
 from learning.actions import scoring as actions
+from learning.actions.embeddings import embedding_blocks
 from learning.actions.scoring import (
     open_scoring,
     reclaim_shards,
@@ -18,8 +20,10 @@ from learning.actions.scoring import (
 )
 from learning.actions.versions import initial_version
 from learning.errors import ScoringError
+from learning.gateways.embeddings import embeddings_dir
 from learning.inference import logits_of
 from learning.models import Prediction, Scoring, ScoringShard, Temperature
+from learning.networks.runtimes import Answers
 from tests.make import make_campaign, make_gold, make_language, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
@@ -43,9 +47,14 @@ class Clock:
 @pytest.fixture(autouse=True)
 def small_work(settings, monkeypatch) -> None:
     settings.ENV = SimpleNamespace(
-        scoring_shard=10, lease_seconds=60.0, device="cpu", torch_threads=0
+        scoring_shard=10,
+        lease_seconds=60.0,
+        device="cpu",
+        torch_threads=0,
+        runtime="auto",
+        embeddings=True,
     )
-    monkeypatch.setattr(actions, "CHUNK", 4)
+    monkeypatch.setattr("learning.networks.packing.MOST_TEXTS", 4)
 
 
 def campaign_with(samples: int):
@@ -116,46 +125,52 @@ def test_empty_pool_is_done_at_once() -> None:
     assert scoring_done(version)
 
 
+def meddle(monkeypatch, act) -> list[int]:
+    """Have ``act`` called before every batch, with how many there were in all."""
+    real, seen = inference.answers_of, []
+
+    def answers_of(*args, **kwargs):
+        for part in real(*args, **kwargs):
+            seen.append(len(part.rows))
+            act(len(seen))
+            yield part
+
+    monkeypatch.setattr(inference, "answers_of", answers_of)
+    return seen
+
+
 def test_shard_is_claimed_by_one_and_done_work_is_left_alone(monkeypatch) -> None:
     _, version = campaign_with(5)
-    scoring = open_scoring(version, now=NOW)
-    (pk,) = reclaim_shards(scoring, now=NOW)
-    seen = []
-    real = actions._predict
-
-    def nosy(*args, **kwargs):
-        seen.append(score_shard(pk, now=lambda: NOW).status)
-        return real(*args, **kwargs)
-
-    monkeypatch.setattr(actions, "_predict", nosy)
+    (pk,) = reclaim_shards(open_scoring(version, now=NOW), now=NOW)
+    states = []
+    batches = meddle(monkeypatch, lambda _: states.append(score_shard(pk, now=lambda: NOW).status))
     assert score_shard(pk, now=lambda: NOW).attempts == 1
-    assert seen == ["running", "running"]
+    assert states == ["running", "running"]
     assert score_shard(pk, now=lambda: NOW).attempts == 1
+    assert batches == [4, 1]
     assert version.predictions.count() == 5
 
 
-def test_lost_worker_costs_one_shard_and_stored_predictions_stay(monkeypatch) -> None:
+def test_lost_worker_costs_one_shard(monkeypatch) -> None:
     _, version = campaign_with(30)
     scoring = open_scoring(version, now=NOW)
     clock = Clock()
     first, *rest = reclaim_shards(scoring, now=clock())
-    real, calls = actions._predict, []
 
-    def dying(*args, **kwargs):
-        calls.append(1)
-        if len(calls) == 3:
+    def die(batch):
+        if batch == 3:
             raise KeyboardInterrupt
-        return real(*args, **kwargs)
 
-    monkeypatch.setattr(actions, "_predict", dying)
-    with pytest.raises(KeyboardInterrupt):
-        score_shard(first, now=clock)
-    monkeypatch.setattr(actions, "_predict", real)
+    with monkeypatch.context() as patch:
+        meddle(patch, die)
+        with pytest.raises(KeyboardInterrupt):
+            score_shard(first, now=clock)
     assert ScoringShard.objects.get(pk=first).status == "running"
-    assert version.predictions.count() == 8
-    kept = set(version.predictions.values_list("pk", flat=True))
+    assert not version.predictions.exists()
     for pk in rest:
         score_shard(pk, now=clock)
+    kept = set(version.predictions.values_list("pk", flat=True))
+    assert len(kept) == 20
     assert reclaim_shards(scoring, now=clock()) == []
     assert reclaim_shards(scoring, now=clock.later(61)) == [first]
     assert reclaim_shards(scoring, now=clock()) == []
@@ -165,36 +180,54 @@ def test_lost_worker_costs_one_shard_and_stored_predictions_stay(monkeypatch) ->
     assert scoring_done(version)
 
 
-def test_worker_that_lost_its_lease_stops(monkeypatch) -> None:
+def test_worker_that_lost_its_lease_stops_and_leaves_nothing_behind(monkeypatch) -> None:
     _, version = campaign_with(10)
     clock = Clock()
     (pk,) = reclaim_shards(open_scoring(version, now=clock()), now=clock())
-    real, depth = actions._predict, []
 
-    def slow(*args, **kwargs):
-        depth.append(1)
-        if len(depth) == 1:
+    def sleep(batch):
+        if batch == 1:
             clock.later(61)
             score_shard(pk, now=clock)
-        return real(*args, **kwargs)
 
-    monkeypatch.setattr(actions, "_predict", slow)
+    batches = meddle(monkeypatch, sleep)
     shard = score_shard(pk, now=clock)
     assert (shard.status, shard.attempts) == ("done", 2)
     assert version.predictions.count() == 10
-    assert len(depth) == 4
+    assert batches == [4, 4, 4, 2]
+    assert [len(block.ids) for block in embedding_blocks(version)] == [10]
+
+
+def test_worker_that_was_overtaken_at_the_very_end_commits_nothing(monkeypatch) -> None:
+    _, version = campaign_with(3)
+    clock = Clock()
+    (pk,) = reclaim_shards(open_scoring(version, now=clock()), now=clock())
+    real, overtaken = actions._write, []
+
+    def late(*args, **kwargs):
+        written = real(*args, **kwargs)
+        if not overtaken:
+            overtaken.append(written.path)
+            clock.later(61)
+            score_shard(pk, now=clock)
+        return written
+
+    monkeypatch.setattr(actions, "_write", late)
+    assert score_shard(pk, now=clock).attempts == 2
+    assert [len(block.ids) for block in embedding_blocks(version)] == [3]
+    assert not (embeddings_dir() / overtaken[0]).exists()
 
 
 def test_failure_is_told_and_after_five_attempts_final_until_somebody_retries(monkeypatch) -> None:
     _, version = campaign_with(3)
     clock = Clock()
     scoring = open_scoring(version, now=clock())
-    real = actions._predict
 
     def broken(*args, **kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(actions, "_predict", broken)
+    real = inference.answers_of
+    monkeypatch.setattr(inference, "answers_of", broken)
     for _ in range(5):
         (pk,) = reclaim_shards(scoring, now=clock())
         with pytest.raises(RuntimeError):
@@ -206,7 +239,7 @@ def test_failure_is_told_and_after_five_attempts_final_until_somebody_retries(mo
     assert "out of memory" in shard.error
     assert reclaim_shards(scoring, now=clock()) == []
     assert not scoring_done(version)
-    monkeypatch.setattr(actions, "_predict", real)
+    monkeypatch.setattr(inference, "answers_of", real)
     assert retry_failed_shards(scoring) == 1
     (pk,) = reclaim_shards(scoring, now=clock())
     assert score_shard(pk, now=clock).error == ""
@@ -244,16 +277,21 @@ def test_only_so_many_shards_are_given_out_at_once(monkeypatch) -> None:
     assert len(reclaim_shards(scoring, now=NOW)) == 1
 
 
+def answer_with(monkeypatch, number) -> None:
+    """Have the network answer every text with what ``number`` makes of it."""
+
+    def answers_of(version, *, texts, languages, runtime):
+        logits = np.array([[number(text)] * 3 for text in texts], dtype=np.float32)
+        yield Answers(np.arange(len(texts)), logits, np.ones((len(texts), 2), np.float32))
+
+    monkeypatch.setattr(inference, "answers_of", answers_of)
+
+
 def test_numbers_that_are_none_are_named_and_the_rest_served(monkeypatch) -> None:
     _, version = campaign_with(4)
     broken = Sample.objects.order_by("pk")[1]
 
-    def logits(version, *, texts, languages):
-        rows = np.ones((len(texts), 3), dtype=np.float32)
-        rows[[text == broken.text for text in texts]] = np.nan
-        return rows
-
-    monkeypatch.setattr("learning.inference.logits_of", logits)
+    answer_with(monkeypatch, lambda text: np.nan if text == broken.text else 1.0)
     scoring = score_all(version)
     assert version.predictions.count() == 3
     assert str(broken.pk) in scoring.shards.get().error
@@ -267,21 +305,14 @@ def test_one_late_text_that_cannot_be_answered_accuses_nobody(monkeypatch) -> No
     campaign, version = campaign_with(4)
     score_all(version)
     make_sample(campaign, "wo", text="poison")
-    monkeypatch.setattr(
-        "learning.inference.logits_of",
-        lambda version, *, texts, languages: np.full((len(texts), 3), np.nan, dtype=np.float32),
-    )
+    answer_with(monkeypatch, lambda text: np.nan)
     assert score_all(version).status == "done"
     assert scoring_done(version)
 
 
 def test_network_without_any_finite_answer_fails_the_shard(monkeypatch) -> None:
-    monkeypatch.setattr(actions, "CHUNK", 8)
     _, version = campaign_with(9)
-    monkeypatch.setattr(
-        "learning.inference.logits_of",
-        lambda version, *, texts, languages: np.full((len(texts), 3), np.inf, dtype=np.float32),
-    )
+    answer_with(monkeypatch, lambda text: np.inf)
     with pytest.raises(ScoringError, match="not finite"):
         score_all(version)
     assert not version.predictions.exists()

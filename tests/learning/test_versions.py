@@ -13,8 +13,9 @@ from learning.actions.serving import deploy, serving_version
 from learning.actions.versions import initial_version, register_version
 from learning.errors import WeightsError
 from learning.gateways.weights import digest_of, open_weights, path_of, store, weights_dir
-from learning.inference import batches, logits_of, network_logits, network_of
+from learning.inference import logits_of, network_logits, network_of
 from learning.models import Deployment, ModelVersion
+from learning.networks.packing import batches
 from tests.learning.tiny import TinyNetwork
 from tests.make import LABELS, make_campaign
 
@@ -157,7 +158,7 @@ def test_deployments_at_once_never_share_a_number(tmp_path: Path) -> None:
 
 @pytest.mark.django_db
 def test_logits_come_in_input_order_whatever_shares_the_batch(monkeypatch) -> None:
-    monkeypatch.setattr("learning.inference.BUDGET", {"cpu": 64})
+    monkeypatch.setattr("learning.networks.packing.BUDGET", {"cpu": 64})
     version = initial_version(make_campaign())
     texts = ["x" * n + str(n) for n in (5, 60, 1, 200, 30, 7, 7, 0)]
     tags = ["wo", "qu"] * 4

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from learning.networks.packing import packed_by_length
+
 BUCKETS = 64
 
 
@@ -52,6 +54,15 @@ class TinyNetwork:
 
     def embed(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         return self.logits(batch).detach()
+
+    def packed(self, texts: Sequence[str], languages: Sequence[str], *, device: str) -> Any:
+        return packed_by_length(self, texts, languages, device=device)
+
+    def answer(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits(batch), self.embed(batch)
+
+    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
+        """Nothing to make room for."""
 
     def trainable(self) -> list[torch.nn.Parameter]:
         return list(self.module.parameters())

@@ -33,16 +33,17 @@ def prepare(samples: str) -> Any:
     return campaign.slug
 
 
-def score(chunks: str = "1000000") -> Any:
-    """Score until the scoring is done, or die by SIGKILL in the middle of that many chunks."""
+def score(batches: str = "1000000") -> Any:
+    """Score until the scoring is done, or die by SIGKILL in the middle of that many batches."""
     from annotation.models import Campaign
     from learning.actions import scoring
     from learning.actions.serving import serving_version
     from learning.models import Scoring
+    from learning.networks import packing
     from tests.learning.tiny import TinyNetwork
 
     _use_tiny_networks()
-    collate, left = TinyNetwork.collate, [int(chunks)]
+    collate, left = TinyNetwork.collate, [int(batches)]
 
     def mortal(self: TinyNetwork, *args: Any) -> Any:
         left[0] -= 1
@@ -51,7 +52,7 @@ def score(chunks: str = "1000000") -> Any:
         return collate(self, *args)
 
     TinyNetwork.collate = mortal
-    scoring.CHUNK = 5
+    packing.MOST_TEXTS = 5
     work = scoring.open_scoring(serving_version(Campaign.objects.get()), now=timezone.now())
     while work.status == Scoring.Status.RUNNING:
         for pk in scoring.reclaim_shards(work, now=timezone.now()):

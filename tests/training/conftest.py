@@ -13,6 +13,7 @@ def tiny_networks(monkeypatch: pytest.MonkeyPatch, tmp_path, settings) -> Iterat
     import learning.networks.opening
 
     settings.WEIGHTS_DIR = tmp_path / "weights"
+    settings.EMBEDDINGS_DIR = tmp_path / "embeddings"
     settings.VAR_DIR = tmp_path / "var"
     monkeypatch.setattr(learning.networks.opening, "open_network", open_tiny)
     monkeypatch.setattr(learning.networks.opening, "load_network", Tiny.load)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 
+from learning.networks.packing import packed_by_length
+
 BUCKETS = 256
 
 
@@ -47,6 +49,19 @@ class Tiny:
 
     def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         return np.array([len(text) for text in texts], np.int64)
+
+    def packed(self, texts: Sequence[str], languages: Sequence[str], *, device: str) -> Any:
+        return packed_by_length(self, texts, languages, device=device)
+
+    def answer(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.logits(batch), self.embed(batch)
+
+    def embed(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        words = self.module.words.detach()
+        return torch.nn.functional.embedding_bag(batch["words"], words, batch["starts"])
+
+    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
+        """Nothing to make room for."""
 
     def trainable(self) -> list[torch.nn.Parameter]:
         return [self.module.words, self.module.head]

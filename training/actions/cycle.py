@@ -8,7 +8,7 @@ the door to hand to the workers.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from annotation.actions.campaigns import finish_campaign, pause_campaign
 from annotation.actions.consensus import refit, stale_languages
@@ -17,10 +17,10 @@ from annotation.models import Campaign, Consensus, Item
 from learning.actions.pools import askable
 from learning.actions.rounds import open_round, select_round
 from learning.actions.scoring import (
+    likely_scored,
     open_scoring,
     reclaim_shards,
     retry_failed_shards,
-    scoring_done,
 )
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion, Round, Scoring, ScoringShard
@@ -37,6 +37,7 @@ Status = Round.Status
 REFIT_EVERY = timedelta(seconds=15)
 # A judging that was begun so often and never ended will not end by itself.
 MOST_JUDGINGS = 5
+UNFINISHED = (ScoringShard.Status.QUEUED, ScoringShard.Status.RUNNING)
 # More steps than one round has: whoever gets here walks in a circle.
 MOST_STEPS = 12
 
@@ -76,21 +77,36 @@ def _something_to_ask(campaign: Campaign, *, version: ModelVersion) -> bool:
 
 
 def _score(round_: Round, now: datetime) -> list[Work]:
-    scoring = open_scoring(round_.version, now=now)
-    if scoring_done(round_.version):
+    scoring = _scoring_of(round_) or open_scoring(round_.version, now=now)
+    if likely_scored(round_.version):
         _move(round_, to=Status.SELECTING)
         return []
-    failed = scoring.shards.filter(status=ScoringShard.Status.FAILED).first()
-    if failed and not _unfinished(scoring):
+    waited_for = scoring.shards.filter(likely=True)
+    if not waited_for.exists():
+        waited_for = scoring.shards.all()
+    failed = waited_for.filter(status=ScoringShard.Status.FAILED).first()
+    if failed and not waited_for.filter(status__in=UNFINISHED).exists():
         _give_up(round_, note=f"Scoring failed: {failed.error}", now=now)
         return []
+    return _shards_of(scoring, now=now)
+
+
+def _scoring_of(round_: Round) -> Scoring | None:
+    """Return the scoring that was cut for the round; what comes in later is for the next one."""
+    cut = Q(status=Scoring.Status.RUNNING) | Q(created_at__gte=round_.opened_at)
+    scorings = round_.version.scorings.exclude(status=Scoring.Status.STOPPED)
+    return scorings.filter(cut).order_by("-created_at").first()
+
+
+def _shards_of(scoring: Scoring, *, now: datetime) -> list[Work]:
     ids = reclaim_shards(scoring, now=now)
     return [Work("learning.tasks.score_shard", {"shard_id": shard_id}) for shard_id in ids]
 
 
-def _unfinished(scoring: Scoring) -> bool:
-    waiting = (ScoringShard.Status.QUEUED, ScoringShard.Status.RUNNING)
-    return scoring.shards.filter(status__in=waiting).exists()
+def _rest_of_scoring(round_: Round, now: datetime) -> list[Work]:
+    """Return what the round did not wait for; it goes on while people answer."""
+    running = round_.version.scorings.filter(status=Scoring.Status.RUNNING).first()
+    return _shards_of(running, now=now) if running else []
 
 
 def _select(round_: Round, now: datetime) -> list[Work]:
@@ -111,9 +127,10 @@ def _collect(round_: Round, now: datetime) -> list[Work]:
             _close(round_, note="No answer taught anything new.", now=now)
             return []
     owed = round_.campaign.languages.filter(active=True, items__state=Item.State.QUEUED)
-    return [
+    pushes = [
         Work("annotation.tasks.push", {"campaign_language_id": home.pk}) for home in owed.distinct()
     ]
+    return [*pushes, *_rest_of_scoring(round_, now)]
 
 
 def _asked(round_: Round) -> "QuerySet[Item]":

@@ -1,0 +1,133 @@
+"""Embeddings of scored samples: written with the predictions, read file by file, made again.
+
+Files are the bulk, rows in the database say which count. Memory holds one file's pages at a
+time, whatever the pool; a file that is gone, short or changed is named, set aside, and the
+shard that made it is given out again.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+from django.db import transaction
+
+from annotation.models import Language
+from learning.errors import EmbeddingsError
+from learning.gateways import embeddings as files
+from learning.models import EmbeddingShard, ModelVersion, Scoring, ScoringShard
+
+AGAIN = "The shard that made them is scored again; the next try comes by itself."
+
+log = structlog.get_logger(__name__)
+
+
+class Embedded(NamedTuple):
+    """Some samples of one language and their embeddings, row by row."""
+
+    ids: npt.NDArray[np.int64]
+    embeddings: npt.NDArray[np.float16]
+
+
+def keep(shard: ScoringShard, written: files.Written) -> None:
+    """Let a file count; the caller holds the transaction that makes its predictions."""
+    EmbeddingShard.objects.update_or_create(
+        shard=shard,
+        defaults={
+            "version": shard.scoring.version,
+            "path": written.path,
+            "digest": written.digest,
+            "samples": written.samples,
+            "width": written.width,
+        },
+    )
+
+
+def embedding_blocks(
+    version: ModelVersion, *, language: Language | None = None
+) -> Iterator[Embedded]:
+    """Yield what is embedded, of one language or of all, one file after the other."""
+    for row in EmbeddingShard.objects.filter(version=version).order_by("shard"):
+        block = _open(row)
+        if language is None:
+            yield Embedded(block.ids, block.embeddings)
+            continue
+        mine = np.flatnonzero(block.languages == language.pk)
+        if len(mine):
+            yield Embedded(block.ids[mine], block.embeddings[mine])
+
+
+def gather(
+    version: ModelVersion, *, ids: Sequence[int]
+) -> tuple[npt.NDArray[np.float16], set[int]]:
+    """Return embeddings in the order of the ids, all different, and the ids that have none.
+
+    Rows of those are zero.
+    """
+    wanted = np.asarray(ids, dtype=np.int64)
+    order = np.argsort(wanted, kind="stable")
+    rows = EmbeddingShard.objects.filter(version=version).order_by("shard")
+    width = rows.values_list("width", flat=True).first() or 0
+    found = np.zeros((len(wanted), width), dtype=np.float16)
+    missing = np.ones(len(wanted), dtype=bool)
+    if not len(wanted) or not width:
+        return found, set(map(int, wanted))
+    near = rows.filter(shard__first_id__lte=wanted.max(), shard__last_id__gte=wanted.min())
+    for row in near.select_related("shard"):
+        block = _open(row)
+        place = np.searchsorted(wanted[order], block.ids)
+        place[place == len(order)] = 0
+        here = np.flatnonzero(wanted[order][place] == block.ids)
+        found[order[place[here]]] = block.embeddings[here]
+        missing[order[place[here]]] = False
+    return found, set(map(int, wanted[missing]))
+
+
+def lacking(scoring: Scoring) -> list[int]:
+    """Return the shards that are done and have samples, but no embeddings of them."""
+    done = scoring.shards.filter(status=ScoringShard.Status.DONE, embeddings=None)
+    rows = done.values_list("pk", "samples", "spoilt")
+    return [pk for pk, samples, spoilt in rows if samples > len(spoilt)]
+
+
+def make_again(scoring: Scoring) -> None:
+    """Give out the shards that have no embeddings."""
+    with transaction.atomic():
+        again = scoring.shards.filter(pk__in=lacking(scoring), status=ScoringShard.Status.DONE)
+        if again.update(status=ScoringShard.Status.QUEUED, attempts=0, lease_until=None):
+            Scoring.objects.filter(pk=scoring.pk).update(
+                status=Scoring.Status.RUNNING, finished_at=None
+            )
+
+
+def prune(version: ModelVersion, *, previous: ModelVersion | None) -> int:
+    """Remove the embeddings of a campaign's versions but these two; return how many versions."""
+    kept = [v.pk for v in (version, previous) if v]
+    rows = EmbeddingShard.objects.filter(version__campaign=version.campaign_id)
+    old = rows.exclude(version__in=kept)
+    versions = list(ModelVersion.objects.filter(pk__in=old.values("version")))
+    for path in list(old.values_list("path", flat=True)):
+        files.remove(path)
+    old.delete()
+    for outdated in versions:
+        if not EmbeddingShard.objects.filter(version__digest=outdated.digest).exists():
+            files.remove_folder(outdated.digest)  # with what lost workers left there
+    return len(versions)
+
+
+def _open(row: EmbeddingShard) -> files.Block:
+    try:
+        return files.open_block(row.path, digest=row.digest)
+    except EmbeddingsError as error:
+        _set_aside(row)
+        raise EmbeddingsError(str(error), remedy=AGAIN) from error
+
+
+def _set_aside(row: EmbeddingShard) -> None:
+    log.warning("embeddings.damaged", path=row.path, shard_id=row.shard_id)
+    files.remove(row.path)
+    scoring = row.shard.scoring
+    row.delete()
+    if not scoring.version.scorings.filter(status=Scoring.Status.RUNNING).exists():
+        make_again(scoring)

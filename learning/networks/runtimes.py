@@ -1,0 +1,168 @@
+"""Runtimes: the arithmetic a network answers in, the quickest that says the same as float32.
+
+Margins decide what people are asked, so a quick runtime is taken only if a probe on real texts
+finds it in agreement with float32. Dynamic int8 rounds activations batch by batch: its last
+digits depend on who shared the batch, which is what the bounds below allow for.
+"""
+
+import copy
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from learning.networks import Batch, Network
+from learning.networks.encoder import Encoder
+
+FLOAT32, BFLOAT16, COMPILED, INT8 = "float32", "bfloat16", "bfloat16-compiled", "int8"
+# A runtime agrees if so many texts keep their label, no probability moves further than this,
+# and the gap between the two best moves no more than that on average.
+AGREEMENT = 0.995
+WORST = 0.05
+MARGINS = 0.01
+# Instructions without which bfloat16 on a CPU is slower than float32.
+BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
+
+Floats = npt.NDArray[np.float64]
+Packed = tuple[npt.NDArray[np.intp], Batch]
+
+
+class Answers(NamedTuple):
+    """What a network says of some texts: their positions, M x K logits, M x d embeddings."""
+
+    rows: npt.NDArray[np.intp]
+    logits: npt.NDArray[np.float32]
+    embeddings: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a runtime did on the probe's texts."""
+
+    runtime: str
+    texts_per_second: float
+    agreement: float
+    worst: float
+    margins: float
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it says what float32 says."""
+        return self.agreement >= AGREEMENT and self.worst <= WORST and self.margins <= MARGINS
+
+
+def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]:
+    """Return what is worth a try beside float32; compiling only pays on a GPU with much to do."""
+    if not isinstance(network, Encoder):
+        return ()
+    if device == "cuda":
+        return (BFLOAT16, COMPILED) if many else (BFLOAT16,)
+    quantised = (INT8,) if _engine() else ()
+    return (*quantised, BFLOAT16) if _has_bfloat16() else quantised
+
+
+def recast(network: Network, runtime: str) -> Network:
+    """Return the network in another arithmetic; float32 is the network itself."""
+    if runtime == FLOAT32 or not isinstance(network, Encoder):
+        return network
+    if runtime == INT8:
+        return network.recast(_quantised)
+    return network.recast(_rounded, compiled=runtime == COMPILED)
+
+
+def choose(
+    network: Network,
+    *,
+    texts: Sequence[str],
+    languages: Sequence[str],
+    device: str,
+    runtimes: Sequence[str],
+) -> tuple[str, list[Trial]]:
+    """Return the quickest runtime that agrees with float32 on these texts, and all trials."""
+    exact, speed = _timed(network, texts, languages, device=device)
+    trials = [Trial(FLOAT32, speed, 1.0, 0.0, 0.0)]
+    for runtime in runtimes:
+        try:
+            other = recast(network, runtime)
+            told, speed = _timed(other, texts, languages, device=device)
+        except (RuntimeError, NotImplementedError):  # this machine or this network cannot
+            trials.append(Trial(runtime, 0.0, 0.0, 1.0, 1.0))
+            continue
+        trials.append(compared(runtime, exact=exact, told=told, texts_per_second=speed))
+    best = max((t for t in trials if t.accepted), key=lambda trial: trial.texts_per_second)
+    return best.runtime, trials
+
+
+def compared(runtime: str, *, exact: Floats, told: Floats, texts_per_second: float) -> Trial:
+    """Hold N x K logits against those of float32."""
+    if not np.isfinite(told).all():
+        return Trial(runtime, texts_per_second, 0.0, 1.0, 1.0)
+    p, q = _softmax(exact), _softmax(told)
+    return Trial(
+        runtime,
+        texts_per_second,
+        agreement=float((p.argmax(axis=1) == q.argmax(axis=1)).mean()),
+        worst=float(np.abs(p - q).max()),
+        margins=float(np.abs(_gap(p) - _gap(q)).mean()),
+    )
+
+
+@torch.inference_mode()
+def answers(network: Network, packed: Iterable[Packed], *, device: str) -> Iterator[Answers]:
+    """Yield a network's answers, one packed batch after the other."""
+    for rows, batch in packed:
+        there = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        logits, embeddings = network.answer(there)
+        yield Answers(rows, logits.float().cpu().numpy(), embeddings.float().cpu().numpy())
+
+
+def _timed(
+    network: Network, texts: Sequence[str], languages: Sequence[str], *, device: str
+) -> tuple[Floats, float]:
+    """Answer all texts and return the logits with texts per second of processor (GPU: of clock)."""
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    found = np.empty((len(texts), len(network.labels)))
+    few = max(1, len(texts) // 8)
+    warming = network.packed(texts[:few], languages[:few], device=device)
+    list(answers(network, warming, device=device))  # compiles, if that is the runtime
+    begun = clock()
+    packed = network.packed(texts, languages, device=device)
+    for rows, logits, _ in answers(network, packed, device=device):
+        found[rows] = logits
+    return found, len(texts) / max(clock() - begun, 1e-9)
+
+
+def _quantised(module: Any) -> Any:
+    torch.backends.quantized.engine = _engine()
+    return torch.ao.quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8)
+
+
+def _rounded(module: Any) -> Any:
+    return copy.deepcopy(module).to(torch.bfloat16)
+
+
+def _engine() -> str:
+    """Return the kernels for int8 that this build of torch and this processor offer."""
+    offered = torch.backends.quantized.supported_engines
+    return next((name for name in ("x86", "fbgemm", "qnnpack") if name in offered), "")
+
+
+def _has_bfloat16() -> bool:
+    told = Path("/proc/cpuinfo")
+    flags = told.read_text().split() if told.is_file() else []
+    return any(flag in flags for flag in BFLOAT16_FLAGS)
+
+
+def _softmax(logits: Floats) -> Floats:
+    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def _gap(probabilities: Floats) -> Floats:
+    best = np.sort(probabilities, axis=1)
+    return np.asarray(best[:, -1] - best[:, -2])
