@@ -17,7 +17,6 @@ from learning.actions.scoring import spoilt_for
 from learning.actions.terms import capacities_of, policy_of, terms_of
 from learning.methods.quotas import Quota, allot
 from learning.methods.requests import LanguageState, SelectionRequest
-from learning.methods.strategies import needs_of
 from learning.models import ModelVersion, NearDuplicate, Round, StopDecision, Temperature
 
 
@@ -74,6 +73,8 @@ def request_of(round_: Round) -> SelectionRequest:
     A sample that equals gold, or one that was asked, is never asked: the first would teach the
     answers of the examination, the second teaches nothing.
     """
+    from learning.methods.strategies import needs_of  # SciPy is for workers only
+
     campaign, version = round_.campaign, round_.version
     languages = active_languages(campaign)
     near = near_groups(campaign, languages)

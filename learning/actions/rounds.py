@@ -19,7 +19,6 @@ from learning.actions.terms import accounts_of
 from learning.errors import NothingServesError
 from learning.methods.batches import LanguageOutcome, SelectionBatch
 from learning.methods.requests import LanguageState, SelectionRequest
-from learning.methods.selection import select
 from learning.models import Allotment, Pick, QuotaAccount, Round
 
 __all__ = ["open_round", "preview_quota", "seed_of", "select_round"]
@@ -71,6 +70,8 @@ def select_round(round_: Round, *, now: datetime) -> Round:
     The choice is computed without holding anything. Then, alone with the campaign, it is made
     sure that nothing it rests on has changed meanwhile, or it is computed anew.
     """
+    from learning.methods.selection import select  # SciPy is for workers only
+
     for _ in range(ATTEMPTS):
         current = _fresh(round_)
         if current.status not in BEFORE:

@@ -14,6 +14,7 @@ from learning.actions.rounds import open_round, preview_quota, seed_of, select_r
 from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.actions.versions import initial_version
 from learning.errors import NothingServesError
+from learning.methods import selection
 from learning.models import Allotment, Pick, Prediction, QuotaAccount, Round, Temperature
 from tests.make import make_annotator, make_campaign, make_gold, make_item, make_sample
 
@@ -247,7 +248,7 @@ def test_samples_without_a_prediction_wait_for_the_next_round() -> None:
 
 def test_sample_leased_meanwhile_is_not_leased_again(monkeypatch) -> None:
     campaign = campaign_with()
-    real, stolen = actions.select, []
+    real, stolen = selection.select, []
 
     def late(request):
         batch = real(request)
@@ -256,7 +257,7 @@ def test_sample_leased_meanwhile_is_not_leased_again(monkeypatch) -> None:
             make_item(stolen[0])
         return batch
 
-    monkeypatch.setattr(actions, "select", late)
+    monkeypatch.setattr(selection, "select", late)
     round_ = next_round(campaign)
     assert Item.objects.filter(sample=stolen[0]).count() == 1
     assert round_.picks.exclude(slot="gold").count() == 20
