@@ -107,3 +107,10 @@ class DuplicateSearchAdmin(ReadOnlyAdmin):
     list_display = ("version", "language", "status", "groups", "texts", "finished_at")
     list_filter = ("status",)
     list_select_related = ("version", "language")
+
+
+@admin.register(models.QuotaChange)
+class QuotaChangeAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "actor", "created_at", "undoes")
+    list_filter = ("campaign",)
+    list_select_related = ("campaign", "actor", "undoes__campaign")

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotation.errors import ConflictError
 from annotation.models import Campaign, CampaignLanguage, User
-from learning.actions.stopping import keep_open
 from learning.models import SelectionGain, StopDecision
 
 
@@ -66,11 +66,20 @@ def outlook_of(campaign: Campaign) -> list[OutlookRow]:
 
 def set_kept_open(campaign: Campaign, *, tag: str, kept: bool, by: User | None) -> StopDecision:
     """Keep a language that may stop open, or let it stop after all."""
-    home = campaign.languages.get(language__tag=tag)
-    newest = keep_open(home, by=by, kept=kept)
+    newest = keep_open(campaign.languages.get(language__tag=tag), by=by, kept=kept)
     if newest is None:
         raise ConflictError(_("No round has said yet whether this language may stop."))
     return newest
+
+
+def keep_open(home: CampaignLanguage, *, by: User | None, kept: bool = True) -> StopDecision | None:
+    """Note somebody's wish about stopping with the newest verdict; it holds for later rounds too."""
+    with transaction.atomic():
+        newest = home.stop_decisions.select_for_update().order_by("-round__number").first()
+        if newest and newest.kept_open != kept:
+            newest.kept_open, newest.kept_open_by = kept, by if kept else None
+            newest.save(update_fields=["kept_open", "kept_open_by"])
+        return newest
 
 
 def _homes(campaign: Campaign) -> Sequence[CampaignLanguage]:

@@ -15,6 +15,7 @@ from annotation.models import Campaign, CampaignLanguage, User
 from learning.actions.pools import preview_quota
 from learning.actions.rounds import seed_of
 from learning.methods.quotas import Quota
+from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
 from learning.models import QuotaChange, Round, StopDecision
 
 KNOBS = (
@@ -35,7 +36,7 @@ KNOBS = (
     "stop_automatically",
 )
 # What a campaign's pool brings to a strategy beside probabilities, which each of them can use.
-SUPPLIED: frozenset[str] = frozenset()
+SUPPLIED = frozenset({"embeddings"})
 LANGUAGE_KNOBS = ("active", "most_per_round")
 Values = Mapping[str, Any]
 
@@ -131,7 +132,7 @@ def propose(
 
 def preview_proposal(campaign: Campaign, proposal: Proposal) -> Preview:
     """What each language would get next, as things are and as proposed, ties as they will fall."""
-    seed = _next_seed(campaign)
+    seed = next_seed(campaign)
     present = {row.tag: row for row in preview_quota(campaign, seed=seed)}
     stopped = StopDecision.objects.stopped(proposal.campaign)
     active = [home for home in proposal.homes if home.active and home.pk not in stopped]
@@ -214,9 +215,6 @@ def last_change(campaign: Campaign) -> QuotaChange | None:
 
 def offered_strategies() -> list[str]:
     """The names that a campaign may rank its texts by: those whose needs a stored pool meets."""
-    # The science behind them is large, and no page but this one needs it.
-    from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
-
     plain = [name for name in UNCERTAINTIES if not set(needs_of(name)) - SUPPLIED]
     noisy = [f"{prefix}:{name}" for prefix in ("power", "gumbel") for name in plain]
     batches = [name for name in BATCHES if not set(needs_of(name)) - SUPPLIED]
@@ -295,7 +293,7 @@ def _check_strategies(campaign: Campaign, moved: Values) -> None:
         raise KnobError(_("The shares of a mixture are above 0 and sum to 1."), knob="strategy_mix")
 
 
-def _next_seed(campaign: Campaign) -> int:
+def next_seed(campaign: Campaign) -> int:
     """The seed of the round that chooses next: one that is open and has not chosen, or a new one."""
     last = campaign.rounds.order_by("-number").first()
     if last and last.status in (Round.Status.SCORING, Round.Status.SELECTING):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 from django.db import transaction
 
-from annotation.models import Campaign, CampaignLanguage, GoldItem, Item, User
+from annotation.models import Campaign, CampaignLanguage, GoldItem, Item
 from learning.actions.audits import audited_accuracy
 from learning.methods.metrics import Z95, Estimate, wilson
 from learning.methods.stopping import (
@@ -55,16 +55,6 @@ def decide_stops(
             _decided(round_, home, candidate, outcomes.get(home.language_id, Outcomes()))
             for home in homes
         ]
-
-
-def keep_open(home: CampaignLanguage, *, by: User | None, kept: bool = True) -> StopDecision | None:
-    """Keep a language that may stop open, or let it stop after all; holds for later rounds too."""
-    with transaction.atomic():
-        newest = home.stop_decisions.select_for_update().order_by("-round__number").first()
-        if newest and newest.kept_open != kept:
-            newest.kept_open, newest.kept_open_by = kept, by if kept else None
-            newest.save(update_fields=["kept_open", "kept_open_by"])
-        return newest
 
 
 def policy_of(campaign: Campaign) -> StopPolicy:

@@ -6,12 +6,12 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from annotation.models import CampaignLanguage, GoldItem, Item, Sample
+from learning.actions.outlook import keep_open
 from learning.actions.pools import active_languages, preview_quota
 from learning.actions.stop_sets import stop_set
 from learning.actions.stopping import (
     Outcomes,
     decide_stops,
-    keep_open,
     policy_of,
     replayed,
     versions_compared,

@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Campaign, Sample
 from learning.actions.pools import preview_quota, request_of
+from learning.actions.quota_settings import next_seed
 from learning.actions.rounds import seed_of
 from learning.actions.serving import serving_version
 from learning.methods.selection import select
@@ -34,7 +35,7 @@ class Command(BaseCommand):
         line = "{:<12} {:>9} {:>9} {:>8} {:>7} {:>5} {:>6}  {}"
         head = ("language", "samples", "texts", "carried", "target", "gets", "audit", "capped by")
         self.stdout.write(line.format(*head))
-        for row in preview_quota(campaign):
+        for row in preview_quota(campaign, seed=next_seed(campaign)):
             quota = row.quota
             numbers = (f"{row.debt:.2f}", f"{quota.target:.2f}", quota.got, quota.audit)
             self.stdout.write(
