@@ -10,6 +10,8 @@ from learning.methods.acquisition import lots
 from learning.methods.batches import Selected
 from learning.models import Pick, Round
 
+_KINDS = {"audit": Item.Kind.AUDIT, "relabel": Item.Kind.REPEAT}
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -42,15 +44,18 @@ def batch_name(round_: Round) -> str:
 
 
 def _asked(pick: Selected, *, place: int, home: CampaignLanguage, round_: Round) -> Draft:
-    audit = pick.slot == "audit"
     item = Item(
         campaign_language=home,
         sample_id=int(pick.item_id),
-        kind=Item.Kind.AUDIT if audit else Item.Kind.ACQUISITION,
+        kind=_KINDS.get(pick.slot, Item.Kind.ACQUISITION),
         priority=float(place),
         batch=batch_name(round_),
         wanted=round_.campaign.answers_per_item,
-        suggestion=suggestion(pick.best_label, confidence=pick.confidence),
+        suggestion=(
+            suggestion(pick.best_label, confidence=pick.confidence)
+            if pick.confidence is not None
+            else {}
+        ),
     )
     reason = {
         "rank": place,

@@ -86,7 +86,7 @@ class Pool:
 
     def id_of(self, text: int) -> str:
         """Return the id of the sample that stands for a text."""
-        return self.request.item_ids[self.at[text]]
+        return self.request.item_ids[int(self.at[text])]
 
     def copies(self, text: int) -> tuple[str, ...]:
         """Return the ids of the samples that a text's representative stands for beside itself."""

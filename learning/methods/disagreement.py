@@ -103,8 +103,8 @@ class _Joint:
     """The outcomes of the batch so far: how likely each is under each of the T opinions."""
 
     def __init__(self, opinions: int, *, most: int, rng: np.random.Generator) -> None:
-        self.outcomes = np.ones((1, opinions))
-        self.weights = np.ones(1)
+        self.outcomes: Floats = np.ones((1, opinions))
+        self.weights: Floats = np.ones(1)
         self.sure = 0.0
         self.most, self.rng = most, rng
 

@@ -154,6 +154,8 @@ class SelectionRequest:
             "numbers": "probabilities" if self.logits is None else "logits",
         }
         tags = hashes([state.tag for state in self.languages])
+        pool: list[tuple[str, npt.NDArray[Any] | None]]
+        known: list[tuple[str, npt.NDArray[Any] | None]]
         pool = [("language", tags[self.language] if self.item_ids else None)]
         pool += [("group", self.groups if self.dup_group else None)]
         pool += [("dialect", hashes(self.dialect) if self.dialect else None)]

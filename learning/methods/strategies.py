@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from learning.methods.acquisition import STRATEGIES, gumbel, margin, order_of, power
+from learning.methods.acquisition import STRATEGIES, Floats, gumbel, margin, order_of, power
 from learning.methods.candidates import Pool
 from learning.methods.coldstart import prob_cover, typiclust
 from learning.methods.contrast import anchors, contrastive
@@ -26,7 +26,6 @@ from learning.methods.requests import SelectionRequest
 from learning.methods.seeding import badge, kmeans_plus_plus
 from learning.methods.sequences import information_per_cost
 
-Floats = npt.NDArray[np.float64]
 Positions = npt.NDArray[np.intp]
 
 # Of how many times the quota the second of two stages chooses.
@@ -103,7 +102,7 @@ def ranked(pool: Pool, *, count: int) -> Ranked:
         for name in sorted(request.mix)
     }
     order, names = _mixed(found, shares=request.mix, count=min(count, len(pool.at)))
-    return Ranked(order, names, margin(view.probabilities).astype(np.float64))
+    return Ranked(order, names, margin(view.probabilities))
 
 
 def check_strategies(request: SelectionRequest) -> None:
