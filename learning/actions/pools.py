@@ -12,6 +12,7 @@ from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
 from learning.actions.asked import asked_before
 from learning.actions.embeddings import gather
+from learning.actions.repeats import doubtful_answers
 from learning.actions.scored import Groups, group_of, near_groups, scored_pool
 from learning.actions.scoring import spoilt_for
 from learning.actions.terms import capacities_of, policy_of, terms_of
@@ -95,6 +96,8 @@ def request_of(round_: Round) -> SelectionRequest:
         strategy=round_.strategy,
         mix=round_.mix,
         quota=policy_of(campaign),
+        relabel=doubtful_answers(campaign, languages, labels=labels),
+        relabel_share=float(campaign.relabel_share),
         model_version=version.digest,
     )
     needed = {need for name in round_.mix or [round_.strategy] for need in needs_of(name)}

@@ -124,7 +124,8 @@ def _still_holds(round_: Round, request: SelectionRequest, batch: SelectionBatch
     ]
     if ledger != [(s.tag, s.debt, s.owed, s.audit_carry) for s in request.languages]:
         return False
-    named = [int(pk) for pick in batch.items for pk in (pick.item_id, *pick.duplicates)]
+    new = [pick for pick in batch.items if pick.slot != "relabel"]
+    named = [int(pk) for pick in new for pk in (pick.item_id, *pick.duplicates)]
     asked = Item.objects.filter(campaign_language__campaign=round_.campaign_id)
     return not any(
         asked.filter(sample__in=named[start : start + 500]).exists()

@@ -124,6 +124,48 @@ def test_near_duplicates_are_one_question_and_none_beside_what_was_asked() -> No
     assert {stands.sample_id, *stands.pick.duplicates} == {sample.pk for sample in alike}
 
 
+def test_doubtful_answers_are_asked_once_more_by_somebody_else() -> None:
+    campaign = campaign_with(wo=60, qu=0, gold=0, relabel_share="0.20")
+    awa, binta = make_annotator("awa", "wo"), make_annotator("binta", "wo")
+    first = next_round(campaign)
+    assert not first.picks.filter(slot="relabel").exists()
+    labels = list(campaign.labels.order_by("position"))
+    items = list(Item.objects.filter(batch="round-1").order_by("pk"))
+    for number, item in enumerate(items):
+        best = campaign.labels.get(key=item.pick.best_label)
+        other = labels[(best.position + 1) % 3]
+        # Four answers contradict what the version is surest of; the rest agree with it.
+        surest = number in _surest(items)
+        Annotation.objects.create(
+            item=item,
+            annotator=awa,
+            desk_annotation_id=item.pk,
+            state="answered",
+            desk_updated_at="2026",
+            label=other if surest else best,
+        )
+    Item.objects.update(state="answered")
+    second = next_round(campaign)
+    again = list(second.picks.filter(slot="relabel").select_related("item"))
+    assert {pick.item.sample_id for pick in again} == {
+        items[number].sample_id for number in _surest(items)
+    }
+    assert {pick.item.kind for pick in again} == {"repeat"}
+    assert second.picks.exclude(slot="gold").count() == 20
+    third = next_round(campaign)
+    sent = {pick.item.sample_id for pick in third.picks.filter(slot="relabel")}
+    assert not sent & {pick.item.sample_id for pick in again}, "those wait for their answer"
+    Item.objects.update(state="answered")
+    binta.active = False
+    binta.save()
+    assert not next_round(campaign).picks.filter(slot="relabel").exists(), "nobody else is left"
+
+
+def _surest(items: list[Item]) -> list[int]:
+    order = sorted(range(len(items)), key=lambda at: -items[at].suggestion["confidence"])
+    return order[:4]
+
+
 def test_round_keeps_the_strategy_it_was_opened_with() -> None:
     campaign = campaign_with(strategy="entropy")
     round_ = open_round(campaign, now=NOW)
