@@ -201,4 +201,4 @@ def _try_again_soon(seconds: int) -> None:
     try:
         raise current_task.retry(countdown=seconds) from None
     except Reject as error:
-        logger.warning("%s could not be sent again: %s", current_task.name, error.reason)
+        logger.warning("%s could not be sent again: %s", current_task.name, error)

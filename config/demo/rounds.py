@@ -36,7 +36,7 @@ class Moment:
 
 
 # Whose log tells most about a step; the others are the default worker's.
-WORKERS = {
+WORKERS: dict[str, str] = {
     Round.Status.SCORING: "worker-gpu",
     Round.Status.COLLECTING: "worker-io",
     Round.Status.TRAINING: "worker-gpu",
