@@ -1,0 +1,44 @@
+"""A channel whose broker went away while messages were at work."""
+
+from typing import Any
+
+import pytest
+from kombu import Connection, Consumer, Producer, Queue
+
+from config.celery import app
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def at_work(redis_server: str) -> Any:
+    """A connection with one message that nobody has acknowledged."""
+    assert app.main == "vernacular"  # whose set-up is under test
+    connection = Connection(redis_server.replace("unix://", "redis+socket://", 1))
+    channel = connection.default_channel
+    queue = Queue("at-work")
+    heard: list[Any] = []
+    Producer(channel).publish({}, routing_key="at-work", declare=[queue])
+    with Consumer(channel, queues=[queue], on_message=heard.append):
+        connection.drain_events(timeout=5)
+    assert len(heard) == 1
+    return connection
+
+
+def waiting(redis_server: str) -> int:
+    with Connection(redis_server.replace("unix://", "redis+socket://", 1)) as connection:
+        return int(connection.default_channel.client.llen("at-work"))
+
+
+def test_what_was_at_work_goes_back_when_a_worker_leaves(at_work: Any, redis_server: str) -> None:
+    at_work.close()
+    assert waiting(redis_server) == 1
+
+
+def test_a_channel_closes_though_its_connection_was_let_go(at_work: Any) -> None:
+    channel = at_work.default_channel
+    channel._disconnect_pools()
+    channel.connection.client = None  # as Celery leaves it after a loss
+    channel.close()
+    assert channel.closed
+    channel.close()
