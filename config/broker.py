@@ -21,7 +21,7 @@ class PatientQoS(redis.QoS):
         try:
             super().restore_unacked_once(stderr)
         except AttributeError:
-            left = self._delivered or {}
+            left: dict[str, object] = self._delivered or {}
             logger.warning("%d messages were at work when the broker went away.", len(left))
             left.clear()
 
