@@ -53,6 +53,7 @@ def logits_of(network: Network, texts: list[str], languages: list[str]) -> npt.N
 
 def learn(network: Network, *, steps: int = 20, rate: float = 0.05) -> None:
     texts = ["doctor medicine clinic", "ball goal team", "price shop money"]
+    network.prepare(texts, ["wo", "qu", "wo"])
     optimizer = torch.optim.AdamW(network.trainable(), lr=rate)
     for _ in range(steps):
         optimizer.zero_grad()

@@ -79,10 +79,9 @@ def test_languages_share_one_half_of_the_features_and_not_the_other() -> None:
 
 def test_what_one_language_learned_is_shared_and_what_is_peculiar_stays() -> None:
     network = Starter.fresh(LABELS)
+    network.prepare(["waaw"], ["wo"])
     with torch.no_grad():
-        buckets = network.collate(["waaw"], ["wo"])["buckets"]
-        network.module.ngrams[buckets[0::2], 0] = 1.0
-        network.module.ngrams[buckets[1::2], 0] = 1.0
+        network.module.ngrams[1:, 0] = 1.0
         batch = network.collate(["waaw", "waaw", "baax"], ["wo", "qu", "wo"])
         same, other, unlike = network.logits(batch)[:, 0].tolist()
     assert same > other > unlike
@@ -138,3 +137,25 @@ def test_starter_needs_no_transformers() -> None:
     root = Path(__file__).parents[2]
     python = __import__("sys").executable
     assert subprocess.run([python, "-c", code], cwd=root, check=False).returncode == 0
+
+
+def test_making_room_for_more_texts_changes_no_answer() -> None:
+    network = Starter.fresh(LABELS)
+    network.prepare(["waaw mangi fi"], ["wo"])
+    with torch.no_grad():
+        network.module.ngrams[1:] = torch.randn(network.module.ngrams[1:].shape)
+        batch = network.collate(["waaw mangi fi rekk", "ball ak jant"], ["wo", "qu"])
+        before = network.logits(batch)
+        network.prepare(["ball ak jant", "waaw ñu dem"], ["qu", "wo"])
+        assert torch.equal(network.logits(batch), before)
+
+
+def test_only_what_was_made_room_for_learns() -> None:
+    network = Starter.fresh(LABELS)
+    network.prepare(["waaw"], ["wo"])
+    batch = network.collate(["waaw dëgg la", "ball ak jant"], ["wo", "wo"])
+    torch.autograd.backward(network.logits(batch).square().sum() + network.logits(batch)[0, 0])
+    gradient = network.module.ngrams.grad
+    assert gradient is not None
+    assert gradient[1:, 0].all()
+    assert not gradient[0].any()

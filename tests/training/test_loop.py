@@ -133,6 +133,27 @@ def test_weights_silence_a_row_and_soft_targets_are_learned(tmp_path):
     assert np.array_equal(made[0], made[1])
 
 
+def test_raised_label_is_given_more_often(tmp_path):
+    """Where words tell nothing the common label wins, unless labels are made to weigh alike."""
+    from dataclasses import replace
+
+    told = lessons()
+    labels = np.where(np.arange(120) % 6, 0, 1)
+    targets, fresh = np.eye(3, dtype=np.float32)[labels], np.ones(120, bool)
+    dull = replace(told, texts=["word"] * 120, targets=targets, fresh=fresh)
+    shares = []
+    for most in (1.0, 10.0):
+        network = Tiny(["a", "b", "c"], seed=7)
+        recipe = Recipe(epochs=20, lr=0.05, balance=most)
+        folder = make_folder(tmp_path, str(most))
+        job = Job(dull, lambda _: {}, recipe, seed=1, snapshot="s")
+        fit(network, job=job, folder=folder, watch=lambda *_, **__: None, should_stop=lambda: False)
+        network.module.eval()
+        logits = network.logits(network.collate(["word"], ["wo"]))
+        shares.append(float(torch.softmax(logits, dim=1)[0, 1].detach()))
+    assert shares[0] < 0.3 < 0.4 < shares[1]
+
+
 def test_interpolation_listens_to_the_worst_language():
     network = Tiny(["a", "b"], seed=1)
     champion = [part.detach().clone() for part in network.trainable()]

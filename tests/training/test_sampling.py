@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.methods.sampling import Described, make_plan, unimax
+from training.methods.sampling import Described, balance, make_plan, unimax
 
 
 def described(*, sizes, fresh=(), labels=3):
@@ -81,3 +81,24 @@ def test_steps_cover_the_plan_exactly(fresh, store, batch, seed):
     together = [row for step in range(made.steps) for row in made.step(step)]
     assert together == made.rows.tolist()
     assert len(made.step(made.steps)) == 0
+
+
+def test_balanced_labels_weigh_alike_by_what_was_said_and_how_surely():
+    rng = np.random.default_rng(2)
+    targets = rng.dirichlet((9.0, 3.0, 2.0), size=400)
+    weights = rng.uniform(0.2, 1.0, size=400)
+    raised = balance(np.eye(3)[targets.argmax(axis=1)], weights, most=100.0)
+    mass = (weights * raised) @ np.eye(3)[targets.argmax(axis=1)]
+    np.testing.assert_allclose(mass, mass.mean())
+
+
+def test_label_that_nobody_gave_is_not_made_up_from_doubt():
+    targets = np.tile([0.5, 0.499, 0.001], (100, 1))
+    raised = balance(targets, np.ones(100), most=4.0)
+    assert (raised < 1.0).all()
+
+
+def test_balance_of_one_or_of_nothing_changes_nothing():
+    targets = np.eye(3)[[0, 0, 1, 2]]
+    assert balance(targets, np.ones(4), most=1.0).tolist() == [1.0] * 4
+    assert np.isfinite(balance(targets, np.zeros(4), most=4.0)).all()

@@ -13,7 +13,7 @@ that only where its kernels do.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ from training.methods.checkpoints import (
     save_checkpoint,
     seed_everything,
 )
-from training.methods.sampling import Described, Plan, make_plan
+from training.methods.sampling import Described, Plan, balance, make_plan
 
 SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 
@@ -43,10 +43,15 @@ class InterruptedTrainingError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is fine-tuned; what a network advises comes before these defaults."""
+    """How a network is fine-tuned; what a network advises comes before these defaults.
+
+    ``balance`` is how many times a rare label may be raised against a common one (1: not at all).
+    """
 
     lr: float = 1e-3
     weight_decay: float = 0.01
+    eps: float = 1e-8
+    balance: float = 1.0
     batch: int = 32
     epochs: int = 4
     least_steps: int = 0
@@ -91,6 +96,12 @@ class Lessons:
             epochs=max(recipe.epochs, self._least_epochs(recipe)),
             repeats=recipe.repeats,
         )
+
+    def balanced(self, plan: Plan, *, most: float) -> "Lessons":
+        """Return the same lessons with each label weighing alike over the whole plan."""
+        draws = np.bincount(plan.rows, minlength=len(self.weights))
+        raised = balance(self.targets, self.weights * draws, most=most)
+        return replace(self, weights=(self.weights * raised).astype(np.float32))
 
     def _least_epochs(self, recipe: Recipe) -> int:
         """Return how often the fresh rows are gone through so that few of them are enough steps."""
@@ -148,8 +159,10 @@ def fit(
 ) -> Learned:
     """Fine-tune the network in place, from its newest checkpoint if there is one."""
     recipe, plan = job.recipe, job.lessons.plan(job.recipe, seed=job.seed)
+    lessons = job.lessons.balanced(plan, most=recipe.balance)
     marks = {"plan": plan.digest, "snapshot": job.snapshot}
     seed_everything(job.seed)
+    network.prepare(job.lessons.texts, job.lessons.languages)
     champion = [weights.detach().clone() for weights in network.trainable()]
     state = _begin(network, recipe=recipe, steps=plan.steps)
     if kept := newest_checkpoint(folder, **marks):
@@ -161,7 +174,7 @@ def fit(
         if should_stop():
             save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
             raise InterruptedTrainingError
-        _learn(state, job.lessons, rows=plan.step(state.step), recipe=recipe)
+        _learn(state, lessons, rows=plan.step(state.step), recipe=recipe)
         state.step += 1
         if state.step % every == 0 or state.step == plan.steps:
             since = state.step - (state.curve[-1][0] if state.curve else 0)
@@ -181,7 +194,7 @@ def fit(
 
 def _begin(network: Network, *, recipe: Recipe, steps: int) -> _State:
     optimizer = torch.optim.AdamW(
-        network.trainable(), lr=recipe.lr, weight_decay=recipe.weight_decay
+        network.trainable(), lr=recipe.lr, eps=recipe.eps, weight_decay=recipe.weight_decay
     )
     warm = max(1, round(recipe.warmup * steps))
 

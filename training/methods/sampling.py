@@ -52,6 +52,24 @@ def unimax(budget: int, *, sizes: Mapping[int, int], repeats: int) -> dict[int, 
     return shares
 
 
+def balance(
+    targets: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], *, most: float
+) -> npt.NDArray[np.float64]:
+    """Return by how much each of N rows is to be raised (N) so that labels weigh alike.
+
+    ``targets`` (N x K) share a row among labels. A label is raised or lowered at most ``most``
+    times, so that one which hardly anybody gave is not made up from the doubt of other rows.
+
+    >>> balance(np.eye(2)[[0, 0, 0, 1]], np.ones(4), most=4).round(2).tolist()
+    [0.67, 0.67, 0.67, 2.0]
+    """
+    mass = weights @ targets
+    even = mass.sum() / max(1, np.count_nonzero(mass))
+    factors = np.clip(even / np.maximum(mass, 1e-9), 1 / most, most)
+    raised: npt.NDArray[np.float64] = np.asarray(targets @ factors, dtype=np.float64)
+    return raised
+
+
 @dataclass(frozen=True)
 class Described:
     """N rows to learn from: language and label as numbers, and whether they are fresh."""

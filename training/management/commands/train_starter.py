@@ -37,6 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--text", type=Path, required=True, help="MANIFEST.tsv and *.txt")
         parser.add_argument("--out", type=Path, default=Path("learning/networks/shipped"))
         parser.add_argument("--steps", type=int, default=0, help="default: the recipe's")
+        parser.add_argument("--vocabulary", type=int, default=32_000, help="subwords")
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--threads", type=int, default=1)
         parser.add_argument(
@@ -59,6 +60,7 @@ class Command(BaseCommand):
         plan = Plan(
             leave_out=tuple(options["leave_out"]),
             parallel=PARALLEL,
+            vocabulary=options["vocabulary"],
             recipe=recipe,
             seed=options["seed"],
         )
