@@ -1,5 +1,6 @@
 """Adding speakers on a page: what it shows once, what it refuses, and the way back."""
 
+import httpx
 import pytest
 from django.conf import settings
 from django.test import Client
@@ -8,6 +9,8 @@ from django.utils import timezone
 from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
 from annotation.errors import TransientError
+from annotation.gateways.accounts import AccountsAtTheDesk
+from annotation.gateways.wire import sign_in
 from annotation.models import Annotation, Annotator, Campaign, User
 from tests.fakes import FakeLabelingDesk
 from tests.make import (
@@ -18,6 +21,7 @@ from tests.make import (
     make_sample,
     make_user,
 )
+from tests.servers import LabelStudioServer
 
 pytestmark = pytest.mark.django_db
 HERE = "/campaigns/moods/people/"
@@ -169,3 +173,45 @@ def test_languages_without_speakers_stand_first(
     assert "?language=qu" in missing
     assert "?language=wo" not in missing
     assert '<option value="qu" selected>' in noor.get(f"{HERE}add/?language=qu").content.decode()
+
+
+@pytest.mark.label_studio
+def test_who_was_added_on_the_page_signs_in_at_the_real_desk(
+    noor: Client,
+    campaign: Campaign,
+    label_studio: LabelStudioServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A token that the desk refuses is mended on the way: anybody can switch tokens off there.
+    told = {"url": label_studio.url, "email": label_studio.email} | {
+        "password": label_studio.password,
+        "token": "0" * 40,
+    }
+    env = {f"label_studio_{name}": value for name, value in told.items()}
+    monkeypatch.setattr(settings, "ENV", settings.ENV.model_copy(update=env))
+    name = f"Awa.{timezone.now():%H%M%S%f}"
+    page = add(noor, username=name)
+    word = page.split("<dt>Password</dt>")[1].split('<code dir="ltr">')[1].split("<")[0]
+    with httpx.Client(base_url=label_studio.url, timeout=30) as session:
+        sign_in(session, email=f"{name}@vernacular.localhost", password=word)
+        me = session.get("/api/current-user/whoami").json()
+    awa = Annotator.objects.get()
+    assert (me["id"], me["first_name"]) == (awa.user.desk_user_id, "Awa")
+    assert "the account was there before" in add(noor, username=name, language="qu")
+
+
+@pytest.mark.label_studio
+def test_a_personal_token_of_the_desk_is_as_good_as_an_old_one(
+    label_studio: LabelStudioServer,
+) -> None:
+    with httpx.Client(base_url=label_studio.url, timeout=30) as session:
+        sign_in(session, email=label_studio.email, password=label_studio.password)
+        switched = {"api_tokens_enabled": True, "legacy_api_tokens_enabled": True}
+        session.post("/api/jwt/settings", json=switched).raise_for_status()
+        made = session.post("/api/token/", json={}).raise_for_status().json()
+    accounts = AccountsAtTheDesk(
+        url=label_studio.url, token=made["token"], email="no@body.example", password=""
+    )
+    found = accounts.find_account(label_studio.email)
+    assert found
+    assert found.email == label_studio.email
