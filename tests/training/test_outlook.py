@@ -1,6 +1,10 @@
 """What more labels would buy, and what choosing them gained: on the page, in words and numbers."""
 
+import json
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from annotation.models import Campaign
@@ -107,3 +111,18 @@ def test_nothing_is_said_before_a_round_was_looked_back_on(
     assert 'id="outlook"' not in noor.get(f"/campaigns/{campaign.slug}/").content.decode()
     answer = noor.post(f"/campaigns/{campaign.slug}/languages/bn/keep-open/", follow=True)
     assert "No round has said yet" in answer.content.decode()
+
+
+def test_the_command_tells_the_same(campaign: Campaign) -> None:
+    out = StringIO()
+    call_command("inspect_campaign", campaign.slug, stdout=out)
+    lines = {line.split()[0]: line for line in out.getvalue().split("Outlook")[1].splitlines()[1:]}
+    assert "+0.012 (+0.001 to +0.031)" in lines["am"]
+    assert "+0.030 (+0.010 to +0.050)" in lines["am"]
+    assert "may stop" in lines["bn"]
+    assert lines["ff-Adlm"].count("not known yet") == 2
+    out = StringIO()
+    call_command("inspect_campaign", campaign.slug, "--json", stdout=out)
+    told = {row["language"]: row for row in json.loads(out.getvalue())["outlook"]}
+    assert told["ar"]["selection_shown"] == "worse"
+    assert told["ar"]["selection_gain"] == pytest.approx([-0.05, -0.07, -0.03])

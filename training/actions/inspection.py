@@ -5,6 +5,7 @@ from typing import Any
 from django.db.models import Count
 
 from annotation.models import Campaign, GoldItem, Sample, SampleImport
+from learning.actions.outlook import OutlookRow, outlook_of
 from learning.models import Deployment, Round
 from training.actions.standings import standings_of
 from training.models import GateRun
@@ -33,6 +34,7 @@ def inspect(campaign: Campaign) -> dict[str, Any]:
         "rounds": [_round(one) for one in rounds],
         "serving": str(deployment.version) if deployment else None,
         "last_gate": _gate(gate) if gate else None,
+        "outlook": [_outlook(row) for row in outlook_of(campaign)],
     }
 
 
@@ -91,6 +93,21 @@ def _round(one: Round) -> dict[str, Any]:
         "opened": one.opened_at.isoformat(),
         "closed": one.closed_at.isoformat() if one.closed_at else None,
         "note": one.note,
+    }
+
+
+def _outlook(row: OutlookRow) -> dict[str, Any]:
+    """What more labels would buy, and what choosing gained: value, low and high, or nulls."""
+    said, gain = row.said, row.gain
+    return {
+        "language": row.home.language.tag,
+        "labels": said.labels if said else None,
+        "gain_per_100": [said.gain, said.gain_low, said.gain_high] if said else None,
+        "may_stop": row.may_stop,
+        "stopped": row.stopped,
+        "why": row.reasons,
+        "selection_gain": [gain.value, gain.low, gain.high] if gain else None,
+        "selection_shown": row.shown,
     }
 
 

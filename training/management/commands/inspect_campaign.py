@@ -46,8 +46,14 @@ class Command(BaseCommand):
         self.stdout.write(f"{found['title']} ({found['campaign']}): {found['status']}")
         self.stdout.write(f"{found['question']}  [{', '.join(found['labels'])}]\n")
         self.stdout.write(_table(found["languages"]))
-        for lines in (_imports(found["imports"]), _rounds(found["rounds"]), _model(found)):
-            self.stdout.write("\n" + "\n".join(lines))
+        for lines in (
+            _imports(found["imports"]),
+            _rounds(found["rounds"]),
+            _model(found),
+            _outlook(found),
+        ):
+            if lines:
+                self.stdout.write("\n" + "\n".join(lines))
 
 
 def _table(languages: Sequence[Mapping[str, Any]]) -> str:
@@ -97,3 +103,31 @@ def _model(found: Mapping[str, Any]) -> list[str]:
         )
         lines += [f"  {reason}" for reason in gate["reasons"]]
     return lines
+
+
+def _outlook(found: Mapping[str, Any]) -> list[str]:
+    if not found["outlook"]:
+        return []
+    line = "  {:<12} {:>7}  {:<26} {:<9} {}"
+    lines = [
+        line.format("language", "labels", "100 more add", "advice", "selection against random")
+    ]
+    for row in found["outlook"]:
+        advice = "stopped" if row["stopped"] else "may stop" if row["may_stop"] else "go on"
+        lines.append(
+            line.format(
+                row["language"],
+                "-" if row["labels"] is None else row["labels"],
+                _difference(row["gain_per_100"]),
+                advice,
+                _difference(row["selection_gain"]),
+            ).rstrip()
+        )
+    return ["Outlook, with 95 % intervals", *lines]
+
+
+def _difference(told: Sequence[float | None] | None) -> str:
+    if not told or None in told:
+        return "not known yet"
+    value, low, high = (f"{number:+.3f}" for number in told if number is not None)
+    return f"{value} ({low} to {high})"
