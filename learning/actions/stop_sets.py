@@ -2,7 +2,7 @@
 
 from annotation.models import CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
-from learning.models import ModelVersion, StopReading
+from learning.models import ModelVersion, Prediction, StopReading
 
 # Kappa of .99 on fewer would be a matter of one or two samples.
 SIZE = 300
@@ -26,21 +26,27 @@ def stop_set(home: CampaignLanguage) -> SampleQuerySet:
 
 
 def _read(version: ModelVersion, home: CampaignLanguage) -> StopReading:
-    import numpy as np
-
     rows = list(stop_set(home).values_list("pk", "text"))
-    answers: dict[str, int] = {}
-    if rows:
-        from learning.inference import logits_of  # torch is for workers only
-
-        tags = [home.language.tag] * len(rows)
-        logits = logits_of(version, texts=[text for _, text in rows], languages=tags)
-        answers = {
-            str(pk): int(row.argmax())
-            for (pk, _), row in zip(rows, logits, strict=True)
-            if np.isfinite(row).all()
-        }
+    scored = Prediction.objects.filter(version=version, sample__in=[pk for pk, _ in rows])
+    answers = {str(pk): best for pk, best in scored.values_list("sample_id", "label_position")}
+    new = [(pk, text) for pk, text in rows if str(pk) not in answers]
+    if new:
+        answers |= _asked(version, new, tag=home.language.tag)
     reading, _ = StopReading.objects.get_or_create(
         version=version, language=home.language, defaults={"answers": answers}
     )
     return reading
+
+
+def _asked(version: ModelVersion, rows: list[tuple[int, str]], *, tag: str) -> dict[str, int]:
+    """Return the best labels by sample id; a text without a finite answer is left out."""
+    import numpy as np
+
+    from learning.inference import logits_of  # torch is for workers only
+
+    logits = logits_of(version, texts=[text for _, text in rows], languages=[tag] * len(rows))
+    return {
+        str(pk): int(row.argmax())
+        for (pk, _), row in zip(rows, logits, strict=True)
+        if np.isfinite(row).all()
+    }

@@ -71,7 +71,7 @@ def raps(
     if rng is not None:
         mass = mass - rng.random((len(p), 1)) * sorted_
     mass = mass + penalty * np.maximum(np.arange(1, p.shape[1] + 1) - free, 0)
-    told = np.empty_like(mass)
+    told: Floats = np.empty(mass.shape)
     np.put_along_axis(told, order, mass, axis=1)
     return told
 

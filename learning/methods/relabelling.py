@@ -203,8 +203,8 @@ def _best_of(posterior: Floats, majority: Ints) -> Ints:
 def _doubts(table: _Table, final: _Weighed, consensus: Ints, open_: Floats, heat: float) -> Doubts:
     usual, k = float(final.person.mean()), final.posterior.shape[1]
     quality = final.posterior[np.arange(len(consensus)), consensus]
-    heard = np.bincount(table.item, final.person[table.person], minlength=len(quality))
-    heard = heard + final.model
+    spoken = np.bincount(table.item, final.person[table.person], minlength=len(quality))
+    heard = spoken.astype(np.float64) + final.model
     return Doubts(
         consensus=consensus,
         posterior=final.posterior,

@@ -146,6 +146,7 @@ def test_kappa_and_isotonic_agree_with_other_libraries() -> None:
         best = [isotonic_regression(row).x for row in curve]
         np.testing.assert_allclose(isotonic(curve), best, atol=1e-12)
     assert kappa([], []) is None
+    assert kappa([1, 1], [1, 1]) is None
     with pytest.raises(ValueError, match="same samples"):
         kappa([0], [0, 1])
 
