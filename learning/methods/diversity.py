@@ -13,8 +13,10 @@ from learning.methods.geometry import (
     DOUBLE,
     SINGLE,
     Distances,
+    Part,
     Points,
     Positions,
+    blocks,
     first,
     given,
     least,
@@ -22,7 +24,8 @@ from learning.methods.geometry import (
 )
 from learning.methods.lots import Lots
 
-CANDIDATES = 4096
+CANDIDATES = 2048
+REACH = 4
 TOGETHER = 128
 
 
@@ -81,8 +84,9 @@ def middle(pool: Points, *, lots: Lots | None) -> int:
 class Cover:
     """How far every point is from the nearest centre, read again only when it must be.
 
-    ``near`` are squared distances as of the last pass. Candidates are the farthest points then,
-    and their ``value`` is kept up to date; nobody else is beyond ``bound``.
+    ``near`` are squared distances to what is known and to the first ``heard`` picks, so a bound of
+    what they are now. Candidates have been the farthest points, and their ``value`` is kept up to
+    date; nobody else is beyond ``bound``.
     """
 
     def __init__(self, pool: Points, *, lots: Lots | None) -> None:
@@ -91,8 +95,8 @@ class Cover:
         self.near: Distances = np.full(len(pool), np.inf, dtype=np.float32)
         self.given = pool.at(slice(0))
         self.slack = pool.slack()
+        self.heard = np.zeros(len(pool), dtype=np.int32)
         self.picks: list[int] = []
-        self.passed = 0
         self.candidates: Positions = np.empty(0, dtype=np.intp)
         self.rows = self.given
         self.value, self.bound = self.near[:0], np.inf
@@ -108,10 +112,11 @@ class Cover:
         """Make a point of the pool a centre; only the candidates learn of it now."""
         self.picks.append(at)
         if len(self.candidates):
-            new = self._squared(self.rows, slice(None), self._picked(len(self.picks) - 1))[0]
+            new = self._nearest(self.rows, slice(None), self._picked(len(self.picks) - 1))
             np.minimum(self.value, new, out=self.value)
         else:
-            self._pass()
+            self._lower(self._picked(0))
+            self._choose()
 
     def farthest(self) -> int | None:
         """Return the farthest point of the pool, or None when every point has a centre."""
@@ -120,13 +125,13 @@ class Cover:
             edge = top - 2.0 * self.slack
             if edge > self.bound:
                 return self._resolve(self.candidates[self.value >= edge], top=top)
-            if self.passed < len(self.picks):
-                self._pass()
-                continue
-            tied = np.flatnonzero(self.near >= edge)
-            if len(tied) <= CANDIDATES or self.unit == DOUBLE:
-                return self._resolve(tied, top=top)
-            self._sharpen()
+            far = np.flatnonzero(self.near >= edge)
+            if (self.heard[far] < len(self.picks)).any():
+                self._choose(among=max(len(far), REACH * CANDIDATES))
+            elif len(far) <= CANDIDATES or self.unit == DOUBLE:
+                return self._resolve(far, top=top)
+            else:
+                self._sharpen()
 
     def _resolve(self, tied: Positions, *, top: float) -> int | None:
         """Choose in float64 among points that float32 cannot tell apart."""
@@ -154,36 +159,57 @@ class Cover:
     def _slack(self, unit: float) -> float:
         return max(self.pool.slack(unit), self.given.slack(unit))
 
-    def _squared(self, pool: Points, part: slice, centres: Points) -> Distances:
+    def _nearest(self, pool: Points, part: Part, centres: Points) -> Distances:
         if self.unit == DOUBLE:
-            return pool.squared_exactly(part, centres)
-        return pool.squared(part, centres)
+            return np.asarray(pool.squared_exactly(part, centres).min(axis=0))
+        return pool.nearest(part, centres)
 
     def _picked(self, start: int) -> Points:
         """Return the picks from some place on, as centres that are applied a few at a time."""
         return self.pool.at(np.array(self.picks[start:], dtype=np.intp), block=TOGETHER)
 
     def _lower(self, centres: Points) -> None:
-        """Let every point of the pool know some centres, in one pass for each group of them."""
+        """Let every point know some centres, in one pass over the pool for each group of them."""
         for group in centres.parts():
             some = centres.at(group)
             for part in self.pool.parts():
-                found = self._squared(self.pool, part, some).min(axis=0)
+                found = self._nearest(self.pool, part, some)
                 np.minimum(self.near[part], found, out=self.near[part])
+        self.heard[:] = len(self.picks)
 
-    def _pass(self) -> None:
-        self._lower(self._picked(self.passed))
-        self.passed = len(self.picks)
-        self._choose()
+    def _hear(self, points: Positions) -> None:
+        """Let some points know the picks that they have not heard of."""
+        heard = self.heard[points]
+        for start in np.unique(heard[heard < len(self.picks)]).tolist():
+            late = points[heard == start]
+            centres = self._picked(start)
+            for part in blocks(len(late), block=self.pool.block):
+                at = late[part]
+                for group in centres.parts():
+                    found = self._nearest(self.pool, at, centres.at(group))
+                    self.near[at] = np.minimum(self.near[at], found)
+        self.heard[points] = len(self.picks)
 
-    def _choose(self) -> None:
-        """Take the farthest points as candidates; the farthest of the others is the bound."""
-        rest = len(self.near) - CANDIDATES
-        if rest > 0:
-            order = np.argpartition(self.near, rest - 1)
-            self.candidates, self.bound = np.sort(order[rest:]), float(self.near[order[rest - 1]])
-        else:
-            self.candidates, self.bound = np.arange(len(self.near)), -np.inf
+    def _choose(self, *, among: int = 0) -> None:
+        """Take the farthest points as candidates, after so many of the farthest have caught up."""
+        among = max(among, CANDIDATES)
+        some, bound = farthest(self.near, among)
+        self._hear(some)
+        kept, edge = farthest(self.near[some], CANDIDATES)
+        self.candidates, self.bound = some[kept], max(bound, edge)
         self.value = self.near[self.candidates]
         dtype = np.float32 if self.unit == SINGLE else np.float64
         self.rows = self.pool.at(self.candidates, dtype=dtype)
+
+
+def farthest(distances: Distances, count: int) -> tuple[Positions, float]:
+    """Return the positions of the largest distances, in rising order, and the largest of the rest.
+
+    >>> farthest(np.array([3.0, 1.0, 2.0, 5.0]), 2)
+    (array([0, 3]), 2.0)
+    """
+    rest = len(distances) - count
+    if rest <= 0:
+        return np.arange(len(distances)), -np.inf
+    order = np.argpartition(distances, rest - 1)
+    return np.sort(order[rest:]), float(distances[order[rest - 1]])

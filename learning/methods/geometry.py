@@ -25,6 +25,7 @@ SINGLE, DOUBLE = 2.0**-24, 2.0**-53
 SAMPLE = 1024
 NAMED = 10
 FAR = 16.0
+FEW = 256
 
 
 def matrix(rows: npt.ArrayLike, *, name: str) -> Rows:
@@ -180,6 +181,19 @@ class Points:
         found += self.square[part]
         return np.asarray(np.maximum(found, 0.0, out=found))
 
+    def nearest(self, part: Part, centres: "Points") -> Singles:
+        """Return the n squared distances from some rows to the nearest of k centres.
+
+        >>> pool = Points.of([[0.0, 0.0], [3.0, 4.0]])
+        >>> pool.nearest(slice(0, 2), pool.at(slice(0, 1))).tolist()
+        [0.0, 25.0]
+        """
+        found = (-2.0 * _about(centres.rows, self.origin)) @ self.seen(part).T
+        found += centres.square[:, None]
+        least_found = found.min(axis=0)
+        least_found += self.square[part]
+        return np.asarray(np.maximum(least_found, 0.0, out=least_found))
+
     def squared_exactly(self, part: Part, centres: "Points") -> Floats:
         """Return the same in float64."""
         origin = self.origin.astype(np.float64)
@@ -217,7 +231,7 @@ def rounding(dimensions: int, unit: float = SINGLE) -> float:
 
 def _origin(rows: Rows) -> Singles:
     """Return zero, or the mean of some rows when they lie much farther from zero than apart."""
-    some = rows[:: max(1, len(rows) // SAMPLE)][:SAMPLE].astype(np.float64)
+    some = rows[:: max(1, len(rows) // FEW)][:FEW].astype(np.float64)
     some = some[np.isfinite(some).all(axis=1)]
     if not len(some):
         return np.zeros(rows.shape[1], dtype=np.float32)

@@ -34,7 +34,7 @@ def test_picks_are_those_of_plain_greedy_whatever_width_block_and_layout(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Few candidates, so that many passes are needed and every way through is walked.
-    monkeypatch.setattr(learning.methods.diversity, "CANDIDATES", 40)
+    monkeypatch.setattr(learning.methods.diversity, "CANDIDATES", 10)
     rng = np.random.default_rng(seed)
     clustered = rng.standard_normal((12, 16))[rng.integers(12, size=400)]
     everything = clustered * (seed % 3) + rng.standard_normal((400, 16)) + 30.0 * (seed % 2)
