@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 
 from benchmarks import report
 from benchmarks.figures import Figure, mean_of, table
-from benchmarks.traps import copies, ledger, traps, weak_network
+from benchmarks.traps import copies, gain_cover, ledger, traps, weak_network
 from learning.methods.acquisition import margin
 from learning.methods.quotas import QuotaPolicy
 from learning.methods.requests import LanguageState, SelectionRequest
@@ -261,6 +261,7 @@ def main() -> None:
     figures, ends = parity(2 if options.quick else 6)
     figures += [*ledger(), copies(), *traps(10 if options.quick else 100)]
     figures.append(weak_network(4 if options.quick else 20))
+    figures.append(gain_cover(5 if options.quick else 60))
     print(table(figures))
     print(
         "\n".join(f"{way}: worst {e['worst']:.3f}, mean {e['mean']:.3f}" for way, e in ends.items())

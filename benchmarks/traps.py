@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.figures import Figure, mean_of
+from learning.methods.gain import Arm, selection_gain
 from learning.methods.quotas import QuotaPolicy, Standing, allot
 from learning.methods.relabelling import LanguageAnswers, active_lab
 from learning.methods.requests import LanguageState, SelectionRequest
@@ -156,3 +157,22 @@ def _answered(
     p = np.full((n, 4), 0.1 / 3)
     p[np.arange(n), best] = 0.9
     return truth, LanguageAnswers(item, person, label, p)
+
+
+def gain_cover(seeds: int = 60) -> Figure:
+    """Count how often the gain's interval holds 0 where chosen samples are random ones, too."""
+    held = []
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        middle = 0.9 * rng.standard_normal((4, 12))
+        drawn = []
+        for count in (400, 64, 200):
+            labels = rng.integers(0, 4, count)
+            features = middle[labels] + rng.standard_normal((count, 12))
+            drawn.append(Arm(features, labels, np.arange(count) % 8))
+        chosen, random, gold = drawn
+        found = selection_gain(
+            chosen, random=random, gold=gold.features, truth=gold.labels, rng=rng, draws=20
+        )
+        held.append(float(bool(found.estimate and found.estimate.low <= 0 <= found.estimate.high)))
+    return Figure("interval of the gain holds 0 where there is none", **mean_of(held), bar=0.93)
