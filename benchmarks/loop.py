@@ -27,7 +27,7 @@ from learning.methods.calibration import fit_temperatures
 from learning.methods.probabilities import softmax
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.methods.selection import select
-from learning.networks import Network
+from learning.networks import Batch, Network
 from learning.networks.opening import open_network
 from training.methods.loop import Job, Lessons, Recipe, fit
 
@@ -47,14 +47,22 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
-    """N labelled texts of some languages."""
+    """N labelled texts of some languages, with their features once they were scored."""
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     languages: tuple[str, ...]
     truth: Ints
+    batches: list[Batch] = field(default_factory=list, repr=False)
+
+    def collated(self, network: Network) -> list[Batch]:
+        """Return small batches of all texts; what the starter learns never changes them."""
+        for start in range(256 * len(self.batches), len(self.texts), 256):
+            part = slice(start, start + 256)
+            self.batches.append(network.collate(self.texts[part], self.languages[part]))
+        return self.batches
 
     def of(self, language: str) -> Ints:
         """Return the places of one language."""
@@ -115,13 +123,9 @@ def read(folder: Path) -> Set:
 
 @torch.no_grad()
 def logits(network: Network, part: Split) -> Floats:
-    """Score texts in small batches."""
+    """Score all texts."""
     network.module.eval()
-    rows = []
-    for start in range(0, len(part.texts), 256):
-        end = start + 256
-        batch = network.collate(part.texts[start:end], part.languages[start:end])
-        rows.append(network.logits(batch).numpy())
+    rows = [network.logits(batch).numpy() for batch in part.collated(network)]
     return np.asarray(np.concatenate(rows), dtype=np.float64)
 
 
@@ -175,28 +179,23 @@ def _gold(
 def choose(data: Set, state: State, *, strategy: str, seed: int) -> list[int]:
     """Select one round's items of every language."""
     free = np.setdiff1d(np.arange(len(data.pool.ids)), state.bought)
-    part = Split(
-        ids=tuple(data.pool.ids[i] for i in free),
-        texts=tuple(data.pool.texts[i] for i in free),
-        languages=tuple(data.pool.languages[i] for i in free),
-        truth=data.pool.truth[free],
-    )
+    ids = [data.pool.ids[i] for i in free]
     states = tuple(
         LanguageState(tag, temperature=state.temperatures.get(tag, 1.0)) for tag in data.languages
     )
     batch = select(
         SelectionRequest(
-            item_ids=part.ids,
-            language=np.array([data.languages.index(tag) for tag in part.languages]),
+            item_ids=ids,
+            language=np.array([data.languages.index(data.pool.languages[i]) for i in free]),
             languages=states,
             labels=data.labels,
-            logits=logits(state.network, part),
+            logits=logits(state.network, data.pool)[free],
             batch=PER_LANGUAGE * len(data.languages),
             seed=seed,
             strategy=strategy,
         )
     )
-    place = {name: int(i) for name, i in zip(part.ids, free, strict=True)}
+    place = {name: int(i) for name, i in zip(ids, free, strict=True)}
     return [place[pick.item_id] for pick in batch.items]
 
 
