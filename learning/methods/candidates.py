@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from learning.methods.batches import Rejected
 from learning.methods.lots import Lots, draw, hashes
+from learning.methods.neighbours import near_duplicates
 from learning.methods.probabilities import FAULTS, fault_codes, softmax
 from learning.methods.quotas import Standing
 from learning.methods.requests import LanguageState, SelectionRequest
@@ -162,20 +163,17 @@ def _texts(
     if threshold is None or embeddings is None or not len(mine):
         return text, asked
     fit = np.flatnonzero((codes[mine] == 0) | (codes[mine] == LEASED))
-    points, known = embeddings[mine[fit]], 0
+    known = np.zeros((0, embeddings.shape[1]), dtype=embeddings.dtype)
     if request.known_embeddings is not None and request.known_language is not None:
         before = request.known_embeddings[request.known_language == home]
-        before = before[np.isfinite(before).all(axis=1) & before.any(axis=1)]
-        points, known = np.concatenate([before, points]), len(before)
-    from learning.methods.neighbours import near_duplicates
-
-    near = near_duplicates(points, threshold=threshold)
+        known = before[np.isfinite(before).all(axis=1) & before.any(axis=1)]
+    near = near_duplicates([known, embeddings[mine[fit]]], threshold=threshold)
     texts, groups = int(text.max()) + 1, int(near.max(initial=-1)) + 1
     # A text and a group of near texts are joined by every sample that is in both.
-    ends = (text[fit], near[known:] + texts)
+    ends = (text[fit], near[len(known) :] + texts)
     graph = coo_array((np.ones(len(fit)), ends), shape=(texts + groups,) * 2)
     joined = connected_components(graph, directed=False)[1].astype(np.intp)
-    return joined[text], np.isin(joined[text], joined[near[:known] + texts])
+    return joined[text], np.isin(joined[text], joined[near[: len(known)] + texts])
 
 
 def _collapsed(

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from annotation.errors import ConflictError
 from annotation.models import CampaignLanguage, Item, Sample, SampleImport
 from learning.actions import rounds as actions
-from learning.actions.pools import askable
+from learning.actions.pools import askable, request_of
 from learning.actions.rounds import open_round, preview_quota, seed_of, select_round
 from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.actions.versions import initial_version
@@ -274,6 +274,22 @@ def test_failure_half_way_writes_nothing(monkeypatch) -> None:
     assert not QuotaAccount.objects.exists()
     monkeypatch.undo()
     assert Round.objects.get().status == "scoring"
+
+
+def test_choice_after_a_crash_is_the_one_that_was_lost(monkeypatch) -> None:
+    campaign = campaign_with()
+    round_ = open_round(campaign, now=NOW)
+    lost = selection.select(request_of(round_))
+    with monkeypatch.context() as patch:
+        patch.setattr(actions, "_commit", lambda *args, **kwargs: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            select_round(round_, now=NOW)
+    round_ = select_round(round_, now=NOW)
+    picks = round_.picks.exclude(slot="gold").select_related("item")
+    assert round_.request_digest == lost.request_digest
+    assert {(str(p.item.sample_id), p.slot, p.propensity) for p in picks} == {
+        (p.item_id, p.slot, p.propensity) for p in lost.items
+    }
 
 
 def test_temperature_moves_no_share_and_inactive_languages_rest() -> None:

@@ -16,7 +16,7 @@ from learning.methods.propensities import propensities
 from learning.methods.quotas import QuotaPolicy
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.methods.selection import select
-from tests.learning.pools_made import request, shuffled
+from tests.learning.pools_made import request, rich, shuffled
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -136,6 +136,21 @@ def test_dirty_rows_are_named_and_the_good_ones_served() -> None:
     }
     assert len(batch.items) == 93
     assert (batch.shortfall, batch.shortfall_reasons) == (407, ("pool",))
+
+
+def test_dirty_opinions_costs_and_numbers_of_ones_own_are_named_too() -> None:
+    one = rich()
+    mc, cost, given = one.mc.copy(), one.cost_seconds.copy(), one.given.copy()
+    mc[3, 2, 1], cost[4], cost[5], given[6], cost[7] = np.nan, np.inf, 0, np.nan, -3
+    batch = select(replace(one, mc=mc, cost_seconds=cost, given=given, batch=200))
+    assert {r.item_id: r.reason for r in batch.rejected} == {
+        "s3": "nan",
+        "s4": "inf",
+        "s5": "bad_cost",
+        "s6": "nan",
+        "s7": "bad_cost",
+    }
+    assert len(batch.items) == 95
 
 
 def test_copy_of_a_leased_text_is_not_asked_either() -> None:

@@ -141,6 +141,51 @@ def test_two_stages_choose_among_the_least_certain_and_spread() -> None:
     assert np.mean([p.margin for p in picks]) > np.mean([p.margin for p in top])
 
 
+def template_pool(**over: object) -> SelectionRequest:
+    """200 texts, 40 of them distinct and the rest a hair's breadth beside; two were asked."""
+    rng = np.random.default_rng(1)
+    distinct = rng.standard_normal((40, 16))
+    rows = distinct[np.arange(200) % 40]
+    near = rows + 0.02 * rng.standard_normal((200, 16))
+    return request(
+        {"wo": 200},
+        batch=60,
+        embeddings=near.astype(np.float32),
+        known_ids=("k0", "k1"),
+        known_language=[0, 0],
+        known_embeddings=distinct[:2].astype(np.float32),
+        near_duplicates=0.995,
+        **over,
+    )
+
+
+@pytest.mark.parametrize("strategy", ["margin", "two_stage", "k_center", "typiclust"])
+def test_near_duplicates_are_asked_once_and_never_padded(strategy: str) -> None:
+    one = template_pool(strategy=strategy)
+    batch = select(one)
+    texts = [int(pick.item_id[1:]) % 40 for pick in batch.items]
+    assert len(texts) == len(set(texts)) == 38
+    assert not {0, 1} & set(texts)
+    assert (batch.shortfall, batch.shortfall_reasons) == (22, ("duplicates",))
+    assert {rejected.reason for rejected in batch.rejected} == {"asked"}
+    assert len(batch.rejected) == 10
+    stands_for = [{int(n[1:]) % 40 for n in pick.duplicates} for pick in batch.items]
+    assert stands_for == [{text} for text in texts]
+    turn = np.random.default_rng(0).permutation(200)
+    assert select(shuffled(one, turn)).as_text() == batch.as_text()
+
+
+def test_near_and_equal_texts_are_joined_and_a_leased_one_spends_them_all() -> None:
+    groups = tuple(f"g{min(i, 41)}" for i in range(200))
+    one = template_pool(dup_group=groups, leased=frozenset({"s45"}))
+    batch = select(one)
+    reasons = {rejected.item_id: rejected.reason for rejected in batch.rejected}
+    assert {reasons[f"s{i}"] for i in (5, 45, 85, 125, 165)} <= {"leased", "asked"}
+    # All from 41 on are one text by group, and that text is every template by nearness.
+    assert not batch.items
+    assert len(batch.rejected) == 200
+
+
 def test_embeddings_stay_what_they_are_and_survive_json(tmp_path) -> None:
     rows = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float16)
     np.save(tmp_path / "e.npy", rows)
