@@ -179,7 +179,7 @@ def _gold(
 def choose(data: Set, state: State, *, strategy: str, seed: int) -> list[int]:
     """Select one round's items of every language."""
     free = np.setdiff1d(np.arange(len(data.pool.ids)), state.bought)
-    ids = [data.pool.ids[i] for i in free]
+    ids = tuple(data.pool.ids[i] for i in free)
     states = tuple(
         LanguageState(tag, temperature=state.temperatures.get(tag, 1.0)) for tag in data.languages
     )
