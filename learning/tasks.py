@@ -13,6 +13,14 @@ def score_shard(*, shard_id: int, **_: object) -> None:
     enqueue_scoring(scoring_id=shard.scoring_id)
 
 
+@shared_task
+def find_duplicates(*, search_id: int, **_: object) -> None:
+    """Search one language for texts that say nearly the same."""
+    from learning.actions import duplicates
+
+    duplicates.find_duplicates(search_id, now=timezone.now)
+
+
 def enqueue_scoring(*, scoring_id: int) -> None:
     """Enqueue the shards of a scoring that wait for a worker; free to call at any time."""
     from learning.actions import scoring

@@ -58,6 +58,37 @@ def embedding_blocks(
             yield Embedded(block.ids[mine], block.embeddings[mine])
 
 
+class Rows:
+    """One language's rows of one file, opened whenever some of them are asked for.
+
+    Thousands of files may be looked at in turn; kept open they would be too many for a process.
+    """
+
+    def __init__(self, row: EmbeddingShard, mine: npt.NDArray[np.intp]) -> None:
+        self.shape = (len(mine), row.width)
+        self._row, self._mine = row, mine
+
+    def __len__(self) -> int:
+        return len(self._mine)
+
+    def __getitem__(self, index: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.float16]:
+        return np.asarray(_open(self._row).embeddings[self._mine[index]])
+
+
+def rows_of(
+    version: ModelVersion, *, language: Language
+) -> tuple[npt.NDArray[np.int64], list[Rows]]:
+    """Return the ids of all that is embedded of a language, and its rows, file by file."""
+    ids, blocks = [np.zeros(0, np.int64)], []
+    for row in EmbeddingShard.objects.filter(version=version).order_by("shard"):
+        block = _open(row)
+        mine = np.flatnonzero(block.languages == language.pk)
+        if len(mine):
+            ids.append(block.ids[mine])
+            blocks.append(Rows(row, mine))
+    return np.concatenate(ids), blocks
+
+
 def gather(
     version: ModelVersion, *, ids: Sequence[int]
 ) -> tuple[npt.NDArray[np.float16], set[int]]:

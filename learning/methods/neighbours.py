@@ -9,7 +9,7 @@ was measured to take a seventh of the time of a graph index (HNSW), which found 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 # Says of M pairs of positions (M x 2) which are indeed alike, by other means than vectors.
 Confirm = Callable[[Ints], npt.NDArray[np.bool_]]
 
@@ -32,8 +31,20 @@ ENOUGH_FOR_A_MEAN = 100
 SAMPLE = 20_000
 
 
+class Block(Protocol):
+    """What is asked of a block of vectors: an array, or something that reads one from a file."""
+
+    shape: tuple[int, ...]
+
+    def __len__(self) -> int:
+        """Return how many vectors there are."""
+
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
+        """Return some of them."""
+
+
 def near_duplicates(
-    embeddings: npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
+    embeddings: npt.NDArray[Any] | Sequence[Block],
     *,
     threshold: float = 0.995,
     confirm: Confirm | None = None,
@@ -66,10 +77,25 @@ def near_duplicates(
     return _groups(np.concatenate(pairs) if pairs else np.zeros((0, 2), np.int64), rows.count)
 
 
+def overlap(one: str, other: str) -> float:
+    """Return which share of two texts' runs of three letters they have in common (Jaccard 1912).
+
+    >>> round(overlap("Change your password", "Change your passwords"), 2)
+    0.95
+    """
+    runs, others = _runs(one), _runs(other)
+    return len(runs & others) / len(runs | others)
+
+
+def _runs(text: str) -> set[str]:
+    plain = f"  {' '.join(text.casefold().split())} "
+    return {plain[at : at + 3] for at in range(len(plain) - 2)}
+
+
 class _Rows:
     """Blocks read as one table of unit vectors, a few rows at a time."""
 
-    def __init__(self, blocks: Sequence[npt.NDArray[Any]]) -> None:
+    def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = [block for block in blocks if len(block)]
         self._starts = np.cumsum([0, *(len(block) for block in self._blocks)])
         self.count = int(self._starts[-1])

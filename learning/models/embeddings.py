@@ -49,6 +49,9 @@ class DuplicateSearch(models.Model):
     embeddings = models.PositiveBigIntegerField(
         default=0, help_text=_("How many embeddings there were when it was asked for.")
     )
+    threshold = models.DecimalField(
+        max_digits=4, decimal_places=3, null=True, help_text=_("Cosine that was searched for.")
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)

@@ -66,3 +66,23 @@ def test_unlikely_shard_that_fails_fails_no_round(monkeypatch):
     campaign.rounds.update(status="closed")
     cycle.advance(campaign, now=timezone.now())
     assert not ScoringShard.objects.filter(status="failed").exists()
+
+
+def test_texts_that_say_nearly_the_same_are_asked_once():
+    campaign = make_wheel(pool=0, gold=4, dev=4, items_per_round=60, near_duplicates="0.800")
+    for n in range(60):
+        same = n % 3
+        make_sample(
+            campaign, "wo", text=f"please do change your password number {same} now{'!' * n}"
+        )
+    wheel = Wheel(campaign)
+    wheel.turn(until=lambda: campaign.rounds.filter(status="collecting").exists(), answering=False)
+    assert wheel.done.index("find_duplicates") > wheel.done.index("score_shard")
+    picks = campaign.rounds.get().picks.exclude(slot="gold")
+    asked = [pick.item.sample_id for pick in picks]
+    stood_for = [int(pk) for pick in picks for pk in pick.duplicates]
+    assert len(asked) < 10
+    assert len(asked) + len(stood_for) == 60
+    assert set(asked) | set(stood_for) == set(
+        campaign.samples.filter(gold=None).values_list("pk", flat=True)
+    )

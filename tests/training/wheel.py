@@ -10,6 +10,7 @@ from annotation.actions.desk import prepare_desk
 from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
 from annotation.models import Campaign, CampaignLanguage, Item
+from learning.actions.duplicates import find_duplicates
 from learning.actions.scoring import score_shard
 from learning.actions.versions import initial_version
 from tests.fakes import FakeLabelingDesk
@@ -97,6 +98,9 @@ class Wheel:
 
     def _score_shard(self, shard_id: int) -> None:
         score_shard(shard_id, now=Now)
+
+    def _find_duplicates(self, search_id: int) -> None:
+        find_duplicates(search_id, now=Now)
 
     def _push(self, campaign_language_id: int) -> None:
         home = CampaignLanguage.objects.get(pk=campaign_language_id)

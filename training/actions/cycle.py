@@ -14,6 +14,7 @@ from annotation.actions.campaigns import finish_campaign, pause_campaign
 from annotation.actions.consensus import refit, stale_languages
 from annotation.errors import VernacularError
 from annotation.models import Campaign, Consensus, Item
+from learning.actions.duplicates import due_searches, open_searches, worth_waiting
 from learning.actions.pools import askable
 from learning.actions.rounds import open_round, select_round
 from learning.actions.scoring import (
@@ -79,8 +80,10 @@ def _something_to_ask(campaign: Campaign, *, version: ModelVersion) -> bool:
 def _score(round_: Round, now: datetime) -> list[Work]:
     scoring = _scoring_of(round_) or open_scoring(round_.version, now=now)
     if likely_scored(round_.version):
-        _move(round_, to=Status.SELECTING)
-        return []
+        searches = _searches(round_.version, now=now)
+        if not worth_waiting(round_.version):
+            _move(round_, to=Status.SELECTING)
+        return searches
     waited_for = scoring.shards.filter(likely=True)
     if not waited_for.exists():
         waited_for = scoring.shards.all()
@@ -103,10 +106,16 @@ def _shards_of(scoring: Scoring, *, now: datetime) -> list[Work]:
     return [Work("learning.tasks.score_shard", {"shard_id": shard_id}) for shard_id in ids]
 
 
-def _rest_of_scoring(round_: Round, now: datetime) -> list[Work]:
+def _searches(version: ModelVersion, *, now: datetime) -> list[Work]:
+    open_searches(version)
+    ids = due_searches(version, now=now)
+    return [Work("learning.tasks.find_duplicates", {"search_id": pk}) for pk in ids]
+
+
+def _behind(round_: Round, now: datetime) -> list[Work]:
     """Return what the round did not wait for; it goes on while people answer."""
     running = round_.version.scorings.filter(status=Scoring.Status.RUNNING).first()
-    return _shards_of(running, now=now) if running else []
+    return _shards_of(running, now=now) if running else _searches(round_.version, now=now)
 
 
 def _select(round_: Round, now: datetime) -> list[Work]:
@@ -130,7 +139,7 @@ def _collect(round_: Round, now: datetime) -> list[Work]:
     pushes = [
         Work("annotation.tasks.push", {"campaign_language_id": home.pk}) for home in owed.distinct()
     ]
-    return [*pushes, *_rest_of_scoring(round_, now)]
+    return [*pushes, *_behind(round_, now)]
 
 
 def _asked(round_: Round) -> "QuerySet[Item]":
