@@ -1,6 +1,5 @@
 """Outlook: what more labels would buy in each language, and what choosing them has gained."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,8 +81,8 @@ def keep_open(home: CampaignLanguage, *, by: User | None, kept: bool = True) -> 
         return newest
 
 
-def _homes(campaign: Campaign) -> Sequence[CampaignLanguage]:
-    return campaign.languages.filter(active=True).select_related("language")
+def _homes(campaign: Campaign) -> list[CampaignLanguage]:
+    return list(campaign.languages.filter(active=True).select_related("language"))
 
 
 def _row(
@@ -106,8 +105,8 @@ def _sentence(guard: dict[str, Any]) -> str:
         "drift": _("accuracy may have fallen: %(number)s at most, needed %(bound)s"),
     }
     values = {"number": f"{guard['number']:.3f}", "bound": f"{guard['bound']:.3f}"}
-    template = words.get(guard["name"], guard["name"] + ": %(number)s, %(bound)s")
-    return template % values
+    name = str(guard["name"])
+    return words.get(name, f"{name}: %(number)s, %(bound)s") % values
 
 
 def _name(guard: dict[str, Any]) -> str:

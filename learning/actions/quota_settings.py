@@ -15,7 +15,6 @@ from annotation.models import Campaign, CampaignLanguage, User
 from learning.actions.pools import preview_quota
 from learning.actions.rounds import seed_of
 from learning.methods.quotas import Quota
-from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
 from learning.models import QuotaChange, Round, StopDecision
 
 KNOBS = (
@@ -215,6 +214,9 @@ def last_change(campaign: Campaign) -> QuotaChange | None:
 
 def offered_strategies() -> list[str]:
     """The names that a campaign may rank its texts by: those whose needs a stored pool meets."""
+    # SciPy comes with them: a web process that never shows this page does without.
+    from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
+
     plain = [name for name in UNCERTAINTIES if not set(needs_of(name)) - SUPPLIED]
     noisy = [f"{prefix}:{name}" for prefix in ("power", "gumbel") for name in plain]
     batches = [name for name in BATCHES if not set(needs_of(name)) - SUPPLIED]

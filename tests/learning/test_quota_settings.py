@@ -57,6 +57,8 @@ CHANGES = [
     ({"audit_share": Decimal("0.4"), "answers_per_item": 3}, {}),
     ({"items_per_round": 13}, {"wo": {"active": False}}),
     ({"items_per_round": 500}, {}),
+    ({}, {"wo": {"most_per_round": 3}, "qu": {"most_per_round": 0}}),
+    ({"cost_exponent": "1", "slope_trust": "0.5", "relabel_share": "0.3"}, {}),
 ]
 
 

@@ -22,6 +22,12 @@ SHORT = {
     "answers_per_item": "answers",
     "most_labels_per_language": "most-labels",
 }
+LANGUAGE_OPTIONS = {
+    "--pause": "ask nothing in a language for now",
+    "--resume": "ask any number in it again",
+    "--leave-out": "take a language out altogether",
+    "--take-in": "let it take part again",
+}
 NONE = "none"
 
 
@@ -31,7 +37,7 @@ class Command(BaseCommand):
     help = (
         "Set how many items each language gets a round, and how they are chosen: "
         "manage.py set_quota mood-of-reviews --items 300 --floor 8 --most wo=40 --dry-run. "
-        "--dry-run shows what the next choice would be and saves nothing."
+        "--dry-run shows what the next choice would be and saves nothing; none empties a knob."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,11 +56,8 @@ class Command(BaseCommand):
             metavar="STRATEGY=SHARE",
             help="a part of a mixture; --mix none ends it",
         )
-        language = {"action": "append", "default": [], "metavar": "TAG"}
-        parser.add_argument("--pause", **language, help="ask nothing in a language for now")
-        parser.add_argument("--resume", **language, help="ask any number in it again")
-        parser.add_argument("--leave-out", **language, help="take a language out altogether")
-        parser.add_argument("--take-in", **language, help="let it take part again")
+        for option, told in LANGUAGE_OPTIONS.items():
+            parser.add_argument(option, action="append", default=[], metavar="TAG", help=told)
         parser.add_argument(
             "--most", action="append", default=[], metavar="TAG=ITEMS", help="no more a round"
         )
