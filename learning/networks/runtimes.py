@@ -7,6 +7,7 @@ digits depend on who shared the batch, which is what the bounds below allow for.
 
 import copy
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,11 @@ def choose(
         try:
             other = recast(network, runtime)
             told, speed = _timed(other, texts, languages, device=device)
-        except (RuntimeError, NotImplementedError):  # this machine or this network cannot
+        except (
+            RuntimeError,
+            NotImplementedError,
+            AttributeError,
+        ):  # this machine or this network cannot
             trials.append(Trial(runtime, 0.0, 0.0, 1.0, 1.0))
             continue
         trials.append(compared(runtime, exact=exact, told=told, texts_per_second=speed))
@@ -139,7 +144,9 @@ def _timed(
 
 def _quantised(module: Any) -> Any:
     torch.backends.quantized.engine = _engine()
-    return torch.ao.quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8)
+    with warnings.catch_warnings():  # torch means to move this out one day; its release is pinned
+        warnings.simplefilter("ignore")
+        return torch.ao.quantization.quantize_dynamic(module, {torch.nn.Linear}, dtype=torch.qint8)
 
 
 def _rounded(module: Any) -> Any:
