@@ -168,6 +168,14 @@ def test_what_the_desk_fails_at_is_said_on_the_page_and_the_health_page(
     assert "It is tried again by itself" in health
 
 
+def test_a_language_that_is_paused_or_out_is_marked(noor: Client, campaign: Campaign) -> None:
+    campaign.languages.filter(language__tag="ka").update(active=False)
+    campaign.languages.filter(language__tag="ta").update(most_per_round=0)
+    page = text_of(noor, f"/campaigns/{campaign.slug}/")
+    assert page.count("takes no part</span>") == 1
+    assert page.count("paused</span>") == 1
+
+
 def test_refused_nudges_are_seen(noor: Client, campaign: Campaign) -> None:
     noor.post(f"/hooks/label-studio/{campaign.languages.first().pk}/", {}, "application/json")
     assert "1 refused within a day" in text_of(noor, "/health/")
