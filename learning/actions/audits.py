@@ -6,14 +6,17 @@ interval (:mod:`learning.methods.ppi`). Nothing here was learned by the version 
 answered, and people's answers on gold are weighed as if that item were not gold.
 """
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from annotation.methods import aggregation
 from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Item
 from learning.actions.pools import label_keys
-from learning.methods.ppi import Powered, powered_mean
+from learning.methods.metrics import Estimate, accuracy
+from learning.methods.ppi import LEAST_GOLD, Powered, powered_mean
 from learning.models import ModelVersion, Pick
 
 
@@ -26,17 +29,39 @@ def audited_accuracy(
 ) -> Powered | None:
     """Return the version's accuracy; None without gold.
 
-    ``right`` and ``best`` are its outcomes and best labels by gold sample id.
+    ``right`` and ``best`` are its outcomes and best labels by gold sample id. People are listened
+    to where they have answered gold enough and make the interval narrower than gold alone; gold
+    that they have not seen counts beside that.
     """
     if not right:
         return None
+    alone = Powered(accuracy(list(right.values())), trust=0.0, correlation=0.0, worth=1.0, rest=0)
     heard = _people_on_gold(home, samples=list(best), labels=len(label_keys(version)))
     both = sorted(set(heard) & set(right))
-    if len(both) < 2:
-        return powered_mean([right[pk] for pk in sorted(right)], proxy=[0.0] * len(right), rest=[])
+    if len(both) < LEAST_GOLD:
+        return alone
     gold = [float(right[pk]) for pk in both]
     proxy = [float(heard[pk][best[pk]]) for pk in both]
-    return powered_mean(gold, proxy=proxy, rest=_agreement_on_audit(version, home))
+    found = powered_mean(gold, proxy=proxy, rest=_agreement_on_audit(version, home))
+    if not found.trust:
+        return alone
+    unseen = [right[pk] for pk in sorted(set(right) - set(both))]
+    both_said = _together(found.estimate, *([accuracy(unseen)] if unseen else []))
+    worth = (_width(alone.estimate) / _width(both_said)) ** 2
+    return replace(found, estimate=both_said, worth=worth) if worth > 1 else alone
+
+
+def _together(*estimates: Estimate) -> Estimate:
+    """Weigh independent estimates of one share by how narrow they are."""
+    weights = np.array([1 / _width(each) ** 2 for each in estimates])
+    value = float(np.average([each.value for each in estimates], weights=weights))
+    half = 0.5 / math.sqrt(weights.sum())
+    items = sum(each.items for each in estimates)
+    return Estimate(value, max(0.0, value - half), min(1.0, value + half), items)
+
+
+def _width(estimate: Estimate) -> float:
+    return estimate.high - estimate.low
 
 
 def _agreement_on_audit(version: ModelVersion, home: CampaignLanguage) -> list[float]:

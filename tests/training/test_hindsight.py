@@ -32,10 +32,10 @@ def test_round_leaves_its_numbers_in_every_language_behind_once() -> None:
         assert (said.verdict, said.version) == ("go_on", second.candidate)
         assert said.facts["agreed_on"] > 10
         assert -1 <= said.facts["kappa"] <= 1
-        assert 0 < said.facts["half_width"] < 0.2
+        assert 0.01 < said.facts["half_width"] < 0.2
         assert said.labels > 20
-        # The gold items that went out count, and the audit arm beside them.
-        assert said.facts["quality"]["items"] >= 2
+        # Few gold items went out: people are not listened to, and all gold of the gate counts.
+        assert (said.facts["quality"]["items"], said.facts["quality"]["trust"]) == (90, 0.0)
     for gain in SelectionGain.objects.all():
         assert (gain.value, gain.gold) == (None, 102)  # a few audit picks are not enough to tell
 
@@ -52,6 +52,18 @@ def test_gain_is_measured_once_there_are_audit_labels_enough() -> None:
         assert gain.labels >= 10
         assert -1 <= gain.low <= gain.value <= gain.high <= 1
         assert gain.low < gain.high
+
+
+def test_people_narrow_what_gold_says_where_they_answered_enough_of_it() -> None:
+    campaign = make_wheel(max_rounds=2, items_per_round=120, audit_share="0.50", gold_share="0.50")
+    Wheel(campaign).turn(until=finished(campaign))
+    told = [said.facts["quality"] for said in StopDecision.objects.newest(campaign).values()]
+    for quality in told:
+        assert 0 <= quality["low"] <= quality["value"] <= quality["high"] <= 1
+        # One answered gold item in three, and yet it helps; the rest of the gold counts, too.
+        assert quality["items"] == 90
+        assert quality["trust"] == 0 or (quality["worth"] > 1 and quality["audited"] >= 15)
+    assert any(quality["trust"] for quality in told)
 
 
 def test_what_fails_in_hindsight_costs_no_round(monkeypatch) -> None:
