@@ -3,6 +3,7 @@
 import pytest
 
 from annotation.models import GoldItem
+from config.env import ROOT
 from learning.models import LanguageCalibration, SelectionGain, StopDecision, StopReading
 from tests.training.wheel import Wheel, make_wheel
 from training.actions import hindsight
@@ -104,3 +105,20 @@ def test_thresholds_come_from_development_gold_and_are_checked_on_the_gates() ->
     assert (row.gold, row.set_threshold, row.checked) == (5, 1.0, 90)  # everything is in the set
     assert (row.coverage, row.answer_threshold) == (1.0, None)
     assert before < 1.0
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "training/actions/evaluation.py",
+        "training/actions/calibrations.py",
+        "training/actions/hindsight.py",
+        "training/actions/gates.py",
+        "learning/actions/audits.py",
+        "learning/actions/gains.py",
+        "learning/actions/stopping.py",
+        "learning/actions/stop_sets.py",
+    ],
+)
+def test_nothing_that_judges_reads_what_a_model_helped_to_agree_on(file: str) -> None:
+    assert "with_model" not in (ROOT / file).read_text(encoding="utf-8")
