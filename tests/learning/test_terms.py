@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.core.management import call_command
 
 from annotation.models import Annotation, CampaignLanguage, Item
 from learning.actions.pools import preview_quota, request_of
@@ -177,6 +178,15 @@ def test_round_keeps_the_strategy_it_was_opened_with() -> None:
     chosen = [p.strategy for p in mixed.picks.exclude(slot__in=("gold", "audit"))]
     assert len(chosen) == 18
     assert abs(chosen.count("margin") - chosen.count("least_confidence")) <= 2
+
+
+def test_preview_ranks_as_the_round_will(capsys) -> None:
+    campaign = campaign_with(strategy="gumbel:margin")
+    call_command("preview_round", campaign.slug, "--top", "1")
+    told = capsys.readouterr().out
+    round_ = next_round(campaign)
+    firsts = round_.picks.exclude(slot="gold").values_list("rationale", flat=True)
+    assert any(sentence in told for sentence in firsts)
 
 
 def test_rationale_names_the_language_and_the_labels_as_people_know_them() -> None:

@@ -54,6 +54,8 @@ class Command(BaseCommand):
             version=version,
             number=number,
             seed=seed_of(campaign, number=number),
+            strategy=campaign.strategy,
+            mix=campaign.strategy_mix,
         )
         batch = select(request_of(round_))
         shown = batch.items[:top]
