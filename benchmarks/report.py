@@ -1,6 +1,7 @@
 """What every benchmark writes: a table for people, a JSON file for the record."""
 
 import json
+import math
 import platform
 import subprocess
 from collections.abc import Sequence
@@ -44,7 +45,8 @@ class Row:
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in asdict(self).items()
         }
-        return {**rounded, "ratio": round(self.ratio, 4), "met": self.met}
+        ratio = round(self.ratio, 4) if math.isfinite(self.ratio) else None
+        return {**rounded, "ratio": ratio, "met": self.met}
 
 
 def table(rows: Sequence[Row]) -> str:
