@@ -183,3 +183,31 @@ def test_interpolation_keeps_all_that_was_learned_when_nothing_is_gained():
 def test_recipe_takes_what_it_knows_and_leaves_the_rest():
     recipe = Recipe.of({"lr": 1, "optimizer": "adamw", "epochs": 3}, {"epochs": 5.0})
     assert (recipe.lr, recipe.epochs, recipe.batch) == (1.0, 5, 32)
+
+
+def test_starter_learns_words_it_meets_and_the_next_round_adds_to_them(tmp_path):
+    """Words of no subword in common: what tells them apart is the hashed table alone."""
+    from learning.networks.opening import load_network, open_network
+    from training.methods.loop import Lessons
+
+    def lesson(words: tuple[str, ...], fresh: int) -> Lessons:
+        count = 8 * len(words)
+        return Lessons(
+            texts=[words[n % len(words)] for n in range(count)],
+            languages=["nqo"] * count,
+            targets=np.eye(2, dtype=np.float32)[np.arange(count) % 2],
+            weights=np.ones(count, np.float32),
+            fresh=np.arange(count) % len(words) >= fresh,
+        )
+
+    network = open_network("starter", labels=("a", "b"), seed=0)
+    for number, words in enumerate((("𞤀𞤁", "𞤂𞤃"), ("𞤀𞤁", "𞤂𞤃", "𞤄𞤅", "𞤆𞤇"))):
+        recipe = Recipe.of(network.settings()["recipe"])
+        job = Job(lesson(words, 2 * number), lambda _: {}, recipe, seed=1, snapshot="s")
+        folder = make_folder(tmp_path, str(number))
+        fit(network, job=job, folder=folder, watch=lambda *_, **__: None, should_stop=lambda: False)
+        network.save(tmp_path / f"version {number}")
+        network = load_network(tmp_path / f"version {number}")
+        with torch.no_grad():
+            found = network.logits(network.collate(words, ["nqo"] * len(words))).argmax(dim=1)
+        assert found.tolist() == [0, 1, 0, 1][: len(words)]
