@@ -333,11 +333,11 @@ def main() -> None:
     django.setup()
     quick = options.quick
     figures = synthetic_figures(
-        seeds=1 if quick else 4, languages=12 if quick else 48, sizes=(10, 100) if quick else SIZES
+        seeds=1 if quick else 2, languages=12 if quick else 48, sizes=(10, 100) if quick else SIZES
     )
     figures += people_figures(seeds=5 if quick else 40, sizes=(120,) if quick else (240, 120, 60))
     figures += real_figures(
-        options.data, sizes=(20,) if quick else (10, 20, 50, 100), seeds=1 if quick else 5
+        options.data, sizes=(20,) if quick else (10, 20, 50, 100), seeds=1 if quick else 3
     )
     print(table(figures))
     if not quick:

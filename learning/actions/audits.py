@@ -16,7 +16,7 @@ from annotation.methods import aggregation
 from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Item
 from learning.actions.pools import label_keys
 from learning.methods.metrics import Estimate, accuracy
-from learning.methods.ppi import LEAST_GOLD, Powered, powered_mean
+from learning.methods.ppi import Powered, powered_mean
 from learning.models import ModelVersion, Pick
 
 
@@ -38,7 +38,7 @@ def audited_accuracy(
     alone = Powered(accuracy(list(right.values())), trust=0.0, correlation=0.0, worth=1.0, rest=0)
     heard = _people_on_gold(home, samples=list(best), labels=len(label_keys(version)))
     both = sorted(set(heard) & set(right))
-    if len(both) < LEAST_GOLD:
+    if not both:
         return alone
     gold = [float(right[pk]) for pk in both]
     proxy = [float(heard[pk][best[pk]]) for pk in both]
