@@ -109,16 +109,17 @@ class Encoder:
         inner = getattr(self.module, self.module.base_model_prefix)
         return _mean(inner(**batch).last_hidden_state, batch["attention_mask"])
 
-    def recast(self, change: Callable[[Any], Any], *, compiled: bool = False) -> "Encoder":
-        """Return a copy that answers with changed weights, and through a compiler if told so."""
+    def quantised(self, quantise: Callable[[Any], Any]) -> "Encoder":
+        """Return a copy that answers with what is made of its weights."""
         twin = copy.copy(self)
-        twin.module = change(self.module)
-        if compiled:
-            twin._both = torch.compile(_both, dynamic=True)
+        twin.module = quantise(self.module)
         return twin
 
-    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
-        """Do nothing: an encoder has all its weights from the start."""
+    def in_bfloat16(self, *, compiled: bool = False) -> "Encoder":
+        """Return one that multiplies in bfloat16, adds and normalises in float32, compiled if told so."""
+        twin = copy.copy(self)
+        twin._both = torch.compile(_in_bfloat16, dynamic=True) if compiled else _in_bfloat16
+        return twin
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return every parameter that asks for a gradient, in the module's order."""
@@ -151,6 +152,11 @@ class Encoder:
 def _both(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     answer = module(**batch, output_hidden_states=True)
     return answer.logits, _mean(answer.hidden_states[-1], batch["attention_mask"])
+
+
+def _in_bfloat16(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.autocast(batch["input_ids"].device.type, dtype=torch.bfloat16):
+        return _both(module, batch)
 
 
 def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
