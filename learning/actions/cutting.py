@@ -63,6 +63,13 @@ def previous_version(version: ModelVersion) -> ModelVersion | None:
     return last.version if last else None
 
 
+def stand_in(version: ModelVersion) -> ModelVersion | None:
+    """Return the version whose predictions serve where this one has not yet scored."""
+    running = version.scorings.filter(status=Scoring.Status.RUNNING).select_related("previous")
+    work = running.first()
+    return work.previous if work else None
+
+
 def cut(version: ModelVersion, *, previous: ModelVersion | None) -> tuple[list[Slice], list[Slice]]:
     """Return the likely shards and the others; one pass over the pool, however large."""
     size = max(1, settings.ENV.scoring_shard)

@@ -3,11 +3,14 @@
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from annotation.models import Sample
 from learning.actions import cutting
 from learning.actions.cutting import cut
+from learning.actions.pools import active_languages, unasked
+from learning.actions.scored import scored_pool
 from learning.actions.scoring import (
     likely_scored,
     open_scoring,
@@ -16,9 +19,9 @@ from learning.actions.scoring import (
     scoring_done,
 )
 from learning.actions.versions import initial_version
-from learning.models import Prediction, ScoringShard
+from learning.models import Prediction, ScoringShard, Temperature
 from tests.learning.test_embeddings import other_version
-from tests.make import make_campaign, make_gold, make_item, make_sample
+from tests.make import make_campaign, make_gold, make_item, make_language, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -94,6 +97,38 @@ def test_round_may_choose_when_the_likely_are_scored_and_the_rest_follows(tmp_pa
         score_shard(shard.pk, now=lambda: NOW)
     assert scoring_done(second)
     assert second.predictions.count() == 40
+
+
+def test_version_before_stands_in_until_all_is_scored(tmp_path) -> None:
+    """The random arm may draw whatever is in the pool, so nothing may be missing from it."""
+    campaign = campaign_with(40)
+    first = initial_version(campaign)
+    score(first)
+    second = other_version(campaign, tmp_path)
+    qu = make_language("qu")
+    Temperature.objects.create(version=first, language=qu, value=2.0, gold=50)
+    Temperature.objects.create(version=second, language=qu, value=3.0, gold=50)
+    likely = cut(second, previous=first)[0]
+    score(second, most=len(likely))
+    fresh = dict(second.predictions.values_list("sample_id", "logits"))
+    assert 0 < len(fresh) < 40
+    languages = active_languages(campaign)
+
+    def pool():
+        return scored_pool(unasked(campaign), version=second, languages=languages, near={})
+
+    told = pool()
+    assert told.samples.tolist() == sorted(campaign.samples.values_list("pk", flat=True))
+    for row in first.predictions.select_related("sample"):
+        at = told.samples.tolist().index(row.sample_id)
+        scale = 1.5 if row.sample.language == qu else 1.0
+        expected = fresh.get(row.sample_id, np.array(row.logits) * scale)
+        np.testing.assert_allclose(told.logits[at], expected, rtol=1e-12)
+    for shard in ScoringShard.objects.filter(scoring__version=second, status="queued"):
+        score_shard(shard.pk, now=lambda: NOW)
+    told = pool()
+    now = dict(second.predictions.values_list("sample_id", "logits"))
+    assert told.logits.tolist() == [now[pk] for pk in told.samples.tolist()]
 
 
 def test_slice_leaves_the_likely_to_their_own_shards_even_if_it_is_first() -> None:
