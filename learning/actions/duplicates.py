@@ -108,7 +108,7 @@ def _groups(search: DuplicateSearch) -> dict[str, str]:
     from learning.methods.neighbours import near_duplicates  # SciPy is for workers only
 
     ids, blocks = rows_of(search.version, language=search.language)
-    threshold = float(search.threshold)
+    threshold = float(search.threshold or 1)
 
     def confirm(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         return _share_letters(ids[pairs])

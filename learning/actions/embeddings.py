@@ -6,7 +6,7 @@ shard that made it is given out again.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -65,13 +65,13 @@ class Rows:
     """
 
     def __init__(self, row: EmbeddingShard, mine: npt.NDArray[np.intp]) -> None:
-        self.shape = (len(mine), row.width)
+        self.shape: tuple[int, ...] = (len(mine), row.width)
         self._row, self._mine = row, mine
 
     def __len__(self) -> int:
         return len(self._mine)
 
-    def __getitem__(self, index: slice | npt.NDArray[np.intp]) -> npt.NDArray[np.float16]:
+    def __getitem__(self, index: Any) -> npt.NDArray[Any]:
         return np.asarray(_open(self._row).embeddings[self._mine[index]])
 
 
@@ -79,7 +79,8 @@ def rows_of(
     version: ModelVersion, *, language: Language
 ) -> tuple[npt.NDArray[np.int64], list[Rows]]:
     """Return the ids of all that is embedded of a language, and its rows, file by file."""
-    ids, blocks = [np.zeros(0, np.int64)], []
+    ids: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    blocks: list[Rows] = []
     for row in EmbeddingShard.objects.filter(version=version).order_by("shard"):
         block = _open(row)
         mine = np.flatnonzero(block.languages == language.pk)

@@ -252,9 +252,8 @@ def _score(shard: ScoringShard, *, attempt: int, runtime: str, now: Clock) -> _F
             if not _still_ours(shard, attempt=attempt, now=now):
                 log.warning("scoring.shard_lost", shard_id=shard.pk, attempt=attempt)
                 return None
-    finite: npt.NDArray[np.bool_] = np.isfinite(logits).all(axis=1) & np.isfinite(vectors).all(
-        axis=1
-    )
+    numbers = np.concatenate((logits, vectors), axis=1)
+    finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(numbers).all(axis=1))
     if len(rows) >= ENOUGH_TO_ACCUSE and not finite.any():
         raise ScoringError(
             f"{shard.scoring.version} answered {len(rows)} samples, the first of them"

@@ -13,6 +13,7 @@ import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -86,7 +87,8 @@ def open_block(path: str, *, digest: str) -> Block:
         raise EmbeddingsError(f"The embeddings in {home} are gone.") from None
     if _digest_of(home, stat.st_size, stat.st_mtime_ns) != digest:
         raise EmbeddingsError(f"The embeddings in {home} are not those that were written.")
-    return Block(**_mapped(home))
+    parts = _mapped(home)
+    return Block(parts["ids"], languages=parts["languages"], embeddings=parts["embeddings"])
 
 
 def remove(path: str) -> None:
@@ -126,7 +128,7 @@ def _digest_of(path: Path, size: int, changed: int) -> str:
     return digest.hexdigest()
 
 
-def _mapped(path: Path) -> dict[str, npt.NDArray[np.generic]]:
+def _mapped(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Map the tensors of a safetensors file: eight bytes of length, a JSON header, the data."""
     whole = np.memmap(path, dtype=np.uint8, mode="r")
     start = 8 + int.from_bytes(whole[:8].tobytes(), "little")

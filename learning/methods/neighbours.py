@@ -18,8 +18,9 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 Ints = npt.NDArray[np.int64]
+Truths = npt.NDArray[np.bool_]
 # Says of M pairs of positions (M x 2) which are indeed alike, by other means than vectors.
-Confirm = Callable[[Ints], npt.NDArray[np.bool_]]
+Confirm = Callable[[Ints], Truths]
 
 AXES = 12
 # Candidates of a text; those that have as many are asked for more, once.
@@ -121,11 +122,9 @@ class _Rows:
             found[mine] = self._unit(rows)[0]
         return found
 
-    def _unit(
-        self, rows: npt.NDArray[Any]
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    def _unit(self, rows: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], Truths]:
         plain = np.asarray(rows, dtype=np.float64)
-        fine = plain.any(axis=1) & np.isfinite(plain).all(axis=1)
+        fine: Truths = np.logical_and(plain.any(axis=1), np.isfinite(plain).all(axis=1))
         unit, _ = _lengthened(np.where(fine[:, None], plain, 0.0))
         vectors, long = _lengthened(unit - np.where(fine[:, None], self._mean, 0.0))
         return vectors, fine & long
@@ -133,7 +132,7 @@ class _Rows:
 
 def _lengthened(
     rows: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+) -> tuple[npt.NDArray[np.float64], Truths]:
     """Bring rows to length one, but for noughts; tell which are none."""
     lengths = np.linalg.norm(rows, axis=1)
     return rows / np.where(lengths > 0, lengths, 1.0)[:, None], lengths > 0
@@ -155,7 +154,7 @@ def _candidates(rows: _Rows, *, radius: float) -> Iterator[Ints]:
     positions = positions[first]
     tree = cKDTree(points, leafsize=32)
     for start in range(0, len(points), BLOCK):
-        some = np.arange(start, min(start + BLOCK, len(points)))
+        some: Ints = np.arange(start, min(start + BLOCK, len(points)), dtype=np.int64)
         for asked in (SOME, MOST):
             _, near = tree.query(points[some], k=asked + 1, distance_upper_bound=radius)
             near = np.asarray(near).reshape(len(some), -1)
@@ -171,7 +170,7 @@ def _pairs(some: Ints, near: Ints, *, among: Ints, keep: Any) -> Ints:
     first, second = np.repeat(some[keep], near.shape[1]), near[keep].ravel()
     real = (second < len(among)) & (first != second)
     pairs = np.stack([among[first[real]], among[second[real]]], axis=1)
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    return np.asarray(np.unique(np.sort(pairs, axis=1), axis=0))
 
 
 def _axes(rows: _Rows) -> npt.NDArray[np.float64]:

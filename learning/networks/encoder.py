@@ -121,6 +121,9 @@ class Encoder:
         twin._both = torch.compile(_in_bfloat16, dynamic=True) if compiled else _in_bfloat16
         return twin
 
+    def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
+        """Do nothing: an encoder has all its weights from the start."""
+
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return every parameter that asks for a gradient, in the module's order."""
         return [parameter for parameter in self.module.parameters() if parameter.requires_grad]

@@ -144,7 +144,7 @@ def _timed(
 def _quantised(module: Any) -> Any:
     """Round the encoder's matrices to int8, row by row, and leave the head as it is."""
     torch.backends.quantized.engine = _engine()
-    ao = torch.ao.quantization
+    ao: Any = torch.ao.quantization
     activation = ao.PlaceholderObserver.with_args(
         dtype=torch.quint8, quant_min=0, quant_max=255, is_dynamic=True
     )
