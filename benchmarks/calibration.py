@@ -26,6 +26,7 @@ from learning.methods.calibration import fit_temperatures
 from learning.methods.metrics import Z95, nll_of_each
 from learning.methods.ppi import powered_mean
 from learning.methods.probabilities import softmax
+from learning.networks import Network
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -48,7 +49,9 @@ NOTES = (
 def synthetic(seed: int, *, languages: int, most: int) -> tuple[Sets, Sets, dict[str, float]]:
     """Return gold and test of each language, and the temperature that makes it honest."""
     rng = np.random.default_rng(seed)
-    gold, test, heats = {}, {}, {}
+    gold: dict[str, Set] = {}
+    test: dict[str, Set] = {}
+    heats = {}
     for number in range(languages):
         tag, heat = f"l{number:02d}", float(np.exp(rng.normal(0.45, 0.35)))
         clear = rng.uniform(1.2, 2.6)
@@ -76,7 +79,7 @@ def scikit_learn(z: Floats, y: Ints) -> float | None:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    class Told(ClassifierMixin, BaseEstimator):
+    class Told(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         def fit(self, x: Floats, truth: Ints) -> "Told":
             self.classes_ = np.arange(x.shape[1])
             return self
@@ -85,7 +88,7 @@ def scikit_learn(z: Floats, y: Ints) -> float | None:
             return x if x.shape[1] > 2 else (x[:, 1] - x[:, 0]) / 2  # it takes -d and d
 
         def predict(self, x: Floats) -> Ints:
-            return x.argmax(axis=1)
+            return np.asarray(x.argmax(axis=1))
 
     if np.bincount(y, minlength=z.shape[1]).min() < 2:
         return None
@@ -206,8 +209,8 @@ def people_figures(*, seeds: int, sizes: Sequence[int]) -> list[Figure]:
             hit = np.mean([each[f"{way} held"] for each in found])
             figures.append(Figure(f"accuracy from {size} gold, {way}: bias", float(off.mean())))
             figures.append(Figure(f"accuracy from {size} gold, {way}: spread", float(off.std())))
-            bar = {"bar": 0.90} if way == "both" else {}
-            figures.append(Figure(f"accuracy from {size} gold, {way}: cover", float(hit), **bar))
+            bar = 0.90 if way == "both" else None
+            figures.append(Figure(f"accuracy from {size} gold, {way}: cover", float(hit), bar=bar))
         worth = [each["worth"] for each in found]
         row = f"accuracy from {size} gold, both: worth times the gold"
         figures.append(Figure(row, **mean_of(worth), bar=1.0))
@@ -315,7 +318,7 @@ def _starter(folder: Path, *, seed: int) -> tuple[Sets, Sets]:
     return told[0], told[1]
 
 
-def _logits(network: object, texts: Sequence[str], tag: str) -> Floats:
+def _logits(network: Network, texts: Sequence[str], tag: str) -> Floats:
     from learning.inference import network_logits
 
     return network_logits(network, texts=texts, languages=[tag] * len(texts)).astype(np.float64)

@@ -35,11 +35,26 @@ class Figure:
         reached = self.ours <= self.bar if self.less else self.ours >= self.bar
         return reached and (self.low_bar is None or (self.low or 0.0) > self.low_bar)
 
+    @property
+    def ratio(self) -> float | None:
+        """How ours stands to the peer, where there is one that is not nought."""
+        return self.ours / self.peer if self.peer else None
+
+    @property
+    def spread(self) -> float | None:
+        """Half the width of the interval."""
+        ends = self.low, self.high
+        return None if ends[0] is None or ends[1] is None else (ends[1] - ends[0]) / 2
+
     def record(self) -> dict[str, Any]:
         """Return the figure as it is written down."""
         rounded = {
             name: round(value, 4) if isinstance(value, float) else value
-            for name, value in asdict(self).items()
+            for name, value in [
+                *asdict(self).items(),
+                ("ratio", self.ratio),
+                ("spread", self.spread),
+            ]
         }
         return {**rounded, "met": self.met}
 
@@ -56,7 +71,7 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def mean_of(values: Sequence[float]) -> dict[str, float]:
+def mean_of(values: Sequence[float]) -> dict[str, Any]:
     """Return the mean over seeds with Student's 95 % interval, as fields of a figure.
 
     >>> mean_of([1.0, 1.0])

@@ -11,6 +11,7 @@ import argparse
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -232,7 +233,7 @@ def parity(seeds: int) -> tuple[list[Figure], dict[str, dict[str, float]]]:
     )
     figures = []
     for way in ("ours", "ours by slope", "equal quota, random inside", "random"):
-        bars = {"bar": 0.08, "low_bar": 0.04} if way == "ours" else {}
+        bars: dict[str, Any] = {"bar": 0.08, "low_bar": 0.04} if way == "ours" else {}
         gained = (worst[way][:, -1] - base).tolist()
         figures.append(Figure(f"worst language, {way} less usual", **mean_of(gained), **bars))
         gained = (macro[way][:, -1] - macro["usual"][:, -1]).tolist()

@@ -134,8 +134,8 @@ def weak_network(seeds: int = 20) -> Figure:
         truth, weak = _answered(rng, 300, people=4, skill=0.92, model=0.45)
         alone.append(float((active_lab(weak).consensus == truth).mean()))
         both = LanguageAnswers(
-            np.r_[strong.item, weak.item + 1500],
-            np.r_[strong.person, weak.person + 8],
+            np.r_[strong.item, np.asarray(weak.item) + 1500],
+            np.r_[strong.person, np.asarray(weak.person) + 8],
             np.r_[strong.label, weak.label],
             np.r_[strong.probabilities, weak.probabilities],
         )
