@@ -137,6 +137,7 @@ def test_slice_leaves_the_likely_to_their_own_shards_even_if_it_is_first() -> No
     last_first = list(scoring.shards.order_by("likely", "first_id"))
     assert not last_first[0].likely
     done = [score_shard(shard.pk, now=lambda: NOW) for shard in last_first]
+    assert [shard.samples for shard in done] == [shard.samples for shard in last_first]
     assert sum(shard.samples for shard in done) == 20
     assert sum(len(Prediction.objects.filter(shard=shard)) for shard in done) == 20
 
