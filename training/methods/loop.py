@@ -169,7 +169,6 @@ def fit(
         _unpack(state, kept)
     every = max(1, plan.steps // recipe.curve_points)
     saved_at = time.monotonic()
-
     while state.step < plan.steps:
         if should_stop():
             save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
