@@ -198,7 +198,6 @@ def made(
         intermediate_size=4 * shape.width,
         max_position_embeddings=514,
         pad_token_id=1,  # positions are counted from there; the tokenizer pads with its own
-        num_labels=len(LABELS),
         id2label=dict(enumerate(LABELS)),
     )
     module = XLMRobertaForSequenceClassification(config).eval().to(device)
