@@ -248,7 +248,7 @@ def measure() -> dict[str, Any]:
 
     found |= clocked("lease", lease)
     open_searches(version)
-    search = DuplicateSearch.objects.filter(version=version).order_by("language").first()
+    search = DuplicateSearch.objects.filter(version=version).earliest("language")
     found |= clocked("duplicates", lambda: find_duplicates(search.pk, now=timezone.now))
     found["duplicates_of"] = version.predictions.filter(sample__language=search.language).count()
     newer = ModelVersion.objects.create(
