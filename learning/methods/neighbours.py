@@ -5,7 +5,7 @@ moves them further apart. So every near-duplicate of a text is within that radiu
 the few axes in which the language varies most, where a k-d tree (Bentley 1975; SciPy's) finds it;
 each candidate is then held against the threshold in all dimensions. Nothing is missed unless a
 text has more than ``MOST`` candidates, of which the nearest are taken. On 100,000 sentences this
-was measured to take a seventh of the time of a graph index (HNSW), which found less.
+was measured to take a fifth of the time of a graph index (HNSW), which found less.
 """
 
 from collections.abc import Callable, Iterator, Sequence
