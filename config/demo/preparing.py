@@ -32,7 +32,7 @@ from config.demo.material import (
 )
 
 SEED = 20260
-ITEMS_OF_A_LANGUAGE = 12
+ITEMS_OF_A_LANGUAGE = 20
 IMPORT_TAKES_S = 180.0
 SIGN_UPS_AT_ONCE = 4
 Status = SampleImport.Status
