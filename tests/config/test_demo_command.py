@@ -74,6 +74,6 @@ def test_a_demo_keeps_the_languages_that_it_began_with() -> None:
     assert len(choose_languages()) >= 12
     preparing.ensure_campaign(choose_languages(3))
     assert choose_languages() == choose_languages(3) == ("ug", "hsb", "ky")
-    assert Campaign.objects.get().items_per_round == 36
+    assert Campaign.objects.get().items_per_round == 3 * preparing.ITEMS_OF_A_LANGUAGE
     with pytest.raises(DemoError, match=r"begun with 3 languages.*reset"):
         choose_languages(4)
