@@ -146,9 +146,11 @@ class Supervisor:
                     self._look_whether_ready(process)
             self.show()
             time.sleep(0.05)
+            self._heed()
 
     def poll(self) -> None:
         """Look once at all of them: start the dead again, give up on what dies too often."""
+        self._heed()
         self.show()
         now = time.monotonic()
         for process in self.processes:
@@ -265,7 +267,14 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.interrupts += 1
-        if not self.closing and self.interrupts == 1:
+        # In there a lock may be taken that nobody would give back; the next look heeds it.
+        looking = frame is not None and frame.f_code.co_name == "_internal_poll"
+        if self.interrupts == 1 and not looking:
+            self._heed()
+
+    def _heed(self) -> None:
+        """Stop if somebody asked for it, wherever their signal was lost."""
+        if self.interrupts and not self.closing:
             raise KeyboardInterrupt
 
     def _die_with_parent(self) -> None:

@@ -156,3 +156,19 @@ def test_closed_terminal_stops_all(tmp_path: Path) -> None:
         group.send_signal(signal.SIGHUP)
         assert group.wait(30) == 0
     assert living(pids(tmp_path)) == []
+
+
+def test_a_signal_that_comes_while_a_process_is_looked_at_is_heeded_at_the_next_look(
+    tmp_path: Path,
+) -> None:
+    def _internal_poll() -> None:  # as the standard library calls it
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    supervisor = Supervisor([], log_dir=tmp_path / "log")
+    supervisor.open()
+    try:
+        _internal_poll()
+        with pytest.raises(KeyboardInterrupt):
+            supervisor.poll()
+    finally:
+        supervisor.stop()
