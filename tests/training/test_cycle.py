@@ -4,7 +4,8 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.campaigns import start_campaign
-from annotation.models import Consensus, GoldItem, Item, SampleImport
+from annotation.models import Campaign, Consensus, GoldItem, Item, SampleImport
+from learning.actions.rounds import open_round
 from learning.actions.scoring import open_scoring
 from learning.actions.serving import serving_version
 from learning.actions.versions import initial_version
@@ -270,3 +271,20 @@ def test_run_is_opened_once_by_two_who_see_the_same_round():
     assert again == TrainingRun.objects.get()
     assert Consensus.objects.exists()
     assert Deployment.objects.count() == 1
+
+
+def test_round_that_somebody_opened_a_moment_ago_is_not_taken_for_the_last(monkeypatch):
+    campaign = make_wheel(max_rounds=1)
+    initial_version(campaign)
+
+    def serving_at_last(one):
+        # Another worker is quicker, just after we saw that no round is open.
+        version = serving_version(one)
+        open_round(one, now=timezone.now())
+        return version
+
+    monkeypatch.setattr(cycle, "serving_version", serving_at_last)
+    cycle.advance(campaign, now=timezone.now())
+    campaign.refresh_from_db()
+    assert campaign.status == Campaign.Status.RUNNING
+    assert campaign.rounds.get().status == Round.Status.SCORING

@@ -8,6 +8,7 @@ the door to hand to the workers.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from annotation.actions.campaigns import finish_campaign, pause_campaign
@@ -63,13 +64,30 @@ def _begin(campaign: Campaign, now: datetime) -> list[Work]:
     version = serving_version(campaign)
     if version is None:
         return [Work("training.tasks.prepare", {"campaign_id": campaign.pk})]
-    last = campaign.rounds.order_by("-number").first()
-    if last and campaign.max_rounds is not None and last.number >= campaign.max_rounds:
-        finish_campaign(campaign)
-    elif _something_to_ask(campaign, version=version):
-        open_round(campaign, now=now)
+    if _next_round(campaign, version=version, now=now):
         retry_failed_shards(open_scoring(version, now=now))
     return []
+
+
+def _next_round(campaign: Campaign, *, version: ModelVersion, now: datetime) -> Round | None:
+    """Open the next round, or finish the campaign after its last one; None if there is none.
+
+    Whoever looked a moment ago and saw no open round may find one that somebody else has opened
+    since: that one is not over, however few rounds the campaign has.
+    """
+    with transaction.atomic():
+        campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
+        if campaign.status != Campaign.Status.RUNNING:
+            return None
+        last = campaign.rounds.order_by("-number").first()
+        if last and last.status not in Round.OVER:
+            return None
+        if last and campaign.max_rounds is not None and last.number >= campaign.max_rounds:
+            finish_campaign(campaign)
+            return None
+        if not _something_to_ask(campaign, version=version):
+            return None
+        return open_round(campaign, now=now)
 
 
 def _something_to_ask(campaign: Campaign, *, version: ModelVersion) -> bool:
