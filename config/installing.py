@@ -20,6 +20,7 @@ from pathlib import Path
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 RUNNING: "list[subprocess.Popen[str]]" = []
+ALONE = "alone"
 LABEL_STUDIO_LOCK = Path("docker/label-studio.lock")
 
 
@@ -36,7 +37,11 @@ class SetupError(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment: where it lies, and the package sets it must hold."""
+    """A virtual environment: where it lies, and the package sets it must hold.
+
+    What is in the set ``ALONE`` comes last and without what it asks for: packages that would
+    pull in gigabytes nobody needs.
+    """
 
     name: str
     folder: Path
@@ -189,13 +194,24 @@ def _no_venv() -> SetupError:
 
 
 def _pip(environment: Environment) -> int:
+    """Install the sets, then those that come alone; return the first exit code that is not 0."""
+    together = [line for name, lines in environment.sets.items() if name != ALONE for line in lines]
+    alone = environment.sets.get(ALONE, ())
+    code = _pip_install(environment, wanted=together, mode="w")
+    return code or (
+        _pip_install(environment, wanted=alone, mode="a", options=["--no-deps"]) if alone else 0
+    )
+
+
+def _pip_install(
+    environment: Environment, *, wanted: Sequence[str], mode: str, options: Sequence[str] = ()
+) -> int:
     command = [str(environment.python), "-m", "pip", "install", "--no-compile", "--quiet"]
-    command += ["--disable-pip-version-check", "--no-input", "-r", "/dev/stdin"]
+    command += ["--disable-pip-version-check", "--no-input", "-r", "/dev/stdin", *options]
     if environment.constraints:
         command += ["-c", str(environment.constraints)]
-    wanted = "\n".join(line for lines in environment.sets.values() for line in lines)
     with (
-        environment.log.open("w") as log,
+        environment.log.open(mode) as log,
         subprocess.Popen(  # noqa: S603 - the environment's own pip
             command,
             stdin=subprocess.PIPE,
@@ -206,7 +222,7 @@ def _pip(environment: Environment) -> int:
         ) as pip,
     ):
         RUNNING.append(pip)
-        pip.communicate(wanted)
+        pip.communicate("\n".join(wanted))
         RUNNING.remove(pip)
         return pip.returncode
 
