@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models import Campaign, Sample
+from annotation.models import Campaign, Sample, User
 from learning.models import ModelVersion, Round
 
 
@@ -58,6 +58,7 @@ class TrainingRun(models.Model):
         RUNNING = "running", _("running")
         FINISHED = "finished", _("finished")
         FAILED = "failed", _("failed")
+        ABORTED = "aborted", _("aborted")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="training_runs")
     round = models.OneToOneField(
@@ -73,10 +74,19 @@ class TrainingRun(models.Model):
     settings = models.JSONField(default=dict, help_text=_("Steps, rates, batch and replay."))
     token = models.PositiveIntegerField(default=0, help_text=_("Fencing token of the worker."))
     lease_until = models.DateTimeField(null=True, blank=True)
+    abort_asked_at = models.DateTimeField(null=True, blank=True)
+    abort_asked_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     step = models.PositiveIntegerField(default=0)
+    pace = models.FloatField(
+        null=True, blank=True, help_text=_("Seconds that a step takes where it runs now.")
+    )
     steps_total = models.PositiveIntegerField(default=0)
     curve = models.JSONField(
-        default=list, blank=True, help_text=_("[step, loss, {language tag: dev metric}] so far.")
+        default=list,
+        blank=True,
+        help_text=_("[step, loss, dev metric, loss, share of draws by language tag]."),
     )
     judgings = models.PositiveSmallIntegerField(
         default=0, help_text=_("How often judging was begun; one that never ends is given up.")
