@@ -1,7 +1,7 @@
 """Every knob: type, default, meaning. The sole reader of the environment.
 
-A value is looked up in the environment (``VERNACULAR_`` + the name in capitals), then in
-``var/secrets.json`` for what is generated per installation, then here.
+A value is looked up in the environment (``VERNACULAR_`` + the name in capitals), then in the files
+of ``secrets_dir``, then in ``var/secrets.json`` for what is generated per installation, then here.
 """
 
 import json
@@ -14,6 +14,7 @@ from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
+    SecretsSettingsSource,
     SettingsConfigDict,
 )
 
@@ -69,7 +70,21 @@ class Env(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
     torch_threads: int = Field(0, description="Threads for torch on a CPU; 0 lets torch choose.")
-    weights_dir: Path | None = Field(None, description="Model versions. Empty: var/weights.")
+    weights: str = Field(
+        "", description="Model versions: a folder, or s3://bucket/prefix. Empty: var/weights."
+    )
+    weights_copies: int = Field(
+        8, description="Versions from a bucket of which a machine keeps a copy."
+    )
+    s3_endpoint: str = Field(
+        "", description="Server of that bucket, as https://host:9000. Empty: Amazon's."
+    )
+    s3_region: str = Field("us-east-1", description="Region of that bucket.")
+    s3_access_key: str = Field("", description="Its access key. Empty: what the machine is given.")
+    s3_secret_key: str = Field("", description="Its secret key, better in secrets_dir.")
+    secrets_dir: Path | None = Field(
+        None, description="Folder of secret files: vernacular_s3_secret_key holds s3_secret_key."
+    )
     embeddings: bool = Field(
         True, description="Keep an embedding of every scored sample, two bytes a number."
     )
@@ -86,9 +101,13 @@ class Env(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment first, then the secrets of this installation."""
-        var = env_settings().get("var_dir") or ROOT / "var"
-        return (init_settings, env_settings, InitSettingsSource(settings_cls, _secrets(Path(var))))
+        """The environment first, then secret files, then the secrets of this installation."""
+        told = env_settings()
+        made = InitSettingsSource(settings_cls, _secrets(Path(told.get("var_dir") or ROOT / "var")))
+        if not told.get("secrets_dir"):
+            return (init_settings, env_settings, made)
+        files = SecretsSettingsSource(settings_cls, secrets_dir=told["secrets_dir"])
+        return (init_settings, env_settings, files, made)
 
 
 def _secrets(var: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Django's settings, built from :mod:`config.env`."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,13 @@ from config.logging import logging_config
 ENV = env()
 BASE_DIR = ROOT
 VAR_DIR = ENV.var_dir
-WEIGHTS_DIR = ENV.weights_dir or VAR_DIR / "weights"
+# With a bucket the folder holds this machine's copies.
+WEIGHTS_BUCKET = ENV.weights if ENV.weights.startswith("s3://") else ""
+WEIGHTS_DIR = (
+    VAR_DIR / ("weights-copies" if WEIGHTS_BUCKET else "weights")
+    if WEIGHTS_BUCKET or not ENV.weights
+    else Path(ENV.weights)
+)
 EMBEDDINGS_DIR = ENV.embeddings_dir or VAR_DIR / "embeddings"
 
 # An empty key is enough to build pages and run checks; `up` refuses to serve with it.

@@ -5,7 +5,7 @@ from django.db import transaction
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
 from learning.actions.serving import deploy, serving_version
-from learning.gateways.weights import open_weights
+from learning.gateways.weights import check_weights
 from learning.models import Deployment, ModelVersion
 from training.models import GateRun, Verdict
 
@@ -37,7 +37,7 @@ def promote(gate: GateRun, *, actor: User | None = None) -> Deployment:
         )
     if gate.candidate.digest != gate.candidate_digest:
         raise ConflictError("The candidate is not the one that was judged.")
-    open_weights(gate.candidate.path, digest=gate.candidate_digest)
+    check_weights(gate.candidate.path, digest=gate.candidate_digest)
     return deploy(
         campaign,
         version=gate.candidate,
@@ -62,7 +62,7 @@ def rollback(
         )
     if serving_version(campaign) == to_version:
         raise ConflictError(f"{to_version} serves already.")
-    open_weights(to_version.path, digest=to_version.digest)
+    check_weights(to_version.path, digest=to_version.digest)
     return deploy(
         campaign,
         version=to_version,
