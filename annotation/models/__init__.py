@@ -6,7 +6,15 @@ from annotation.models.annotations import (
     DeskEvent,
     QuarantinedAnswer,
 )
-from annotation.models.campaigns import Campaign, CampaignLanguage, DeskConfig, Guideline, Label
+from annotation.models.campaigns import (
+    Campaign,
+    CampaignLanguage,
+    CaseRule,
+    DeskConfig,
+    GateMetric,
+    Guideline,
+    Label,
+)
 from annotation.models.consensus import Consensus, Reliability
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
@@ -20,10 +28,12 @@ __all__ = [
     "Annotator",
     "Campaign",
     "CampaignLanguage",
+    "CaseRule",
     "Consensus",
     "DeskConfig",
     "DeskEvent",
     "Direction",
+    "GateMetric",
     "GoldItem",
     "Guideline",
     "Heartbeat",

@@ -18,6 +18,21 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(status=Campaign.Status.RUNNING)
 
 
+class GateMetric(models.TextChoices):
+    """What the gate compares."""
+
+    ACCURACY = "accuracy", _("accuracy")
+    MACRO_F1 = "macro-f1", _("macro-F1")
+
+
+class CaseRule(models.TextChoices):
+    """What a broken regression case means."""
+
+    REPORT = "report", _("it is reported")
+    HOLD = "hold", _("the candidate is held")
+    BLOCK = "block", _("the candidate is blocked")
+
+
 class Campaign(models.Model):
     """One question put to speakers of some languages until a budget or goal is reached."""
 
@@ -163,6 +178,43 @@ class Campaign(models.Model):
         validators=[MinValueValidator(Decimal("0.005")), MaxValueValidator(Decimal("0.100"))],
         help_text=_("The same for every language: a looser one would be the disparity itself."),
     )
+    gate_metric = models.CharField(
+        _("metric of the gate"),
+        max_length=10,
+        choices=GateMetric,
+        default=GateMetric.ACCURACY,
+        help_text=_("What must not fall in any language."),
+    )
+    gate_looks = models.PositiveSmallIntegerField(
+        _("looks of the gate"),
+        default=3,
+        validators=[MinValueValidator(1), MaxValueValidator(3)],
+        help_text=_(
+            "How often one candidate may be judged as gold comes in. The looks share the risk of"
+            " 5 % that a worse model passes: the more of them, the stricter each."
+        ),
+    )
+    gold_at_once = models.PositiveSmallIntegerField(
+        _("gold asked at once"),
+        null=True,
+        blank=True,
+        help_text=_(
+            "The most texts of one language that wait at the desk to become gold after a hold."
+            " Empty: as many as are missing; 0: none are asked."
+        ),
+    )
+    parity_blocks = models.BooleanField(
+        _("parity decides"),
+        default=False,
+        help_text=_("Hold a candidate that may leave the worst language further behind the mean."),
+    )
+    case_rule = models.CharField(
+        _("regression cases"),
+        max_length=6,
+        choices=CaseRule,
+        default=CaseRule.BLOCK,
+        help_text=_("What follows when a candidate gets a case wrong that now is right."),
+    )
     created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -186,6 +238,10 @@ class Campaign(models.Model):
             models.CheckConstraint(
                 condition=models.Q(relabel_share__gte=0, relabel_share__lte=Decimal("0.5")),
                 name="campaign_asks_half_again_at_most",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(gate_looks__gte=1, gate_looks__lte=3),
+                name="campaign_looks_three_times_at_most",
             ),
         )
 

@@ -27,6 +27,7 @@ class Item(models.Model):
         AUDIT = "audit", _("audit")
         GOLD = "gold", _("gold")
         REPEAT = "repeat", _("repeat")
+        CANDIDATE = "candidate", _("candidate for gold")
 
     class State(models.TextChoices):
         """Where the item is: a queued one is owed to the desk."""
@@ -37,6 +38,8 @@ class Item(models.Model):
         WITHDRAWN = "withdrawn", _("withdrawn")
 
     OPEN = (State.QUEUED, State.PUSHED)
+    # What is asked to examine: nobody learns from it, and no round waits for it.
+    EXAMINING = (Kind.GOLD, Kind.CANDIDATE)
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     campaign_language = models.ForeignKey(CampaignLanguage, models.CASCADE, related_name="items")
@@ -48,6 +51,9 @@ class Item(models.Model):
         max_length=40, blank=True, help_text=_("Which round put it here, as shown at the desk.")
     )
     wanted = models.PositiveSmallIntegerField(default=1)
+    desk_wanted = models.PositiveSmallIntegerField(
+        default=1, help_text=_("How many answers the desk was told to collect.")
+    )
     suggestion = models.JSONField(
         default=dict, blank=True, help_text=_("Label key and confidence shown or held back.")
     )

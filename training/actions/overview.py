@@ -67,9 +67,9 @@ def list_campaigns() -> list[CampaignRow]:
 def overview_of(campaign: Campaign) -> Overview:
     """Everything the campaign's page shows; the number of queries does not grow with it."""
     rounds = list(
-        campaign.rounds.select_related("version", "training_run__gate").order_by("-number")[
-            :MOST_ROUNDS
-        ]
+        campaign.rounds.select_related("version", "training_run")
+        .prefetch_related("training_run__gates")
+        .order_by("-number")[:MOST_ROUNDS]
     )
     deployment = Deployment.objects.serving(campaign)
     serving = deployment.version if deployment else None

@@ -1,16 +1,33 @@
 """The nouns of how the model changes and whether it may."""
 
+from training.models.cases import CaseCheck, RegressionCase
 from training.models.dispatches import Dispatch
-from training.models.gates import Evaluation, GateCheck, GateRun, Verdict
+from training.models.gates import (
+    Evaluation,
+    GateCheck,
+    GatePredictions,
+    GateRun,
+    GoldVersion,
+    Verdict,
+)
+from training.models.gold_calls import GoldCall, GoldCandidate
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
+from training.models.waivers import Waiver
 
 __all__ = [
+    "CaseCheck",
     "DataSnapshot",
     "Dispatch",
     "Evaluation",
     "GateCheck",
+    "GatePredictions",
     "GateRun",
+    "GoldCall",
+    "GoldCandidate",
+    "GoldVersion",
+    "RegressionCase",
     "SnapshotRow",
     "TrainingRun",
     "Verdict",
+    "Waiver",
 ]

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models import GoldItem, Language
+from annotation.models import Campaign, GateMetric, GoldItem, Language
 from learning.models import ModelVersion
 from training.models.runs import TrainingRun
 
@@ -54,9 +54,18 @@ class Verdict(models.TextChoices):
 
 
 class GateRun(models.Model):
-    """One comparison of candidate and champion; the decision and its reasons."""
+    """One look of the gate at a run's candidate; the decision and its reasons never change.
 
-    run = models.OneToOneField(TrainingRun, models.CASCADE, related_name="gate")
+    A candidate that is held may be looked at again once more gold is there.
+    """
+
+    run = models.ForeignKey(TrainingRun, models.CASCADE, related_name="gates")
+    look = models.PositiveSmallIntegerField(default=1)
+    looks = models.PositiveSmallIntegerField(
+        default=1, help_text=_("How many looks there may be; each has its share of the risk.")
+    )
+    alpha = models.FloatField(default=0.05, help_text=_("The risk that this look may run."))
+    metric = models.CharField(max_length=10, choices=GateMetric, default=GateMetric.ACCURACY)
     candidate = models.ForeignKey(ModelVersion, models.PROTECT, related_name="gates_as_candidate")
     champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="gates_as_champion")
     candidate_digest = models.CharField(max_length=64)
@@ -67,10 +76,43 @@ class GateRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ("-created_at",)
+        ordering = ("-created_at", "-pk")
+        constraints = (
+            models.UniqueConstraint(fields=("run", "look"), name="one_gate_per_run_and_look"),
+            models.CheckConstraint(
+                condition=models.Q(look__gte=1, look__lte=models.F("looks"), looks__lte=3),
+                name="gate_looks_no_oftener_than_it_may",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.run}: {self.verdict}"
+
+    @property
+    def looks_left(self) -> int:
+        """How often the candidate may still be judged."""
+        return self.looks - self.look
+
+
+class GoldVersion(models.Model):
+    """A gold set as it was when it first decided; worn out after twenty decisions."""
+
+    campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="gold_versions")
+    language = models.ForeignKey(Language, models.PROTECT, related_name="+")
+    number = models.PositiveIntegerField()
+    samples = models.JSONField(help_text=_("Ids of the samples that were gold then."))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("campaign", "language__tag", "number")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign", "language", "number"), name="one_gold_version_per_number"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.language.tag} gold v{self.number}"
 
 
 class GateCheck(models.Model):
@@ -89,6 +131,10 @@ class GateCheck(models.Model):
     anchor_z = models.FloatField(null=True)
     anchor = models.ForeignKey(ModelVersion, models.PROTECT, null=True, related_name="+")
     items_missing = models.PositiveIntegerField(default=0)
+    gold_version = models.ForeignKey(
+        GoldVersion, models.PROTECT, null=True, related_name="decisions"
+    )
+    gold_digest = models.CharField(max_length=64, blank=True)
     verdict = models.CharField(max_length=5, choices=Verdict)
     detail = models.JSONField(default=dict)
 
@@ -102,3 +148,18 @@ class GateCheck(models.Model):
 
     def __str__(self) -> str:
         return f"{self.language.tag}: {self.verdict}"
+
+
+class GatePredictions(models.Model):
+    """What each version said of each gold item that a gate saw, as the file that can be fetched."""
+
+    gate = models.OneToOneField(GateRun, models.CASCADE, related_name="predictions")
+    sha256 = models.CharField(max_length=64, help_text=_("Of the file, unpacked."))
+    rows = models.PositiveIntegerField()
+    content = models.BinaryField(help_text=_("JSON Lines, packed with gzip."))
+
+    class Meta:
+        verbose_name_plural = _("gate predictions")
+
+    def __str__(self) -> str:
+        return f"{self.gate_id}: {self.rows} rows"

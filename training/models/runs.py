@@ -1,10 +1,15 @@
 """Training runs: what was learned from, by whom it is claimed, how far it is."""
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Campaign, Sample, User
 from learning.models import ModelVersion, Round
+
+if TYPE_CHECKING:
+    from training.models.gates import GateRun
 
 
 class DataSnapshot(models.Model):
@@ -101,3 +106,8 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk} of {self.campaign}"
+
+    @property
+    def gate(self) -> "GateRun | None":
+        """The gate's newest look at what came of the run."""
+        return max(self.gates.all(), key=lambda gate: gate.look, default=None)
