@@ -120,9 +120,15 @@ def _codes(request: SelectionRequest) -> Codes:
 
 
 def _more_faults(request: SelectionRequest) -> Iterator[Codes]:
-    for numbers in (request.embeddings, request.mc, request.given, request.cost_seconds):
+    for numbers in (request.embeddings, request.given, request.cost_seconds):
         if numbers is not None:
             yield fault_codes(numbers)
+    for name in ("mc", "surprise"):
+        numbers = getattr(request, name)
+        if numbers is not None:
+            # Of samples that the array leaves out it says nothing wrong.
+            told = np.r_[fault_codes(numbers), np.int8(0)]
+            yield told[request.rows_told(name)]
     if request.embeddings is not None:
         yield np.where(_zero_rows(request.embeddings), ZERO, 0).astype(np.int8)
     if request.cost_seconds is not None:

@@ -318,7 +318,18 @@ def alps(
     >>> sorted(alps(rows, count=2, rng=np.random.default_rng(0)).tolist())
     [0, 2]
     """
-    pool = Points.of(surprise(losses, top=top))
+    return alps_of(surprise(losses, top=top), count=count, rng=rng, lots=lots)
+
+
+def alps_of(
+    vectors: npt.ArrayLike, *, count: int, rng: np.random.Generator, lots: Lots | None = None
+) -> Positions:
+    """Return the same from N x S surprise vectors, such as :func:`surprise` makes.
+
+    >>> alps_of([[1.0, 0.0], [0.9, 0.1]], count=1, rng=np.random.default_rng(0)).tolist()
+    [0]
+    """
+    pool = Points.of(vectors)
     lots = same_length(lots, len(pool))
     wanted = least(count, pool=len(pool))
     if not wanted:

@@ -62,8 +62,10 @@ class SelectionRequest:
     Shapes: ``item_ids`` N names, unique; ``language`` N positions in ``languages``; either
     ``logits`` or ``probabilities`` N x K, columns in the order of ``labels``; ``dup_group`` N
     names, equal ones mean the same text (empty: every sample is its own); ``embeddings`` N x d
-    or None; ``mc`` N x T x K opinions; ``cost_seconds`` N; ``given`` N uncertainties of the
-    caller's own (strategy ``given``); ``dialect`` N names, for people. ``leased`` ids are at a
+    or None; ``mc`` N x T x K opinions; ``surprise`` N x S surprise vectors; ``cost_seconds`` N;
+    ``given`` N uncertainties of the caller's own (strategy ``given``); ``dialect`` N names, for
+    people. Opinions and surprise are dear: ``mc_ids`` and ``surprise_ids`` may name the samples,
+    in the order of the rows, of which there are any; empty: all. ``leased`` ids are at a
     desk now. ``known_ids`` and ``known_embeddings`` (M x d) are samples asked before,
     ``known_language`` their languages, ``known_labels`` positions of their labels (-1: none),
     ``known_probabilities`` M x K. ``mix`` maps strategies to shares that sum to 1 and takes the
@@ -91,6 +93,9 @@ class SelectionRequest:
     known_language: Ints | None = None
     known_embeddings: Floats | None = None
     mc: Floats | None = None
+    mc_ids: tuple[str, ...] = ()
+    surprise: Floats | None = None
+    surprise_ids: tuple[str, ...] = ()
     cost_seconds: Floats | None = None
     given: Floats | None = None
     dialect: tuple[str, ...] = ()
@@ -142,6 +147,18 @@ class SelectionRequest:
             return np.array(sorted(order, key=lambda at: (self.keys[at], self.item_ids[at])))
         return np.asarray(order)
 
+    def rows_told(self, name: str) -> npt.NDArray[np.intp]:
+        """Return, for every sample, its row in one of the arrays; -1 for one that it leaves out."""
+        ids = getattr(self, f"{name}_ids", ())
+        if not ids:
+            return np.arange(len(self.item_ids))
+        keys = hashes(ids)
+        order = np.argsort(keys, kind="stable")
+        place = np.searchsorted(keys[order], self.keys)
+        place[place == len(order)] = 0
+        found = order[place]
+        return np.where(keys[found] == self.keys, found, -1)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that can influence the batch; the order of samples cannot."""
@@ -159,12 +176,18 @@ class SelectionRequest:
         pool = [("language", tags[self.language] if self.item_ids else None)]
         pool += [("group", self.groups if self.dup_group else None)]
         pool += [("dialect", hashes(self.dialect) if self.dialect else None)]
-        pool += [(name, getattr(self, name)) for name in _FLOATS if not name.startswith("known")]
+        some = [name for name in _SOME if getattr(self, f"{name}_ids")]
+        pool += [
+            (n, getattr(self, n)) for n in _FLOATS if not n.startswith("known") and n not in some
+        ]
         known = [("language", None if self.known_language is None else tags[self.known_language])]
         known += [("labels", self.known_labels)]
         known += [(name, getattr(self, name)) for name in _FLOATS if name.startswith("known")]
         header["pool"] = rows_digest(self.keys, pool)
         header["known"] = rows_digest(hashes(self.known_ids), known)
+        for name in some:
+            ids = hashes(getattr(self, f"{name}_ids"))
+            header[name] = rows_digest(ids, [(name, getattr(self, name))])
         return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> dict[str, Any]:
@@ -214,12 +237,24 @@ _FLOATS = (
     "probabilities",
     "embeddings",
     "mc",
+    "surprise",
     "cost_seconds",
     "given",
     "known_embeddings",
     "known_probabilities",
 )
-_NAMES = ("item_ids", "labels", "dup_group", "known_ids", "dialect", "label_names")
+# Arrays that may know some samples only, named by the field of the same name and ``_ids``.
+_SOME = ("mc", "surprise")
+_NAMES = (
+    "item_ids",
+    "labels",
+    "dup_group",
+    "known_ids",
+    "dialect",
+    "label_names",
+    "mc_ids",
+    "surprise_ids",
+)
 _PLAIN = (
     "batch",
     "labels",
@@ -279,7 +314,13 @@ def _check_shapes(request: SelectionRequest) -> None:
         "dup_group": len(request.dup_group) in (0, count),
         "dialect": len(request.dialect) in (0, count),
         "embeddings": rows("embeddings", of=count, axes=2),
-        "mc": rows("mc", of=count, axes=3, last=len(request.labels)),
+        "mc": rows("mc", of=len(request.mc_ids) or count, axes=3, last=len(request.labels)),
+        "surprise": rows("surprise", of=len(request.surprise_ids) or count, axes=2),
+        "ids of opinions and surprise": all(
+            not ids or (len(set(ids)) == len(ids) and getattr(request, name) is not None)
+            for name in _SOME
+            for ids in [getattr(request, f"{name}_ids")]
+        ),
         "cost_seconds": rows("cost_seconds", of=count, axes=1),
         "given uncertainties": rows("given", of=count, axes=1),
         "known samples": rows("known_language", of=known, axes=1)

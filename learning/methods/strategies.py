@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from learning.methods.acquisition import STRATEGIES, Floats, gumbel, margin, order_of, power
 from learning.methods.candidates import Pool
-from learning.methods.coldstart import prob_cover, typiclust
+from learning.methods.coldstart import alps_of, prob_cover, typiclust
 from learning.methods.contrast import anchors, contrastive
 from learning.methods.disagreement import DISAGREEMENTS, batch_bald
 from learning.methods.diversity import k_center
@@ -63,8 +63,21 @@ class View:
         return self.pool.lots("ties")[self.within]
 
     def rows(self, name: str) -> npt.NDArray[Any]:
-        """Return the rows of one of the request's arrays."""
-        return np.asarray(getattr(self.request, name)[self.pool.at[self.within]])
+        """Return the rows of one of the request's arrays; it must know all texts in view."""
+        array = getattr(self.request, name)
+        at = self.pool.at[self.within]
+        if getattr(self.request, f"{name}_ids", ()):
+            at = self.request.rows_told(name)[at]
+        return np.asarray(array[at])
+
+    def told(self, names: Sequence[str]) -> "View":
+        """Look only at the texts that are in all of some arrays."""
+        kept = self
+        for name in names:
+            if getattr(self.request, f"{name}_ids", ()):
+                there = self.request.rows_told(name)[self.pool.at[kept.within]] >= 0
+                kept = replace(kept, within=kept.within[there])
+        return kept
 
     def known(self, name: str) -> npt.NDArray[Any] | None:
         """Return the rows of one of the arrays of what the language was asked before."""
@@ -138,7 +151,15 @@ def _parts(name: str) -> list[str]:
 
 
 def _ranked(view: View, name: str, *, count: int) -> Ranked:
-    """Order some texts; the positions in the answer are those of the pool."""
+    """Order some texts; the positions in the answer are those of the pool.
+
+    Of texts that were not looked at closely enough for the strategy, margin decides later.
+    """
+    told = view.told(needs_of(name))
+    if not len(told.within):
+        return Ranked(told.within, [], np.zeros(0))
+    if len(told.within) < len(view.within):
+        return replace(_ranked(told, name, count=count), tied=False)
     first, *rest = _parts(name)
     if first == "anchors":
         inside = replace(view, within=view.within[_near_anchors(view, name, count=count)])
@@ -312,6 +333,9 @@ BATCHES: Mapping[str, Callable[[View, str, int], Positions]] = MappingProxyType(
             rng=view.rng(name),
             lots=view.lots,
         ),
+        "alps": lambda view, name, count: alps_of(
+            view.rows("surprise"), count=count, rng=view.rng(name), lots=view.lots
+        ),
         "two_stage": _two_stage,
         "two_stage:k_center": _two_stage,
     }
@@ -319,12 +343,15 @@ BATCHES: Mapping[str, Callable[[View, str, int], Positions]] = MappingProxyType(
 
 _NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     dict.fromkeys([*DISAGREEMENTS, "batch_bald"], ("mc",))
-    | dict.fromkeys([*BATCHES.keys() - {"batch_bald"}, "contrastive", "anchors"], ("embeddings",))
-    | {"per_second": ("cost_seconds",), "given": ("given",)}
+    | dict.fromkeys(
+        [*BATCHES.keys() - {"batch_bald", "alps"}, "contrastive", "anchors"], ("embeddings",)
+    )
+    | {"per_second": ("cost_seconds",), "given": ("given",), "alps": ("surprise",)}
 )
 _SHAPES = {
     "mc": "mc, N x T x K opinions of several passes or members",
     "embeddings": "embeddings, N x d",
+    "surprise": "surprise, N x S vectors of what surprises a masked language model",
     "cost_seconds": "cost_seconds, the N costs of an answer",
     "given": "given, N uncertainties",
 }

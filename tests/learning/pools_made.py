@@ -38,6 +38,7 @@ def rich(sizes: dict[str, int] | None = None, *, known: int = 12, **over: Any) -
     more = {
         "embeddings": rng.standard_normal((count, 8)).astype(np.float32),
         "mc": rng.dirichlet([0.5] * 3, size=(count, 5)).astype(np.float32),
+        "surprise": np.random.default_rng(6).random((count, 4)).astype(np.float32),
         "cost_seconds": rng.uniform(5, 50, count),
         "given": rng.random(count),
         "known_ids": tuple(f"k{i}" for i in range(known)),
@@ -59,8 +60,16 @@ def shuffled(one: SelectionRequest, order: np.ndarray) -> SelectionRequest:
     }
     arrays = {
         name: getattr(one, name)[order]
-        for name in ("logits", "probabilities", "embeddings", "mc", "cost_seconds", "given")
-        if getattr(one, name) is not None
+        for name in (
+            "logits",
+            "probabilities",
+            "embeddings",
+            "mc",
+            "surprise",
+            "cost_seconds",
+            "given",
+        )
+        if getattr(one, name) is not None and not getattr(one, f"{name}_ids", ())
     }
     known = {}
     if one.known_ids:
