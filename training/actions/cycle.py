@@ -26,6 +26,7 @@ from learning.actions.scoring import (
 )
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion, Round, Scoring, ScoringShard
+from training.actions.aborts import abort_note
 from training.actions.dispatches import Work
 from training.actions.hindsight import record_stops
 from training.actions.priors import priors_of
@@ -192,7 +193,11 @@ def _refit(campaign: Campaign, *, version: ModelVersion, now: datetime, at_once:
 
 def _train(round_: Round, now: datetime) -> list[Work]:
     run = TrainingRun.objects.get(round=round_)
-    if run.status == TrainingRun.Status.FINISHED:
+    over = (TrainingRun.Status.FINISHED, TrainingRun.Status.ABORTED)
+    if run.abort_asked_at and run.status in over:
+        # Asked in the very last moment, a run may have got to its end: it is aborted all the same.
+        _close(round_, note=abort_note(run), now=now)
+    elif run.status == TrainingRun.Status.FINISHED:
         _move(round_, to=Status.JUDGING)
     elif run.status == TrainingRun.Status.FAILED:
         _give_up(round_, note=f"Training failed: {run.error}", now=now)

@@ -38,6 +38,13 @@ class LostLeaseError(VernacularError):
     status = 409
 
 
+class AbortedError(VernacularError):
+    """Somebody wants the run to end without a candidate."""
+
+    code = "aborted"
+    status = 409
+
+
 @dataclass
 class Claim:
     """The right to work on a run, as long as the token is the newest and the lease holds."""
@@ -46,6 +53,16 @@ class Claim:
     token: int
     now: Now
     beaten_at: datetime | None = field(default=None)
+    # When and at which step this worker was first seen at it, to tell its pace.
+    began: tuple[datetime, int] | None = field(default=None)
+
+    def see(self, step: int, *, steps: int, curve: list[Any]) -> None:
+        """Tell how far the run is and how quick."""
+        now = self.now()
+        self.began = self.began or (now, step)
+        done = step - self.began[1]
+        pace = (now - self.began[0]).total_seconds() / done if done else None
+        self.beat(force=step == steps, step=step, steps_total=steps, curve=curve, pace=pace)
 
     def beat(self, *, force: bool = False, **progress: Any) -> None:
         """Renew the lease and tell how far the run is; raise if it is somebody else's now."""
@@ -55,6 +72,8 @@ class Claim:
             return
         self.beaten_at = now
         self.write(lease_until=_lease(now), **progress)
+        if TrainingRun.objects.filter(pk=self.run.pk, abort_asked_at__isnull=False).exists():
+            raise AbortedError(f"{self.run} was aborted.")
 
     def write(self, **values: Any) -> None:
         """Change the run's row if this claim still holds, else raise."""
@@ -106,7 +125,8 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
     """Fine-tune the run's base on its snapshot and register what comes of it.
 
     Safe to call twice, late, or on two machines: only the newest claim can write. A worker
-    that has to stop leaves a checkpoint and a queued run; an error leaves a failed one.
+    that has to stop leaves a checkpoint and a queued run; an error leaves a failed one, and a
+    person's wish an aborted one.
     """
     from training.methods.loop import InterruptedTrainingError
 
@@ -117,6 +137,9 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
         _train(claim, should_stop=should_stop)
     except LostLeaseError:
         log.warning("run %s was taken over by another worker", run_id)
+    except AbortedError:
+        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
+        claim.write(status=Status.ABORTED, lease_until=None, finished_at=now())
     except InterruptedTrainingError:
         claim.write(status=Status.QUEUED, lease_until=None)
     except OperationalError:
@@ -157,10 +180,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     network.module.to(device())
     job = _job(claim, network.settings())
 
-    def watch(step: int, *, steps: int, curve: list[Any]) -> None:
-        claim.beat(force=step == steps, step=step, steps_total=steps, curve=curve)
-
-    learned = fit(network, job=job, folder=folder, watch=watch, should_stop=should_stop)
+    learned = fit(network, job=job, folder=folder, watch=claim.see, should_stop=should_stop)
     claim.beat(force=True)
     network.module.to("cpu")
     out = folder / f"candidate-{claim.token}"

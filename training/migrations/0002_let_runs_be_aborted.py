@@ -6,36 +6,57 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0001_initial'),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='trainingrun',
-            name='abort_asked_at',
+            model_name="trainingrun",
+            name="abort_asked_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='trainingrun',
-            name='abort_asked_by',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="trainingrun",
+            name="abort_asked_by",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='trainingrun',
-            name='pace',
-            field=models.FloatField(blank=True, help_text='Seconds that a step takes where it runs now.', null=True),
+            model_name="trainingrun",
+            name="pace",
+            field=models.FloatField(
+                blank=True, help_text="Seconds that a step takes where it runs now.", null=True
+            ),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='curve',
-            field=models.JSONField(blank=True, default=list, help_text='[step, loss, dev metric, loss, share of draws by language tag].'),
+            model_name="trainingrun",
+            name="curve",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                help_text="[step, loss, dev metric, loss, share of draws by language tag].",
+            ),
         ),
         migrations.AlterField(
-            model_name='trainingrun',
-            name='status',
-            field=models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('finished', 'finished'), ('failed', 'failed'), ('aborted', 'aborted')], default='queued', max_length=10),
+            model_name="trainingrun",
+            name="status",
+            field=models.CharField(
+                choices=[
+                    ("queued", "queued"),
+                    ("running", "running"),
+                    ("finished", "finished"),
+                    ("failed", "failed"),
+                    ("aborted", "aborted"),
+                ],
+                default="queued",
+                max_length=10,
+            ),
         ),
     ]
