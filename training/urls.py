@@ -10,6 +10,8 @@ urlpatterns = [
     path("campaigns/<slug:slug>/train-now/", campaigns.train_now, name="train_now"),
     path("campaigns/<slug:slug>/runs/<int:pk>/", runs.detail, name="run_detail"),
     path("campaigns/<slug:slug>/runs/<int:pk>/live/", runs.live, name="run_live"),
+    path("campaigns/<slug:slug>/runs/<int:pk>/curves/", runs.curves, name="run_curves"),
+    path("campaigns/<slug:slug>/runs/<int:pk>/abort/", runs.abort, name="run_abort"),
     path("campaigns/<slug:slug>/versions/", versions.index, name="versions"),
     path(
         "campaigns/<slug:slug>/versions/<int:number>/roll-back/",

@@ -1,7 +1,7 @@
 """How numbers, texts, names and states are written on pages."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -107,6 +107,12 @@ def ago(moment: datetime | None) -> SafeString:
         f"{moment:%Y-%m-%d %H:%M:%S %Z}",
         words,
     )
+
+
+@register.filter
+def minutes(span: timedelta) -> str:
+    """A span of time in its largest unit, such as 4 minutes."""
+    return timesince(timezone.now() - span, depth=1)
 
 
 @register.filter

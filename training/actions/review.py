@@ -28,8 +28,6 @@ class RunReview:
     run: TrainingRun
     gate: GateRun | None
     checks: Sequence[CheckRow]
-    loss: Sequence[tuple[float, float]]
-    metric: Sequence[tuple[float, float]]
     served: bool
 
 
@@ -63,8 +61,6 @@ def review_of(run: TrainingRun) -> RunReview:
         run=run,
         gate=gate,
         checks=checks,
-        loss=[(float(point[0]), float(point[1])) for point in run.curve],
-        metric=_mean_metric(run.curve),
         served=bool(run.candidate_id and served),
     )
 
@@ -109,13 +105,3 @@ def languages_short(checks: Sequence[CheckRow]) -> Mapping[Language, int]:
     return {
         row.check.language: row.check.items_missing for row in checks if row.check.items_missing
     }
-
-
-def _mean_metric(curve: Sequence[Sequence[object]]) -> list[tuple[float, float]]:
-    means = []
-    for point in curve:
-        by_language = point[2] if len(point) > 2 and isinstance(point[2], dict) else {}
-        known = [float(v) for v in by_language.values() if v is not None]
-        if known:
-            means.append((float(str(point[0])), sum(known) / len(known)))
-    return means

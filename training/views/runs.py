@@ -1,12 +1,19 @@
 """Doors of one training run with its gate."""
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
-from django.utils.translation import gettext as _
-from django.views.decorators.http import require_safe
+from functools import partial
+from http import HTTPStatus
 
-from annotation.permissions import staff_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.permissions import person_of, staff_required
 from annotation.templatetags.charts import Comparison, Series
+from annotation.views.outcomes import attempt
+from training.actions.aborts import abort_run
+from training.actions.curves import curves_of, loss_of, metric_of, time_left
 from training.actions.review import languages_short, review_of, verdict_sentence
 from training.models import TrainingRun
 
@@ -24,13 +31,13 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "campaign": run.campaign,
         "review": review,
         "live": run.status in LIVE,
-        "loss": [Series(_("loss"), review.loss)],
-        "metric": [Series(_("mean over languages"), review.metric)],
         "comparisons": [
             Comparison(row.check.language, row.before, row.after) for row in review.checks
         ],
         "verdict": verdict_sentence(gate, served=review.served) if gate else "",
         "short": languages_short(review.checks),
+        "left": time_left(run),
+        **_curves(run),
     }
     return render(request, "training/run_detail.html", context)
 
@@ -40,12 +47,46 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     run = _run(slug, pk)
     context = {"run": run, "campaign": run.campaign, "live": run.status in LIVE}
+    context["left"] = time_left(run)
     response = render(request, "training/_run_progress.html", context)
     if run.status not in LIVE:
         response.headers["HX-Refresh"] = "true"
     return response
 
 
+@staff_required
+@require_safe
+def curves(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """The curves alone; nothing while there are no more points than the page has seen."""
+    run = _run(slug, pk)
+    if request.GET.get("seen") == str(len(run.curve)):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    context = {"run": run, "campaign": run.campaign, "live": run.status in LIVE, **_curves(run)}
+    return render(request, "training/_run_curves.html", context)
+
+
+@staff_required
+@require_http_methods(["GET", "POST"])
+def abort(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    run = _run(slug, pk)
+    if request.method == "POST":
+        act = partial(abort_run, run, actor=person_of(request), now=timezone.now())
+        attempt(request, act, done=_("The run ends without a candidate."))
+        return redirect("run_detail", slug, pk)
+    return render(request, "training/run_abort.html", {"run": run, "campaign": run.campaign})
+
+
+def _curves(run: TrainingRun) -> dict[str, object]:
+    return {
+        "loss": [Series(_("loss"), loss_of(run))],
+        "metric": [Series(_("mean over languages"), metric_of(run))],
+        "curves": curves_of(run),
+        "points": len(run.curve),
+    }
+
+
 def _run(slug: str, pk: int) -> TrainingRun:
-    rows = TrainingRun.objects.select_related("campaign", "round", "snapshot", "base", "candidate")
+    rows = TrainingRun.objects.select_related(
+        "campaign", "round", "snapshot", "base", "candidate", "abort_asked_by"
+    )
     return get_object_or_404(rows, campaign__slug=slug, pk=pk)
