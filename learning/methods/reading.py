@@ -58,7 +58,7 @@ def fit_readings(answers: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]]) -> 
     >>> seconds = 2.0 * lengths**0.7 * rng.lognormal(0.0, 0.3, 300)
     >>> fitted = fit_readings({"wo": (lengths, seconds), "bug": ([], [])})
     >>> round(fitted["wo"].power, 1), round(fitted["bug"].power, 1)
-    (0.7, 0.6)
+    (0.7, 0.7)
     """
     told = {tag: _logs(*pair) for tag, pair in answers.items()}
     sums = {tag: _sums(x, y) for tag, (x, y) in told.items()}

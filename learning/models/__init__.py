@@ -2,6 +2,7 @@
 
 from learning.models.calibrations import LanguageCalibration
 from learning.models.embeddings import DuplicateSearch, EmbeddingShard, NearDuplicate
+from learning.models.looks import Look, LookedAt
 from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.quota_changes import QuotaChange
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
@@ -14,6 +15,8 @@ __all__ = [
     "DuplicateSearch",
     "EmbeddingShard",
     "LanguageCalibration",
+    "Look",
+    "LookedAt",
     "ModelVersion",
     "NearDuplicate",
     "Pick",
