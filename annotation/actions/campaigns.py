@@ -29,6 +29,8 @@ SETTINGS = (
     "audit_share",
     "strategy",
     "strategy_mix",
+    "cold_start",
+    "opinion_passes",
     "slope_trust",
     "cost_exponent",
     "items_per_annotator",

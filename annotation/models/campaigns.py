@@ -89,6 +89,18 @@ class Campaign(models.Model):
         blank=True,
         help_text=_("Strategy to share, the shares summing to 1; empty: the strategy alone."),
     )
+    cold_start = models.CharField(
+        _("strategy of the cold start"),
+        max_length=30,
+        blank=True,
+        help_text=_("As long as nothing was learnt from answers; empty: the strategy."),
+    )
+    opinion_passes = models.PositiveSmallIntegerField(
+        _("passes"),
+        default=10,
+        validators=[MinValueValidator(2), MaxValueValidator(100)],
+        help_text=_("How often the network looks at each text, for strategies that compare looks."),
+    )
     slope_trust = models.DecimalField(
         _("weight of the learning curve"),
         max_digits=3,
