@@ -276,14 +276,23 @@ class _Maker:
             step=400,
             steps_total=400,
             curve=[
-                [s, 1.4 * 0.994**s + self.rng.uniform(0, 0.05), {"wo": 0.5 + s / 1500, "ar": 0.6}]
-                for s in range(0, 401, 10)
+                [s, 1.4 * 0.994**s + self.rng.uniform(0, 0.05), *self._tables(s)]
+                for s in range(0, 401, 20)
             ],
             started_at=self.now - timedelta(hours=2),
             finished_at=self.now - timedelta(hours=1),
         )
         self._gate(run, base, candidate, verdict)
         return run
+
+    def _tables(self, step: int) -> list[dict[str, float]]:
+        """Metric, loss and share of each language at a step; Kabyle loses and is leaned towards."""
+        tags = [row[0] for row in LANGUAGES]
+        metric = {tag: 0.4 + k / 60 + step / 2500 for k, tag in enumerate(tags)}
+        loss = {tag: (1.2 + k / 20) * 0.995**step for k, tag in enumerate(tags)}
+        metric["kab"] = 0.6 - step / 2000
+        heavy = {tag: 2.0 if tag == "kab" and step > 200 else 1.0 for tag in tags}
+        return [metric, loss, {tag: heavy[tag] / sum(heavy.values()) for tag in tags}]
 
     def _gate(
         self, run: TrainingRun, base: ModelVersion, candidate: ModelVersion, verdict: str
