@@ -21,6 +21,7 @@ from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
 from annotation.models.people import Annotator, User
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
+from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
     "Annotation",
@@ -47,4 +48,5 @@ __all__ = [
     "SampleImport",
     "Source",
     "User",
+    "Withdrawal",
 ]

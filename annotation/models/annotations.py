@@ -12,7 +12,7 @@ class AnnotationQuerySet(models.QuerySet["Annotation"]):
     """Reads of annotations."""
 
     def answered(self) -> "AnnotationQuerySet":
-        """Annotations that hold a label now: not skipped, not deleted."""
+        """Annotations that hold a label now: not skipped, not deleted, not taken back."""
         return self.filter(state=Annotation.State.ANSWERED)
 
 
@@ -25,6 +25,7 @@ class Annotation(models.Model):
         ANSWERED = "answered", _("answered")
         SKIPPED = "skipped", _("skipped")
         DELETED = "deleted", _("deleted")
+        WITHDRAWN = "withdrawn", _("taken back")
 
     item = models.ForeignKey(Item, models.PROTECT, related_name="annotations")
     annotator = models.ForeignKey(Annotator, models.PROTECT, related_name="annotations")
@@ -37,6 +38,15 @@ class Annotation(models.Model):
     desk_updated_at = models.CharField(max_length=40)
     lead_seconds = models.FloatField(null=True, blank=True)
     guideline_version = models.PositiveIntegerField(default=0)
+    withdrawal = models.ForeignKey(
+        "Withdrawal",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="annotations",
+        help_text=_("What took the answer back; it is never learned from again."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -44,7 +54,15 @@ class Annotation(models.Model):
 
     class Meta:
         ordering = ("id",)
-        indexes = (models.Index(fields=("item", "state"), name="annotation_by_item"),)
+        indexes = (
+            models.Index(fields=("item", "state"), name="annotation_by_item"),
+            # Few are ever taken back: whoever looks for them looks at no others.
+            models.Index(
+                fields=("withdrawal",),
+                name="annotation_by_withdrawal",
+                condition=models.Q(withdrawal__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.annotator}: {self.label or self.state}"

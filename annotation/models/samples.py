@@ -110,9 +110,10 @@ class SampleQuerySet(models.QuerySet["Sample"]):
     """Reads of samples."""
 
     def ready(self) -> "SampleQuerySet":
-        """Samples whose import has ended well, or that came without one."""
+        """Samples whose import has ended well, or that came without one, and not taken back."""
         return self.filter(
-            models.Q(sample_import=None) | models.Q(sample_import__status=SampleImport.Status.DONE)
+            models.Q(sample_import=None) | models.Q(sample_import__status=SampleImport.Status.DONE),
+            withdrawn_at=None,
         )
 
     def pool(self) -> "SampleQuerySet":
@@ -145,6 +146,9 @@ class Sample(models.Model):
         SampleImport, models.CASCADE, null=True, blank=True, related_name="samples"
     )
     row = models.PositiveBigIntegerField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when it is neither asked nor learned from.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = SampleQuerySet.as_manager()

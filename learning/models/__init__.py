@@ -7,7 +7,7 @@ from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.quota_changes import QuotaChange
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
 from learning.models.stops import SelectionGain, StopDecision, StopReading
-from learning.models.versions import Deployment, ModelVersion, Temperature
+from learning.models.versions import Deployment, ModelParent, ModelVersion, Temperature
 
 __all__ = [
     "Allotment",
@@ -17,6 +17,7 @@ __all__ = [
     "LanguageCalibration",
     "Look",
     "LookedAt",
+    "ModelParent",
     "ModelVersion",
     "NearDuplicate",
     "Pick",

@@ -16,9 +16,17 @@ class ModelVersion(models.Model):
     base = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="descendants"
     )
+    identity = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text=_("SHA-256 of the bytes, the manifest, the base and the parents together."),
+    )
     path = models.CharField(max_length=500, help_text=_("Folder within the weights storage."))
     manifest = models.JSONField(
         default=dict, help_text=_("What the weights are made of: settings, data, libraries.")
+    )
+    pruned_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when its bytes are not kept any more.")
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -31,6 +39,28 @@ class ModelVersion(models.Model):
 
     def __str__(self) -> str:
         return f"v{self.number} ({self.digest[:8]})"
+
+
+class ModelParent(models.Model):
+    """One of several versions whose weights were merged into another, and its share."""
+
+    version = models.ForeignKey(
+        ModelVersion, models.CASCADE, related_name="parents", db_index=False
+    )
+    parent = models.ForeignKey(ModelVersion, models.PROTECT, related_name="merged_into")
+    weight = models.FloatField(help_text=_("Share of its weights in the merge."))
+
+    class Meta:
+        ordering = ("version", "-weight", "parent")
+        constraints = (
+            models.UniqueConstraint(fields=("version", "parent"), name="one_share_per_parent"),
+            models.CheckConstraint(
+                condition=~models.Q(version=models.F("parent")), name="no_version_of_itself"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.weight:.2f} of {self.parent}"
 
 
 class Temperature(models.Model):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from django.db import connection
+from django.db import IntegrityError, connection
 
 from annotation.errors import ConflictError
 from learning.actions.serving import deploy, serving_version
@@ -124,6 +124,20 @@ def test_deployments_only_ever_grow_and_the_newest_serves(tmp_path: Path) -> Non
     assert list(rows) == [(1, 1, "initial"), (2, 2, "promotion"), (3, 1, "rollback")]
     with pytest.raises(ConflictError, match="another campaign"):
         deploy(make_campaign(), version=second, kind="promotion", reason="")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_database_itself_refuses_to_change_what_served(tmp_path: Path) -> None:
+    campaign = make_campaign()
+    first = initial_version(campaign)
+    rows = Deployment.objects.filter(version=first)
+    with pytest.raises(IntegrityError, match="append-only"):
+        rows.update(reason="it was never so")
+    with pytest.raises(IntegrityError, match="append-only"):
+        rows.delete()
+    with pytest.raises(IntegrityError, match="append-only"), connection.cursor() as cursor:
+        cursor.execute("DELETE FROM learning_deployment")
+    assert rows.get().reason == "The first version."
 
 
 def deploy_at_once(tmp_path: Path, how_many: int) -> list[int]:

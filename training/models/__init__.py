@@ -11,6 +11,7 @@ from training.models.gates import (
     Verdict,
 )
 from training.models.gold_calls import GoldCall, GoldCandidate
+from training.models.lineage import LearnedAnswer
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
 from training.models.waivers import Waiver
 
@@ -25,6 +26,7 @@ __all__ = [
     "GoldCall",
     "GoldCandidate",
     "GoldVersion",
+    "LearnedAnswer",
     "RegressionCase",
     "SnapshotRow",
     "TrainingRun",

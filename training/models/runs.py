@@ -19,6 +19,19 @@ class DataSnapshot(models.Model):
     digest = models.CharField(max_length=64)
     samples = models.PositiveIntegerField()
     fresh_samples = models.PositiveIntegerField()
+    against = models.ForeignKey(
+        ModelVersion,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Whatever is not fresh was learned by this version or one it came from."),
+    )
+    provenance = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("Samples by licence; samples, answers and people by language."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
