@@ -1,28 +1,31 @@
 """The training loop, to be read once from top to bottom.
 
-Soft targets with weights; AdamW on what the network lets be trained, warm-up and linear decay;
-the plan of :mod:`training.methods.sampling`; checkpoints between steps. Afterwards the new
-weights are drawn back towards the champion's as far as the development set says (WiSE-FT,
-Wortsman et al. 2022, arXiv 2109.01903), by the mean plus the worst language.
+Soft targets with weights; AdamW on what the network lets be trained; the plan of
+:mod:`training.methods.sampling`; one step at a time, in which every method of
+:mod:`training.methods.continual` is called in sight; checkpoints between steps. At points of
+the curve the development set is looked at, and where a language loses, the rest of the plan
+leans towards it. Afterwards the new weights are drawn back towards the champion's as far as the
+development set says (WiSE-FT, Wortsman et al. 2022, arXiv 2109.01903), by the mean plus the
+worst language.
 
 On a CPU with the same number of threads the final weights are a function of the job alone:
 a run that was killed at any step and taken up again ends with the same bits. A GPU promises
-that only where its kernels do.
+that only where its kernels do. There it multiplies in bfloat16, which needs no loss scaling.
 """
 
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
 from learning.networks import Network
+from training.methods import carried, continual, leaning
 from training.methods.checkpoints import (
     newest_checkpoint,
     random_states,
@@ -30,123 +33,63 @@ from training.methods.checkpoints import (
     save_checkpoint,
     seed_everything,
 )
-from training.methods.sampling import Described, Plan, balance, make_plan
+from training.methods.interpolation import copied, follow, interpolate, measured, put, wearing
+from training.methods.lessons import Floats, Job, Learned, Lessons, Measure, Watch
+from training.methods.memories import rows_seen, seen_by
+from training.methods.recipes import A_GEM, EWC, HOLDING, LWF, Recipe
+from training.methods.sampling import Plan
 
-SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+__all__ = [
+    "InterruptedTrainingError",
+    "Job",
+    "Learned",
+    "Lessons",
+    "Measure",
+    "Recipe",
+    "fit",
+    "interpolate",
+]
 
-Measure = Callable[[Network], dict[str, float]]
+IntArray = npt.NDArray[np.int64]
 
 
 class InterruptedTrainingError(Exception):
     """The worker has to go; the checkpoint is written and another may take up from it."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is fine-tuned; what a network advises comes before these defaults.
-
-    ``balance`` is how many times a rare label may be raised against a common one (1: not at all).
-    """
-
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    eps: float = 1e-8
-    balance: float = 1.0
-    batch: int = 32
-    epochs: int = 4
-    least_steps: int = 0
-    repeats: int = 4
-    warmup: float = 0.1
-    average: float = 0.0
-    clip: float = 1.0
-    curve_points: int = 20
-    checkpoint_steps: int = 50
-    checkpoint_seconds: float = 60.0
-
-    @classmethod
-    def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
-        """Lay settings over the defaults, later layers last; what is no setting is left out."""
-        known = {knob.name: type(getattr(cls(), knob.name)) for knob in fields(cls)}
-        merged = {name: value for layer in layers for name, value in layer.items()}
-        return cls(**{name: known[name](merged[name]) for name in known if name in merged})
-
-
-@dataclass(frozen=True)
-class Lessons:
-    """N texts to learn from, with their soft targets (N x K), weights, and which are fresh."""
-
-    texts: Sequence[str]
-    languages: Sequence[str]
-    targets: npt.NDArray[np.float32]
-    weights: npt.NDArray[np.float32]
-    fresh: npt.NDArray[np.bool_]
-
-    def plan(self, recipe: Recipe, *, seed: int) -> Plan:
-        """Return the order in which they are learned."""
-        tags = sorted(set(self.languages))
-        described = Described(
-            languages=np.array([tags.index(tag) for tag in self.languages], np.int64),
-            labels=self.targets.argmax(axis=1).astype(np.int64),
-            fresh=self.fresh,
-        )
-        return make_plan(
-            described,
-            seed=seed,
-            batch=recipe.batch,
-            epochs=max(recipe.epochs, self._least_epochs(recipe)),
-            repeats=recipe.repeats,
-        )
-
-    def balanced(self, plan: Plan, *, most: float) -> "Lessons":
-        """Return the same lessons with each label weighing alike over the whole plan."""
-        draws = np.bincount(plan.rows, minlength=len(self.weights))
-        raised = balance(self.targets, self.weights * draws, most=most)
-        return replace(self, weights=(self.weights * raised).astype(np.float32))
-
-    def _least_epochs(self, recipe: Recipe) -> int:
-        """Return how often the fresh rows are gone through so that few of them are enough steps."""
-        rows = int(self.fresh.sum()) or len(self.texts)
-        store = rows if 0 < self.fresh.sum() < len(self.texts) else 0
-        return math.ceil(recipe.least_steps * recipe.batch / max(rows + store, 1))
-
-
-@dataclass(frozen=True)
-class Job:
-    """Everything that the final weights depend on, beside the network they start from."""
-
-    lessons: Lessons
-    measure: Measure
-    recipe: Recipe
-    seed: int
-    snapshot: str
-
-
-class Watch(Protocol):
-    """Told of every step; may raise to end the run at once."""
-
-    def __call__(self, step: int, *, steps: int, curve: list[Any]) -> None:
-        """See how far the run is."""
-
-
-@dataclass(frozen=True)
-class Learned:
-    """How the run went: the curve, and how much of the new weights was kept."""
-
-    steps: int
-    curve: list[Any]
-    share: float
-    dev: dict[str, float]
-
-
 @dataclass
 class _State:
+    """Where a run stands, which is what its checkpoints hold.
+
+    ``before`` is what the champion is worth on the development set, ``taught`` (N x K) what rows
+    are to be held to, ``fisher`` what the champion's answers hang on; ``told`` sums the loss
+    since the last point of the curve, with its rows: a line a language, last the whole.
+    """
+
     network: Network
     optimizer: torch.optim.AdamW
     schedule: torch.optim.lr_scheduler.LambdaLR
+    warm: int
+    champion: list[torch.Tensor]
     average: list[torch.Tensor]
+    taught: torch.Tensor
+    told: torch.Tensor
+    before: dict[str, float] = field(default_factory=dict)
+    fisher: list[torch.Tensor] = field(default_factory=list)
+    best: list[torch.Tensor] = field(default_factory=list)
     step: int = 0
-    loss: float = 0.0
     curve: list[Any] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What belongs to the B rows of a batch beside their texts."""
+
+    targets: torch.Tensor
+    weights: torch.Tensor
+    fresh: torch.Tensor
+    languages: torch.Tensor
+    taught: torch.Tensor
 
 
 def fit(
@@ -158,80 +101,258 @@ def fit(
     should_stop: Callable[[], bool],
 ) -> Learned:
     """Fine-tune the network in place, from its newest checkpoint if there is one."""
-    recipe, plan = job.recipe, job.lessons.plan(job.recipe, seed=job.seed)
-    lessons = job.lessons.balanced(plan, most=recipe.balance)
+    recipe, seen = job.recipe, rows_seen(job.lessons, recipe=job.recipe)
+    lessons = seen_by(job.lessons, rows=seen, recipe=recipe)
+    plan = lessons.plan(recipe, seed=job.seed)
+    lessons = lessons.balanced(plan, most=recipe.balance)
     marks = {"plan": plan.digest, "snapshot": job.snapshot}
-    seed_everything(job.seed)
-    network.prepare(job.lessons.texts, job.lessons.languages)
-    champion = [weights.detach().clone() for weights in network.trainable()]
-    state = _begin(network, recipe=recipe, steps=plan.steps)
-    if kept := newest_checkpoint(folder, **marks):
-        _unpack(state, kept)
+    state = _resume(network, job=job, lessons=lessons, plan=plan, folder=folder, marks=marks)
+    for place in range(len(state.curve)):
+        plan = _leant(plan, state.curve[: place + 1], state=state, lessons=lessons, job=job)
     every = max(1, plan.steps // recipe.curve_points)
     saved_at = time.monotonic()
-    while state.step < plan.steps:
+    while state.step < plan.steps and not leaning.worn_out(state.curve, patience=recipe.patience):
         if should_stop():
             save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
             raise InterruptedTrainingError
         _learn(state, lessons, rows=plan.step(state.step), recipe=recipe)
         state.step += 1
         if state.step % every == 0 or state.step == plan.steps:
-            since = state.step - (state.curve[-1][0] if state.curve else 0)
-            dev = _measured(network, job.measure)
-            state.curve.append([state.step, round(state.loss / since, 6), dev])
-            state.loss = 0.0
+            plan = _look(state, plan, job=job, lessons=lessons)
         old = time.monotonic() - saved_at > recipe.checkpoint_seconds
         if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
             save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
             saved_at = time.monotonic()
         watch(state.step, steps=plan.steps, curve=state.curve)
 
-    _set(network, state.average or network.trainable())
-    share, dev = interpolate(network, champion=champion, measure=job.measure)
-    return Learned(plan.steps, state.curve, share, dev)
-
-
-def _begin(network: Network, *, recipe: Recipe, steps: int) -> _State:
-    optimizer = torch.optim.AdamW(
-        network.trainable(), lr=recipe.lr, eps=recipe.eps, weight_decay=recipe.weight_decay
+    put(network, state.best or state.average or network.trainable())
+    share, dev = interpolate(
+        network, champion=state.champion, measure=job.measure, least=recipe.least_share
     )
-    warm = max(1, round(recipe.warmup * steps))
-
-    def rate(step: int) -> float:
-        return min((step + 1) / warm, max(0.0, (steps - step) / max(1, steps - warm)), 1.0)
-
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    average = [w.detach().clone() for w in network.trainable()] if recipe.average else []
-    return _State(network, optimizer, schedule, average)
+    drawn = seen[np.unique(plan.rows[: state.step * plan.batch])]
+    logits = _to_store(network, job=job, rows=drawn)
+    left = _to_carry(state, job=job)
+    return Learned(state.step, state.curve, share, dev, logits=logits, carried=left)
 
 
-def _learn(state: _State, lessons: Lessons, *, rows: npt.NDArray[np.int64], recipe: Recipe) -> None:
+def _learn(state: _State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) -> None:
+    """Take one step: batch, losses, gradients, optimizer, average."""
     network, trainable = state.network, state.network.trainable()
     network.module.train()
     device = trainable[0].device
     batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
-    logits = network.logits({name: part.to(device) for name, part in batch.items()})
-    targets = torch.from_numpy(lessons.targets[rows]).to(device)
-    weights = torch.from_numpy(lessons.weights[rows]).to(device)
-    surprise = -(targets * functional.log_softmax(logits.float(), dim=1)).sum(dim=1)
-    loss = (weights * surprise).mean()
+    given = _given(state, lessons, rows=rows, device=device)
+    with _precision(device):
+        logits = network.logits({name: part.to(device) for name, part in batch.items()}).float()
+    surprise = continual.surprise(logits, targets=given.targets)
+    loss = _loss(logits, given=given, surprise=surprise, recipe=recipe).mean()
+    if recipe.method == EWC and state.fisher:
+        drift = continual.drifted(trainable, champion=state.champion, fisher=state.fisher)
+        loss = loss + recipe.penalty * drift
     state.optimizer.zero_grad(set_to_none=True)
-    torch.autograd.backward(loss)
+    if recipe.method == A_GEM:
+        stored = (given.weights * surprise * ~given.fresh).mean()
+        reference = torch.autograd.grad(stored, trainable, retain_graph=True, allow_unused=True)
+        torch.autograd.backward(loss)
+        continual.project(trainable, reference=reference)
+    else:
+        torch.autograd.backward(loss)
     torch.nn.utils.clip_grad_norm_(trainable, recipe.clip)
     state.optimizer.step()
     state.schedule.step()
-    for mean, now in zip(state.average, trainable, strict=bool(state.average)):
-        mean.lerp_(now.detach(), 1 - recipe.average)
-    state.loss += float(loss.detach())
+    if state.average:
+        follow(state.average, trainable, most=recipe.average, step=state.step + 1)
+    _tell(state, given=given, surprise=surprise.detach(), loss=loss.detach())
+
+
+def _loss(
+    logits: torch.Tensor, *, given: _Given, surprise: torch.Tensor, recipe: Recipe
+) -> torch.Tensor:
+    """Return what each row costs (B): the new ones, the store beside them, what is held on to."""
+    loss = given.weights * surprise * given.fresh
+    if recipe.method != A_GEM:
+        loss = loss + recipe.store_weight * given.weights * surprise * ~given.fresh
+    if recipe.method in HOLDING and recipe.hold_weight:
+        loss = loss + recipe.hold_weight * continual.held(logits, stored=given.taught)
+    if recipe.method == LWF:
+        apart = continual.distilled(
+            logits, taught=given.taught, temperature=recipe.distil_temperature
+        )
+        loss = loss + recipe.distil_weight * apart
+    return loss
+
+
+def _given(state: _State, lessons: Lessons, *, rows: IntArray, device: torch.device) -> _Given:
+    languages = torch.from_numpy(lessons.described.languages[rows])
+    return _Given(
+        targets=torch.from_numpy(lessons.targets[rows]).to(device),
+        weights=torch.from_numpy(lessons.weights[rows]).to(device),
+        fresh=torch.from_numpy(lessons.fresh[rows]).to(device),
+        languages=languages.to(device),
+        taught=state.taught[torch.from_numpy(rows)].to(device),
+    )
+
+
+def _tell(state: _State, *, given: _Given, surprise: torch.Tensor, loss: torch.Tensor) -> None:
+    """Add a step's losses to what the next point of the curve will tell."""
+    ones = torch.ones_like(surprise, dtype=torch.float64)
+    state.told.index_add_(0, given.languages, torch.stack((surprise.double(), ones), dim=1))
+    state.told[-1] += torch.stack((loss.double(), ones[0]))
+
+
+def _resume(
+    network: Network,
+    *,
+    job: Job,
+    lessons: Lessons,
+    plan: Plan,
+    folder: Path,
+    marks: dict[str, str],
+) -> _State:
+    """Return the state in which the run begins, or the one of its newest checkpoint."""
+    seed_everything(job.seed)
+    network.prepare(lessons.texts, lessons.languages)
+    kept = newest_checkpoint(folder, **marks)
+    recipe, trainable = job.recipe, network.trainable()
+    device = trainable[0].device
+    optimizer = torch.optim.AdamW(
+        trainable,
+        lr=recipe.lr,
+        eps=recipe.eps,
+        weight_decay=recipe.weight_decay,
+        fused=device.type == "cuda",
+    )
+    if kept:
+        warm = kept["warm"]
+    elif recipe.keep_optimizer and carried.take_up(
+        network, optimizer=optimizer, carried=job.carried
+    ):
+        warm = 1
+    else:
+        warm = max(1, round(recipe.warmup * plan.steps))
+
+    def rate(step: int) -> float:
+        left = (plan.steps - step) / max(1, plan.steps - warm)
+        return min((step + 1) / warm, max(0.0, left), 1.0)
+
+    state = _State(
+        network,
+        optimizer,
+        schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, rate),
+        warm=warm,
+        champion=copied(trainable),
+        average=copied(trainable) if recipe.average else [],
+        taught=torch.from_numpy(lessons.stored_logits()),
+        told=torch.zeros(len(lessons.tags) + 1, 2, dtype=torch.float64, device=device),
+    )
+    if kept:
+        _unpack(state, kept)
+    else:
+        _look_back(state, job=job, lessons=lessons)
+    return state
+
+
+def _look_back(state: _State, *, job: Job, lessons: Lessons) -> None:
+    """Ask the champion, before anything is learned, for all that it is to be held to."""
+    network, recipe = state.network, job.recipe
+    if recipe.lean > 1:
+        state.before = measured(network, job.measure)
+    if recipe.method == LWF:
+        rows = np.arange(len(lessons.texts))
+        state.taught = torch.from_numpy(continual.answers(network, lessons=lessons, rows=rows))
+    if recipe.method == EWC:
+        state.fisher = carried.fisher_of(network, carried=job.carried)
+        store = np.flatnonzero(~job.lessons.fresh)
+        if not state.fisher and len(store):
+            some = _some(store, most=recipe.fisher_rows, seed=job.seed)
+            state.fisher = continual.fisher(network, lessons=job.lessons, rows=some)
+
+
+def _some(rows: IntArray, *, most: int, seed: int) -> IntArray:
+    """Return at most so many of the rows, drawn evenly."""
+    if len(rows) <= most:
+        return rows
+    drawn: IntArray = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+    return drawn
+
+
+def _look(state: _State, plan: Plan, *, job: Job, lessons: Lessons) -> Plan:
+    """Add a point to the curve; return the plan, leant towards whoever loses."""
+    with wearing(state.network, state.average):
+        dev = measured(state.network, job.measure)
+    sums, counts = state.told.cpu().T.tolist()
+    by_language = {
+        tag: round(total / count, 6)
+        for tag, total, count in zip(lessons.tags, sums, counts, strict=False)
+        if count
+    }
+    state.curve.append([state.step, round(sums[-1] / counts[-1], 6), dev, by_language, {}])
+    state.told.zero_()
+    plan = _leant(plan, state.curve, state=state, lessons=lessons, job=job)
+    state.curve[-1][4] = {
+        lessons.tags[place]: round(share, 4) for place, share in plan.shares(state.step).items()
+    }
+    if job.recipe.patience and leaning.best_point(state.curve) == len(state.curve) - 1:
+        state.best = copied(state.average or state.network.trainable())
+    return plan
+
+
+def _leant(plan: Plan, curve: Sequence[Any], *, state: _State, lessons: Lessons, job: Job) -> Plan:
+    """Return the plan as the last point of a curve leaves it."""
+    lost, known = (
+        leaning.losing(point[2], before=state.before, items=job.items)
+        for point in (curve[-1], curve[-2] if len(curve) > 1 else (0, 0, {}))
+    )
+    if lost == known:
+        return plan
+    tags = lessons.tags
+    return plan.leaned(
+        curve[-1][0], languages={tags.index(tag): job.recipe.lean for tag in lost if tag in tags}
+    )
+
+
+def _to_store(network: Network, *, job: Job, rows: IntArray) -> Floats | None:
+    """Return the logits to keep with the lessons: what is said now of the rows that were drawn."""
+    if job.recipe.method not in HOLDING or not job.recipe.hold_weight:
+        return None
+    said = continual.answers(network, lessons=job.lessons, rows=rows)
+    return np.where(np.isnan(said), job.lessons.stored_logits(), said)
+
+
+def _to_carry(state: _State, *, job: Job) -> dict[str, torch.Tensor]:
+    """Return what the next run may take up."""
+    network, recipe = state.network, job.recipe
+    if recipe.method == EWC:
+        some = _some(np.flatnonzero(job.lessons.fresh), most=recipe.fisher_rows, seed=job.seed)
+        now = continual.fisher(network, lessons=job.lessons, rows=some)
+        old = state.fisher or [torch.zeros_like(part) for part in now]
+        state.fisher = [recipe.fisher_decay * a + b for a, b in zip(old, now, strict=True)]
+    if not recipe.keep_optimizer and not state.fisher:
+        return {}
+    return carried.to_carry(network, optimizer=state.optimizer, fisher=state.fisher)
+
+
+def _precision(device: torch.device) -> AbstractContextManager[object]:
+    if device.type == "cuda" and torch.cuda.is_bf16_supported():
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return nullcontext()
 
 
 def _pack(state: _State) -> dict[str, Any]:
+    module = state.network.module
+    moving = any(getattr(part, "track_running_stats", False) for part in module.modules())
     return {
         "step": state.step,
-        "loss": state.loss,
+        "warm": state.warm,
         "curve": state.curve,
+        "before": state.before,
+        "told": state.told,
+        "taught": state.taught,
+        "fisher": state.fisher,
+        "best": state.best,
         "weights": [weights.detach() for weights in state.network.trainable()],
-        "buffers": dict(state.network.module.named_buffers()) if _has_moving(state) else {},
+        # Training moves buffers too where there are running means of normalisation.
+        "buffers": dict(module.named_buffers()) if moving else {},
         "average": state.average,
         "optimizer": state.optimizer.state_dict(),
         "schedule": state.schedule.state_dict(),
@@ -239,55 +360,18 @@ def _pack(state: _State) -> dict[str, Any]:
     }
 
 
-def _has_moving(state: _State) -> bool:
-    """Tell whether training moves buffers too, as the running means of normalisation do."""
-    return any(
-        getattr(part, "track_running_stats", False) for part in state.network.module.modules()
-    )
-
-
 def _unpack(state: _State, kept: dict[str, Any]) -> None:
-    _set(state.network, kept["weights"])
+    device = state.told.device
+    put(state.network, kept["weights"])
     buffers = dict(state.network.module.named_buffers())
     for name, value in kept["buffers"].items():
         buffers[name].copy_(value)
     for mean, value in zip(state.average, kept["average"], strict=True):
         mean.copy_(value)
+    state.fisher = [part.to(device) for part in kept["fisher"]]
+    state.best = [part.to(device) for part in kept["best"]]
+    state.told, state.taught = kept["told"].to(device), kept["taught"]
+    state.before, state.step, state.curve = kept["before"], kept["step"], kept["curve"]
     state.optimizer.load_state_dict(kept["optimizer"])
     state.schedule.load_state_dict(kept["schedule"])
-    state.step, state.loss, state.curve = kept["step"], kept["loss"], kept["curve"]
     restore_random_states(kept["random"])
-
-
-@torch.no_grad()
-def _set(network: Network, weights: Sequence[torch.Tensor]) -> None:
-    for own, value in zip(network.trainable(), weights, strict=True):
-        own.copy_(value)
-
-
-def _measured(network: Network, measure: Measure) -> dict[str, float]:
-    network.module.eval()
-    with torch.no_grad():
-        return {tag: round(value, 6) for tag, value in measure(network).items()}
-
-
-def interpolate(
-    network: Network, *, champion: Sequence[torch.Tensor], measure: Measure
-) -> tuple[float, dict[str, float]]:
-    """Keep the share of the new weights that serves the mean and the worst language best.
-
-    Of equal shares the largest stays: what was learned is given up only for a gain.
-    """
-    learned = [weights.detach().clone() for weights in network.trainable()]
-    best: tuple[float, float, dict[str, float]] | None = None
-    for share in SHARES:
-        _set(network, [o.lerp(n, share) for o, n in zip(champion, learned, strict=True)])
-        dev = _measured(network, measure)
-        merit = sum(dev.values()) / len(dev) + min(dev.values()) if dev else 0.0
-        if best is None or merit > best[0]:
-            best = (merit, share, dev)
-        if not dev:
-            break
-    share, dev = (best[1], best[2]) if best else (1.0, {})
-    _set(network, [o.lerp(n, share) for o, n in zip(champion, learned, strict=True)])
-    return share, dev

@@ -1,0 +1,136 @@
+"""Safeguards against forgetting, each a function that the loop calls in sight.
+
+A batch has B rows and K classes. Terms of the loss come a row at a time (B), so that whoever
+sums them may hold any part of the batch.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn import functional
+
+from learning.networks import Network
+from training.methods.lessons import Floats, Lessons
+
+Tensors = Sequence[torch.Tensor]
+
+
+def surprise(logits: torch.Tensor, *, targets: torch.Tensor) -> torch.Tensor:
+    """Return the cross-entropy of soft targets (B x K), a row at a time (B).
+
+    >>> surprise(torch.zeros(1, 2), targets=torch.tensor([[0.5, 0.5]])).round(decimals=3)
+    tensor([0.6930])
+    """
+    return -(targets * functional.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def held(logits: torch.Tensor, *, stored: torch.Tensor) -> torch.Tensor:
+    """Return the squared distance (B) to what was said when a row was stored (B x K, NaN: nothing).
+
+    Dark experience replay (Buzzega et al. 2020, arXiv 2004.07211); with the cross-entropy on the
+    store it is DER++.
+
+    >>> held(torch.zeros(2, 2), stored=torch.tensor([[1.0, 3.0], [torch.nan, torch.nan]]))
+    tensor([5., 0.])
+    """
+    known = ~stored.isnan()
+    apart = torch.where(known, logits - stored.nan_to_num(), 0.0)
+    return apart.square().mean(dim=1)
+
+
+def distilled(logits: torch.Tensor, *, taught: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Return the divergence (B) from what the champion says of the row (B x K, NaN: nothing).
+
+    Learning without forgetting (Li & Hoiem 2016, arXiv 1606.09282).
+
+    >>> distilled(torch.ones(1, 2), taught=torch.zeros(1, 2), temperature=2.0).abs().round()
+    tensor([0.])
+    """
+    known = ~taught.isnan().any(dim=1)
+    teacher = functional.log_softmax(taught.nan_to_num() / temperature, dim=1)
+    student = functional.log_softmax(logits / temperature, dim=1)
+    apart = (teacher.exp() * (teacher - student)).sum(dim=1)
+    return torch.where(known, apart, 0.0) * temperature**2
+
+
+def drifted(weights: Tensors, *, champion: Tensors, fisher: Tensors) -> torch.Tensor:
+    """Return half the squared distance from the champion, weighed by what its answers hang on.
+
+    Elastic weight consolidation (Kirkpatrick et al. 2017, arXiv 1612.00796), online (Schwarz
+    et al. 2018, arXiv 1805.06370): one Fisher for all that came before, anchored at the last.
+
+    >>> drifted([torch.ones(2)], champion=[torch.zeros(2)], fisher=[torch.tensor([1.0, 3.0])])
+    tensor(2.)
+    """
+    parts = zip(weights, champion, fisher, strict=True)
+    return 0.5 * torch.stack([(f * (w - c).square()).sum() for w, c, f in parts]).sum()
+
+
+def fisher(
+    network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]
+) -> list[torch.Tensor]:
+    """Return the diagonal Fisher of each trainable tensor: the mean squared gradient of one row.
+
+    One row at a time: the square of a batch's mean gradient, which many libraries take for it,
+    is smaller by about the size of the batch (van de Ven 2025, arXiv 2502.11756).
+    """
+    weights = network.trainable()
+    found = [torch.zeros_like(part) for part in weights]
+    network.module.eval()
+    for row in rows:
+        one = lessons.only(np.array([row]))
+        logits = network.logits(_to(network.collate(one.texts, one.languages), weights[0].device))
+        targets = torch.from_numpy(one.targets).to(logits.device)
+        loss = surprise(logits.float(), targets=targets).sum()
+        grads = torch.autograd.grad(loss, weights, allow_unused=True)
+        for total, grad in zip(found, grads, strict=True):
+            if grad is not None:
+                total += grad.square()
+    return [total / max(1, len(rows)) for total in found]
+
+
+def project(
+    weights: Sequence[torch.nn.Parameter], *, reference: Sequence[torch.Tensor | None]
+) -> None:
+    """Take out of the gradients what would make the store worse, if they would.
+
+    Averaged gradient episodic memory (Chaudhry et al. 2019, arXiv 1812.00420): where the
+    gradient g points against the store's gradient r, it becomes g - (g.r / r.r) r.
+
+    >>> weight = torch.nn.Parameter(torch.zeros(2))
+    >>> weight.grad = torch.tensor([1.0, -1.0])
+    >>> project([weight], reference=[torch.tensor([0.0, 1.0])])
+    >>> weight.grad
+    tensor([1., 0.])
+    """
+    pairs = [
+        (own.grad, other)
+        for own, other in zip(weights, reference, strict=True)
+        if own.grad is not None and other is not None
+    ]
+    if not pairs:
+        return
+    along = torch.stack([(own * other).sum() for own, other in pairs]).sum()
+    length = torch.stack([other.square().sum() for _, other in pairs]).sum()
+    factor = torch.where(along < 0, along / length.clamp_min(1e-12), torch.zeros_like(along))
+    for own, other in pairs:
+        own.sub_(factor * other)
+
+
+@torch.no_grad()
+def answers(network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]) -> Floats:
+    """Return the network's logits N x K, NaN for all rows but these."""
+    found = np.full(lessons.targets.shape, np.nan, np.float32)
+    if not len(rows):
+        return found
+    asked, home = lessons.only(rows), network.trainable()[0].device
+    network.module.eval()
+    for places, batch in network.packed(asked.texts, asked.languages, device=home.type):
+        found[rows[places]] = network.logits(_to(batch, home)).float().cpu().numpy()
+    return found
+
+
+def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    return {name: part.to(device) for name, part in batch.items()}
