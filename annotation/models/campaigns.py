@@ -182,6 +182,14 @@ class Campaign(models.Model):
         default=False,
         help_text=_("Languages that may stop get no more items; otherwise it is only advised."),
     )
+    recipe = models.JSONField(
+        _("recipe of training"),
+        default=dict,
+        blank=True,
+        help_text=_(
+            "How networks are fine-tuned, where it is not as they advise; empty: as they do."
+        ),
+    )
     margin = models.DecimalField(
         _("margin of the gate"),
         max_digits=4,

@@ -53,6 +53,9 @@ class SnapshotRow(models.Model):
     fresh = models.BooleanField(help_text=_("New since the serving version, not replay."))
     revisions = models.JSONField()
     aggregator = models.CharField(max_length=40)
+    logits = models.JSONField(
+        null=True, help_text=_("K logits of the version that learned it; empty: not stored.")
+    )
 
     class Meta:
         ordering = ("snapshot", "sample_id")
