@@ -80,7 +80,9 @@ def store(
 def tombstone_missing(item: Item, *, task: DeskTask) -> int:
     """Mark as deleted what we hold of a task and the task holds no more."""
     present = [told.id for told in task.annotations]
-    held = item.annotations.filter(desk_task_id=task.id).exclude(state=State.DELETED)
+    held = item.annotations.filter(desk_task_id=task.id).exclude(
+        state__in=(State.DELETED, State.WITHDRAWN)
+    )
     missing = list(held.exclude(desk_annotation_id__in=present))
     for annotation in missing:
         _revise(annotation, said=Said(State.DELETED), updated_at=task.updated_at)
@@ -173,7 +175,10 @@ def _store(
         detail = f"We hold another item's answer under number {told.id}."
         said = Said(said.state, reason=Reason.UNKNOWN_ITEM, detail=detail)
         return _quarantine(home, item=item, told=told, said=said)
-    if held is not None and _is_old_news(held, told=told, said=said, again=again):
+    if held is not None and (
+        held.state == State.WITHDRAWN or _is_old_news(held, told=told, said=said, again=again)
+    ):
+        # What was taken back stays so, whatever the desk goes on telling of it.
         return Outcome.SAME
     annotator = _annotator(home, told=told)
     said = _judge(home, item=item, held=held, annotator=annotator, said=said)

@@ -1,7 +1,7 @@
 """Versions: stored weights get a number, once for each digest."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from annotation.errors import ConflictError
 from annotation.models import Campaign
 from learning.actions.serving import deploy, serving_version
 from learning.gateways.weights import path_of, store
-from learning.models import Deployment, ModelVersion
+from learning.methods.identity import identity
+from learning.models import Deployment, ModelParent, ModelVersion
 
 LIBRARIES = ("torch", "transformers", "safetensors", "numpy")
 
@@ -56,23 +57,59 @@ def register_version(
     network: str,
     base: ModelVersion | None,
     manifest: Mapping[str, Any],
+    parents: Sequence[tuple[ModelVersion, float]] = (),
 ) -> ModelVersion:
-    """Store the folder and give it the next number; known bytes keep the number they have."""
+    """Store the folder and give it the next number; known bytes keep the number they have.
+
+    ``parents`` are versions whose weights were merged into these, each with its share.
+    """
     digest = store(folder)
     with transaction.atomic():
         Campaign.objects.select_for_update().get(pk=campaign.pk)
-        known = campaign.model_versions.filter(digest=digest).first()
-        if known:
-            return known
-        last = campaign.model_versions.aggregate(last=Max("number"))["last"] or 0
-        return ModelVersion.objects.create(
-            campaign=campaign,
-            number=last + 1,
-            digest=digest,
-            network=network,
-            base=base,
-            path=path_of(digest),
-            manifest=dict(manifest),
+        version = campaign.model_versions.filter(digest=digest).first()
+        if version is None:
+            last = campaign.model_versions.aggregate(last=Max("number"))["last"] or 0
+            version = ModelVersion.objects.create(
+                campaign=campaign,
+                number=last + 1,
+                digest=digest,
+                network=network,
+                base=base,
+                path=path_of(digest),
+                manifest=dict(manifest),
+            )
+            ModelParent.objects.bulk_create(
+                ModelParent(version=version, parent=parent, weight=weight)
+                for parent, weight in parents
+            )
+            version.identity = identity_of(version)
+            version.save(update_fields=["identity"])
+    if version.pruned_at is not None:
+        # Somebody may have removed these bytes between our storing them and now.
+        store(folder)
+        version.pruned_at = None
+        version.save(update_fields=["pruned_at"])
+    return version
+
+
+def identity_of(version: ModelVersion) -> str:
+    """Return what the version's record amounts to now; its ``identity`` is what it was once."""
+    parents = version.parents.values_list("parent__identity", "weight")
+    return identity(
+        version.digest,
+        network=version.network,
+        manifest=version.manifest,
+        base=version.base.identity if version.base else "",
+        parents=list(parents),
+    )
+
+
+def check_identity(version: ModelVersion) -> None:
+    """Raise if the record of a version was changed since it was made."""
+    if version.identity and version.identity != identity_of(version):
+        raise ConflictError(
+            f"The record of {version} is not the one that was written when it was made.",
+            remedy="Restore the database from a backup, or serve another version.",
         )
 
 

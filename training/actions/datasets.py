@@ -12,6 +12,7 @@ from annotation.errors import ConflictError
 from annotation.models import Annotation, Campaign, Consensus, GoldItem, Sample
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.lineage import Origins
 from training.models import DataSnapshot, SnapshotRow
 
 BATCH = 500
@@ -54,7 +55,8 @@ def take_snapshot(campaign: Campaign) -> DataSnapshot:
     it came from, learned from the very same revisions.
     """
     Campaign.objects.select_for_update().get(pk=campaign.pk)
-    learned = _learned(serving_version(campaign))
+    serving = serving_version(campaign)
+    learned = _learned(serving)
     rows = [
         SnapshotRow(
             sample=said.sample,
@@ -66,9 +68,10 @@ def take_snapshot(campaign: Campaign) -> DataSnapshot:
         )
         for said in _trainable(campaign)
     ]
-    digest = _digest(rows)
+    origins = Origins.of(campaign)
+    digest = _digest(rows, origins=origins)
     known = campaign.snapshots.filter(digest=digest).first()
-    return known or _write(campaign, rows=rows, digest=digest)
+    return known or _write(campaign, rows=rows, digest=digest, origins=origins, against=serving)
 
 
 def fresh_samples(campaign: Campaign) -> int:
@@ -124,7 +127,8 @@ def _trainable(campaign: Campaign) -> Iterator[Consensus]:
     agreed = Consensus.objects.filter(
         sample__in=Sample.objects.filter(campaign=campaign).pool(), weight__gt=0
     )
-    for said in agreed.select_related("sample").order_by("sample_id").iterator(chunk_size=2000):
+    known = agreed.select_related("sample__source", "sample__language")
+    for said in known.order_by("sample_id").iterator(chunk_size=2000):
         stands = all(standing.get(pk) == revision for pk, revision in said.revisions)
         if said.revisions and stands and not marks.near(said.sample):
             yield said
@@ -134,7 +138,7 @@ def _key(revisions: list[list[int]]) -> str:
     return json.dumps(sorted(revisions))
 
 
-def _digest(rows: Iterable[SnapshotRow]) -> str:
+def _digest(rows: Iterable[SnapshotRow], *, origins: Origins) -> str:
     digest = hashlib.sha256()
     for row in rows:
         facts = [
@@ -144,20 +148,31 @@ def _digest(rows: Iterable[SnapshotRow]) -> str:
             row.fresh,
             sorted(row.revisions),
             row.aggregator,
+            *origins.facts(row),
         ]
         digest.update(json.dumps(facts).encode() + b"\n")
     return digest.hexdigest()
 
 
-def _write(campaign: Campaign, *, rows: list[SnapshotRow], digest: str) -> DataSnapshot:
+def _write(
+    campaign: Campaign,
+    *,
+    rows: list[SnapshotRow],
+    digest: str,
+    origins: Origins,
+    against: ModelVersion | None,
+) -> DataSnapshot:
     snapshot = DataSnapshot.objects.create(
         campaign=campaign,
         digest=digest,
         samples=len(rows),
         fresh_samples=sum(row.fresh for row in rows),
+        against=against,
+        provenance=origins.provenance(rows),
     )
     for row in rows:
         row.snapshot = snapshot
     SnapshotRow.objects.bulk_create(rows, batch_size=BATCH)
+    origins.write(snapshot, rows=rows)
     refuse_gold(snapshot, marks=GoldMarks.of(campaign))
     return snapshot
