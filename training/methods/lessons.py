@@ -11,8 +11,9 @@ import numpy.typing as npt
 import torch
 
 from learning.networks import Network
+from training.methods.curricula import by_likeness
 from training.methods.recipes import Recipe
-from training.methods.sampling import Described, Plan, balance, make_plan
+from training.methods.sampling import Described, Plan, balance, loss_weights, make_plan
 
 Measure = Callable[[Network], dict[str, float]]
 Floats = npt.NDArray[np.float32]
@@ -54,11 +55,6 @@ class Lessons:
             return np.full(self.targets.shape, np.nan, np.float32)
         return np.asarray(self.logits, np.float32)
 
-    def newcomers(self) -> list[str]:
-        """Return the languages that are fresh here and not in the store."""
-        known = {tag for tag, fresh in zip(self.languages, self.fresh, strict=True) if not fresh}
-        return [tag for tag in self.tags if known and tag not in known]
-
     def only(self, rows: npt.NDArray[np.int64]) -> "Lessons":
         """Return the lessons of these rows, in their order."""
         return Lessons(
@@ -72,6 +68,10 @@ class Lessons:
 
     def plan(self, recipe: Recipe, *, seed: int) -> Plan:
         """Return the order in which they are learned."""
+        order: list[int] | None = None
+        if recipe.curriculum:
+            nearest = by_likeness(self.texts, self.languages, known=list(~self.fresh))
+            order = [self.tags.index(tag) for tag in nearest]
         return make_plan(
             self.described,
             seed=seed,
@@ -80,13 +80,19 @@ class Lessons:
             repeats=recipe.repeats,
             sampling=recipe.sampling,
             temperature=recipe.temperature,
+            order=order,
         )
 
-    def balanced(self, plan: Plan, *, most: float) -> "Lessons":
-        """Return the same lessons with each label weighing alike over the whole plan."""
+    def weighed(self, plan: Plan, *, recipe: Recipe) -> "Lessons":
+        """Return the same lessons with labels weighing alike over the plan, languages as wished."""
         draws = np.bincount(plan.rows, minlength=len(self.weights))
-        raised = balance(self.targets, self.weights * draws, most=most)
-        return replace(self, weights=(self.weights * raised).astype(np.float32))
+        weights = (
+            self.weights * loss_weights(plan, wished=recipe.weighing)
+            if recipe.weighing
+            else self.weights
+        )
+        raised = balance(self.targets, weights * draws, most=recipe.balance)
+        return replace(self, weights=(weights * raised).astype(np.float32))
 
     def _least_epochs(self, recipe: Recipe) -> int:
         """Return how often the fresh rows are gone through so that few of them are enough steps."""

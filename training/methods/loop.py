@@ -16,7 +16,7 @@ that only where its kernels do. There it multiplies in bfloat16, which needs no 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,14 @@ import numpy.typing as npt
 import torch
 
 from learning.networks import Network
-from training.methods import carried, continual, leaning
-from training.methods.checkpoints import (
-    newest_checkpoint,
-    random_states,
-    restore_random_states,
-    save_checkpoint,
-    seed_everything,
-)
+from training.methods import carried, continual, leaning, rates
+from training.methods.checkpoints import newest_checkpoint, save_checkpoint, seed_everything
 from training.methods.interpolation import copied, follow, interpolate, measured, put, wearing
 from training.methods.lessons import Floats, Job, Learned, Lessons, Measure, Watch
 from training.methods.memories import rows_seen, seen_by
 from training.methods.recipes import A_GEM, EWC, HOLDING, LWF, Recipe
 from training.methods.sampling import Plan
+from training.methods.state import State, pack, unpack
 
 __all__ = [
     "InterruptedTrainingError",
@@ -55,30 +50,6 @@ IntArray = npt.NDArray[np.int64]
 
 class InterruptedTrainingError(Exception):
     """The worker has to go; the checkpoint is written and another may take up from it."""
-
-
-@dataclass
-class _State:
-    """Where a run stands, which is what its checkpoints hold.
-
-    ``before`` is what the champion is worth on the development set, ``taught`` (N x K) what rows
-    are to be held to, ``fisher`` what the champion's answers hang on; ``told`` sums the loss
-    since the last point of the curve, with its rows: a line a language, last the whole.
-    """
-
-    network: Network
-    optimizer: torch.optim.AdamW
-    schedule: torch.optim.lr_scheduler.LambdaLR
-    warm: int
-    champion: list[torch.Tensor]
-    average: list[torch.Tensor]
-    taught: torch.Tensor
-    told: torch.Tensor
-    before: dict[str, float] = field(default_factory=dict)
-    fisher: list[torch.Tensor] = field(default_factory=list)
-    best: list[torch.Tensor] = field(default_factory=list)
-    step: int = 0
-    curve: list[Any] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,7 +75,7 @@ def fit(
     recipe, seen = job.recipe, rows_seen(job.lessons, recipe=job.recipe)
     lessons = seen_by(job.lessons, rows=seen, recipe=recipe)
     plan = lessons.plan(recipe, seed=job.seed)
-    lessons = lessons.balanced(plan, most=recipe.balance)
+    lessons = lessons.weighed(plan, recipe=recipe)
     marks = {"plan": plan.digest, "snapshot": job.snapshot}
     state = _resume(network, job=job, lessons=lessons, plan=plan, folder=folder, marks=marks)
     for place in range(len(state.curve)):
@@ -113,7 +84,7 @@ def fit(
     saved_at = time.monotonic()
     while state.step < plan.steps and not leaning.worn_out(state.curve, patience=recipe.patience):
         if should_stop():
-            save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
+            save_checkpoint(folder, step=state.step, state=pack(state) | marks)
             raise InterruptedTrainingError
         _learn(state, lessons, rows=plan.step(state.step), recipe=recipe)
         state.step += 1
@@ -121,7 +92,7 @@ def fit(
             plan = _look(state, plan, job=job, lessons=lessons)
         old = time.monotonic() - saved_at > recipe.checkpoint_seconds
         if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
-            save_checkpoint(folder, step=state.step, state=_pack(state) | marks)
+            save_checkpoint(folder, step=state.step, state=pack(state) | marks)
             saved_at = time.monotonic()
         watch(state.step, steps=plan.steps, curve=state.curve)
 
@@ -135,7 +106,7 @@ def fit(
     return Learned(state.step, state.curve, share, dev, logits=logits, carried=left)
 
 
-def _learn(state: _State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) -> None:
+def _learn(state: State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) -> None:
     """Take one step: batch, losses, gradients, optimizer, average."""
     network, trainable = state.network, state.network.trainable()
     network.module.train()
@@ -157,6 +128,8 @@ def _learn(state: _State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) -
         continual.project(trainable, reference=reference)
     else:
         torch.autograd.backward(loss)
+    for weights in rates.frozen(network, step=state.step, every=recipe.unfreeze_every):
+        weights.grad = None
     torch.nn.utils.clip_grad_norm_(trainable, recipe.clip)
     state.optimizer.step()
     state.schedule.step()
@@ -182,7 +155,7 @@ def _loss(
     return loss
 
 
-def _given(state: _State, lessons: Lessons, *, rows: IntArray, device: torch.device) -> _Given:
+def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.device) -> _Given:
     languages = torch.from_numpy(lessons.described.languages[rows])
     return _Given(
         targets=torch.from_numpy(lessons.targets[rows]).to(device),
@@ -193,7 +166,7 @@ def _given(state: _State, lessons: Lessons, *, rows: IntArray, device: torch.dev
     )
 
 
-def _tell(state: _State, *, given: _Given, surprise: torch.Tensor, loss: torch.Tensor) -> None:
+def _tell(state: State, *, given: _Given, surprise: torch.Tensor, loss: torch.Tensor) -> None:
     """Add a step's losses to what the next point of the curve will tell."""
     ones = torch.ones_like(surprise, dtype=torch.float64)
     state.told.index_add_(0, given.languages, torch.stack((surprise.double(), ones), dim=1))
@@ -208,20 +181,21 @@ def _resume(
     plan: Plan,
     folder: Path,
     marks: dict[str, str],
-) -> _State:
+) -> State:
     """Return the state in which the run begins, or the one of its newest checkpoint."""
     seed_everything(job.seed)
     network.prepare(lessons.texts, lessons.languages)
     kept = newest_checkpoint(folder, **marks)
     recipe, trainable = job.recipe, network.trainable()
     device = trainable[0].device
-    optimizer = torch.optim.AdamW(
-        trainable,
-        lr=recipe.lr,
-        eps=recipe.eps,
+    new = rates.new_languages(job.lessons.languages, job.lessons.fresh.tolist())
+    parts = rates.groups(
+        network,
+        lr=rates.adjusted(recipe.lr, factor=recipe.lr_adjust, new=len(new)),
         weight_decay=recipe.weight_decay,
-        fused=device.type == "cuda",
+        layer_decay=recipe.layer_decay,
     )
+    optimizer = torch.optim.AdamW(parts, eps=recipe.eps, fused=device.type == "cuda")
     if kept:
         warm = kept["warm"]
     elif recipe.keep_optimizer and carried.take_up(
@@ -235,7 +209,7 @@ def _resume(
         left = (plan.steps - step) / max(1, plan.steps - warm)
         return min((step + 1) / warm, max(0.0, left), 1.0)
 
-    state = _State(
+    state = State(
         network,
         optimizer,
         schedule=torch.optim.lr_scheduler.LambdaLR(optimizer, rate),
@@ -246,13 +220,13 @@ def _resume(
         told=torch.zeros(len(lessons.tags) + 1, 2, dtype=torch.float64, device=device),
     )
     if kept:
-        _unpack(state, kept)
+        unpack(state, kept)
     else:
         _look_back(state, job=job, lessons=lessons)
     return state
 
 
-def _look_back(state: _State, *, job: Job, lessons: Lessons) -> None:
+def _look_back(state: State, *, job: Job, lessons: Lessons) -> None:
     """Ask the champion, before anything is learned, for all that it is to be held to."""
     network, recipe = state.network, job.recipe
     if recipe.lean > 1:
@@ -276,7 +250,7 @@ def _some(rows: IntArray, *, most: int, seed: int) -> IntArray:
     return drawn
 
 
-def _look(state: _State, plan: Plan, *, job: Job, lessons: Lessons) -> Plan:
+def _look(state: State, plan: Plan, *, job: Job, lessons: Lessons) -> Plan:
     """Add a point to the curve; return the plan, leant towards whoever loses."""
     with wearing(state.network, state.average):
         dev = measured(state.network, job.measure)
@@ -297,7 +271,7 @@ def _look(state: _State, plan: Plan, *, job: Job, lessons: Lessons) -> Plan:
     return plan
 
 
-def _leant(plan: Plan, curve: Sequence[Any], *, state: _State, lessons: Lessons, job: Job) -> Plan:
+def _leant(plan: Plan, curve: Sequence[Any], *, state: State, lessons: Lessons, job: Job) -> Plan:
     """Return the plan as the last point of a curve leaves it."""
     lost, known = (
         leaning.losing(point[2], before=state.before, items=job.items)
@@ -319,7 +293,7 @@ def _to_store(network: Network, *, job: Job, rows: IntArray) -> Floats | None:
     return np.where(np.isnan(said), job.lessons.stored_logits(), said)
 
 
-def _to_carry(state: _State, *, job: Job) -> dict[str, torch.Tensor]:
+def _to_carry(state: State, *, job: Job) -> dict[str, torch.Tensor]:
     """Return what the next run may take up."""
     network, recipe = state.network, job.recipe
     if recipe.method == EWC:
@@ -336,42 +310,3 @@ def _precision(device: torch.device) -> AbstractContextManager[object]:
     if device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()
-
-
-def _pack(state: _State) -> dict[str, Any]:
-    module = state.network.module
-    moving = any(getattr(part, "track_running_stats", False) for part in module.modules())
-    return {
-        "step": state.step,
-        "warm": state.warm,
-        "curve": state.curve,
-        "before": state.before,
-        "told": state.told,
-        "taught": state.taught,
-        "fisher": state.fisher,
-        "best": state.best,
-        "weights": [weights.detach() for weights in state.network.trainable()],
-        # Training moves buffers too where there are running means of normalisation.
-        "buffers": dict(module.named_buffers()) if moving else {},
-        "average": state.average,
-        "optimizer": state.optimizer.state_dict(),
-        "schedule": state.schedule.state_dict(),
-        "random": random_states(),
-    }
-
-
-def _unpack(state: _State, kept: dict[str, Any]) -> None:
-    device = state.told.device
-    put(state.network, kept["weights"])
-    buffers = dict(state.network.module.named_buffers())
-    for name, value in kept["buffers"].items():
-        buffers[name].copy_(value)
-    for mean, value in zip(state.average, kept["average"], strict=True):
-        mean.copy_(value)
-    state.fisher = [part.to(device) for part in kept["fisher"]]
-    state.best = [part.to(device) for part in kept["best"]]
-    state.told, state.taught = kept["told"].to(device), kept["taught"]
-    state.before, state.step, state.curve = kept["before"], kept["step"], kept["curve"]
-    state.optimizer.load_state_dict(kept["optimizer"])
-    state.schedule.load_state_dict(kept["schedule"])
-    restore_random_states(kept["random"])

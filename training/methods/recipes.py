@@ -17,7 +17,7 @@ LORA, BOTTLENECK, O_LORA = "lora", "bottleneck", "o-lora"
 
 # What each method brings along. Interpolation with the champion, the average of the weights and
 # the leaning belong to the default; the others are what their papers say and nothing more.
-PLAIN: dict[str, Any] = {"average": 0.0, "least_share": 1.0, "lean": 1.0}
+PLAIN: dict[str, Any] = {"average": 0.0, "least_share": 1.0, "lean": 1.0, "keep_optimizer": 0}
 OWN: dict[str, dict[str, Any]] = {
     UPDATE: {},
     NAIVE: PLAIN,
@@ -33,6 +33,8 @@ OWN: dict[str, dict[str, Any]] = {
 }
 METHODS = tuple(OWN)
 SAMPLINGS = ("unimax", "proportional", "temperature")
+CURRICULA = ("", "likeness")
+WEIGHINGS = ("", "uniform", "proportional")
 
 # Methods that see half of each batch from the store, and those that hold on to its stored logits.
 REPLAYING = (UPDATE, ER, DER, A_GEM)
@@ -47,7 +49,9 @@ class Recipe:
     many times a losing language is drawn more often (1: not at all), ``memory`` how many rows
     the store is cut down to (0: everything), ``patience`` after how many points of the curve
     without a better one the run ends (0: never), ``least_share`` the smallest share of the new
-    weights that interpolation with the champion may keep (1: no interpolation).
+    weights that interpolation with the champion may keep (1: no interpolation). ``sampling`` shares
+    out the store's draws among languages, ``weighing`` their say in the loss (empty: as drawn);
+    with a ``curriculum`` languages begin one after the other, nearest first.
     """
 
     method: str = UPDATE
@@ -62,6 +66,7 @@ class Recipe:
     sampling: str = "unimax"
     temperature: float = 2.0
     curriculum: str = ""
+    weighing: str = ""
     memory: int = 0
     store_weight: float = 0.5
     hold_weight: float = 0.1
@@ -88,6 +93,8 @@ class Recipe:
         """Refuse what cannot be trained by, with what can."""
         _one_of("method", self.method, METHODS)
         _one_of("sampling", self.sampling, SAMPLINGS)
+        _one_of("curriculum", self.curriculum, CURRICULA)
+        _one_of("weighing", self.weighing, WEIGHINGS)
         for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -153,7 +160,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
     if value not in known:
         raise InvalidInputError(
-            f"There is no {name} called {value!r}.", remedy=f"Known are: {', '.join(known)}."
+            f"There is no {name} called {value!r}.",
+            remedy=f"Known are: {', '.join(filter(None, known))}.",
         )
 
 
