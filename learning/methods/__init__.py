@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from learning.methods.selection import select
     from learning.methods.selective import answer_alone
     from learning.methods.sequences import mnlp, token_bald, within_budget
+    from learning.methods.sieve import Chunk, Sieve
     from learning.methods.stopping import StopPolicy, decide
     from learning.methods.streaming import top_k
 
@@ -85,6 +86,7 @@ _HOMES = {
         "token_bald",
         "within_budget",
     ),
+    "sieve": ("Chunk", "Sieve"),
     "stopping": (
         "StopPolicy",
         "decide",
@@ -94,11 +96,13 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Chunk",
     "LanguageState",
     "QuotaPolicy",
     "Selected",
     "SelectionBatch",
     "SelectionRequest",
+    "Sieve",
     "Standing",
     "StopPolicy",
     "active_lab",

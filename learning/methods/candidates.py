@@ -4,7 +4,7 @@ Whatever cannot be asked is named with its reason. Of equal texts one stands for
 lot; a text of which a copy is at a desk or was asked is not asked again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -33,11 +33,35 @@ ROWS = 16_384
 
 
 @dataclass(frozen=True, eq=False)
+class Sieved:
+    """What is true of a pool of which the request holds N texts only; see :mod:`.sieve`.
+
+    ``digest`` is that of all rows; ``samples`` and ``texts`` could be asked, a number a language;
+    ``rejected`` could not, and ``unnamed`` more. Of each of the N, ``above`` is how many texts of
+    its language are less certain by the score ``measure``, ``equal`` how many as certain, itself
+    one of them; ``drawn`` tells those that were kept by lot alone. ``members`` names the copies that one stands for.
+    """
+
+    digest: str
+    samples: tuple[int, ...]
+    texts: tuple[int, ...]
+    rejected: tuple[Rejected, ...]
+    unnamed: int
+    measure: str
+    above: npt.NDArray[np.int64]
+    equal: npt.NDArray[np.int64]
+    drawn: npt.NDArray[np.bool_]
+    members: Callable[[int], tuple[str, ...]]
+
+
+@dataclass(frozen=True, eq=False)
 class Pool:
     """One language's distinct texts: ``at`` holds the position of each text's representative.
 
     ``members`` are the positions of all samples, text by text, the representative first;
-    ``starts`` says where each text begins (T + 1 numbers).
+    ``starts`` says where each text begins (T + 1 numbers). Of a pool that was sieved these are
+    the texts that were kept, of which ``lost`` turned out faulty; ``samples`` and ``texts`` are
+    how many there are.
     """
 
     request: SelectionRequest
@@ -46,6 +70,7 @@ class Pool:
     at: Positions
     members: Positions
     starts: Positions
+    lost: int = 0
 
     @cached_property
     def probabilities(self) -> Floats:
@@ -70,8 +95,8 @@ class Pool:
         state = self.state
         return Standing(
             tag=state.tag,
-            samples=len(self.members),
-            texts=len(self.at),
+            samples=self.samples,
+            texts=self.texts,
             capacity=state.capacity,
             limit=state.limit,
             debt=state.debt,
@@ -80,6 +105,46 @@ class Pool:
             slope=state.slope,
             cost=state.cost,
         )
+
+    @property
+    def samples(self) -> int:
+        """How many samples could be asked."""
+        sieved = self.request.sieved
+        return len(self.members) if sieved is None else sieved.samples[self.home] - self.lost
+
+    @property
+    def texts(self) -> int:
+        """How many distinct texts could be asked, kept or not."""
+        sieved = self.request.sieved
+        return len(self.at) if sieved is None else sieved.texts[self.home] - self.lost
+
+    @property
+    def parted(self) -> bool:
+        """Whether texts that could be asked were sieved out."""
+        return len(self.at) < self.texts
+
+    def standings(
+        self, uncertainty: npt.NDArray[Any], *, texts: Positions
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return how many texts are less certain than each of some, and how many as certain.
+
+        Where some were sieved out they were counted before that, by the same uncertainty.
+        """
+        sieved = self.request.sieved
+        if sieved is not None and self.parted:
+            at = self.at[texts]
+            return sieved.above[at], sieved.equal[at]
+        falling, own = np.sort(-uncertainty), -uncertainty[texts]
+        above = np.searchsorted(falling, own, side="left")
+        return above, np.searchsorted(falling, own, side="right") - above
+
+    @property
+    def drawn(self) -> Positions:
+        """The texts among which a strategy may choose that looks at embeddings of all."""
+        sieved = self.request.sieved
+        if sieved is None or not self.parted:
+            return np.arange(len(self.at))
+        return np.flatnonzero(sieved.drawn[self.at])
 
     def lots(self, purpose: str) -> Lots:
         """Draw a lot for every text."""
@@ -91,6 +156,8 @@ class Pool:
 
     def copies(self, text: int) -> tuple[str, ...]:
         """Return the ids of the samples that a text's representative stands for beside itself."""
+        if self.request.sieved is not None:
+            return self.request.sieved.members(int(self.at[text]))
         rest = self.members[self.starts[text] + 1 : self.starts[text + 1]]
         return tuple(sorted(self.request.item_ids[at] for at in rest))
 
@@ -98,14 +165,26 @@ class Pool:
 def candidates(request: SelectionRequest) -> tuple[list[Pool], tuple[Rejected, ...]]:
     """Return the pools in order of tag, and every sample that is in none of them."""
     codes = _codes(request)
+    make = _pool if request.sieved is None else _sieved
     pools = [
-        _pool(request, codes, state=state, home=home)
-        for home, state in enumerate(request.languages)
+        make(request, codes, state=state, home=home) for home, state in enumerate(request.languages)
     ]
     left_out = np.flatnonzero(codes)
-    named = ((request.item_ids[at], REASONS[codes[at]]) for at in left_out.tolist())
+    named = [(request.item_ids[at], REASONS[codes[at]]) for at in left_out.tolist()]
+    if request.sieved is not None:
+        named += [(one.item_id, one.reason) for one in request.sieved.rejected]
     rejected = tuple(Rejected(name, reason) for name, reason in sorted(named))
     return sorted(pools, key=lambda pool: pool.state.tag), rejected
+
+
+def _sieved(request: SelectionRequest, codes: Codes, *, state: LanguageState, home: int) -> Pool:
+    """Take what was kept of a language: copies are collapsed already, and most faults left out."""
+    mine = request.order[request.language[request.order] == home]
+    fit = mine[codes[mine] == 0]
+    lost = len(mine) - len(fit)
+    return Pool(
+        request, state, home, at=fit, members=fit, starts=np.arange(len(fit) + 1), lost=lost
+    )
 
 
 def _codes(request: SelectionRequest) -> Codes:

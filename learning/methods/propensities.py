@@ -39,16 +39,39 @@ def propensities(uncertainty: npt.NDArray[Any], *, audit: int, top: int) -> Floa
     count = len(uncertainty)
     if audit >= count:
         return np.ones(count)
-    top = min(top, count - audit)
-    chance = np.full(count, audit / count)
-    chance[:top] = 1.0
-    for before in range(top, min(top + audit, count)):
-        reached = _tail(count - 1, before, audit, before - top + 1)
-        chance[before] += (1.0 - audit / count) * reached
     starts = np.flatnonzero(np.r_[True, np.diff(uncertainty) != 0])
     sizes = np.diff(np.r_[starts, count])
-    sums = np.add.reduceat(chance, starts)
-    return np.repeat(sums / sizes, sizes).round(DIGITS)
+    found = propensities_of(starts, sizes, count=count, audit=audit, top=top)
+    return np.repeat(found, sizes)
+
+
+def propensities_of(
+    above: npt.NDArray[Any], equal: npt.NDArray[Any], *, count: int, audit: int, top: int
+) -> Floats:
+    """Return the same for a few samples, told how many stand above each and how many are its equals.
+
+    ``equal`` counts the sample itself. Nothing is as long as the pool, whose size is ``count``.
+
+    >>> propensities_of(np.array([0, 2]), np.array([1, 2]), count=4, audit=1, top=1).tolist()
+    [1.0, 0.25]
+    """
+    if audit >= count:
+        return np.ones(len(above))
+    head, rate = _head(count, audit=audit, top=min(top, count - audit)), audit / count
+    found = []
+    for first, size in zip(above.tolist(), equal.tolist(), strict=True):
+        inside = head[first : first + size]
+        found.append((math.fsum(inside) + (size - len(inside)) * rate) / size)
+    return np.array(found, dtype=np.float64).round(DIGITS)
+
+
+def _head(count: int, *, audit: int, top: int) -> list[float]:
+    """Return the chances of the first ranks: those that are not only the audit's."""
+    chance = [1.0] * top
+    for before in range(top, min(top + audit, count)):
+        reached = _tail(count - 1, before, audit, before - top + 1)
+        chance.append(audit / count + (1.0 - audit / count) * reached)
+    return chance
 
 
 def _tail(population: int, marked: int, drawn: int, least: int) -> float:

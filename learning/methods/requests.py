@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import numpy.typing as npt
 from learning.methods.digests import rows_digest
 from learning.methods.lots import Lots, hashes
 from learning.methods.quotas import QuotaPolicy
+
+if TYPE_CHECKING:
+    from learning.methods.candidates import Sieved
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -70,7 +73,8 @@ class SelectionRequest:
     ``known_language`` their languages, ``known_labels`` positions of their labels (-1: none),
     ``known_probabilities`` M x K. ``mix`` maps strategies to shares that sum to 1 and takes the
     place of ``strategy``. From ``near_duplicates`` (a cosine) on two texts count as one.
-    ``relabel`` may take ``relabel_share`` of a language's items. Arrays of 16, 32 or 64 bits
+    ``relabel`` may take ``relabel_share`` of a language's items. ``sieved`` tells what a pool is
+    like of which the request holds only what may be asked (:mod:`learning.methods.sieve`). Arrays of 16, 32 or 64 bits
     stay as they are, memory-mapped ones on disk. Equal requests give equal batches, in whatever
     order the samples come.
     """
@@ -106,6 +110,7 @@ class SelectionRequest:
     relabel: tuple[Doubtful, ...] = ()
     relabel_share: float = 0.0
     label_names: tuple[str, ...] = ()
+    sieved: "Sieved | None" = None
 
     def __post_init__(self) -> None:
         """Bring arrays to a type of numbers and refuse what does not fit together."""
@@ -175,7 +180,7 @@ class SelectionRequest:
         known: list[tuple[str, npt.NDArray[Any] | None]]
         pool = [("language", tags[self.language] if self.item_ids else None)]
         pool += [("group", self.groups if self.dup_group else None)]
-        pool += [("dialect", hashes(self.dialect) if self.dialect else None)]
+        pool += [("dialect", hashes(self.dialect or ("",) * len(self.item_ids)))]
         some = [name for name in _SOME if getattr(self, f"{name}_ids")]
         pool += [
             (n, getattr(self, n)) for n in _FLOATS if not n.startswith("known") and n not in some
@@ -183,7 +188,8 @@ class SelectionRequest:
         known = [("language", None if self.known_language is None else tags[self.known_language])]
         known += [("labels", self.known_labels)]
         known += [(name, getattr(self, name)) for name in _FLOATS if name.startswith("known")]
-        header["pool"] = rows_digest(self.keys, pool)
+        whole = self.sieved
+        header["pool"] = rows_digest(self.keys, pool) if whole is None else whole.digest
         header["known"] = rows_digest(hashes(self.known_ids), known)
         for name in some:
             ids = hashes(getattr(self, f"{name}_ids"))
@@ -192,6 +198,8 @@ class SelectionRequest:
 
     def as_json(self) -> dict[str, Any]:
         """Return the request as plain lists and numbers; NaN and infinity survive as text."""
+        if self.sieved is not None:
+            raise ValueError("a sieved request is not all of its pool: write down the whole one")
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {name: plain[name] for name in (*_INTS, *_FLOATS)}
         plain |= {name: _numbers(array) for name, array in arrays.items()}

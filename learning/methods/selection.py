@@ -17,7 +17,7 @@ from learning.methods.batches import LanguageOutcome, Selected, SelectionBatch, 
 from learning.methods.candidates import Pool, candidates
 from learning.methods.lots import lots
 from learning.methods.nearest import Nearest, nearest
-from learning.methods.propensities import propensities
+from learning.methods.propensities import propensities_of
 from learning.methods.quotas import Quota, allot
 from learning.methods.rationale import Reasons, sentence
 from learning.methods.requests import Doubtful, SelectionRequest
@@ -112,7 +112,7 @@ def _picks(pool: Pool, quota: Quota, *, again: Sequence[Doubtful]) -> list[Selec
     for one, place in zip(again, drawn_lots, strict=True):
         mixed.insert(place % (len(mixed) + 1), (one, "relabel", "relabel"))
     texts = [text for text, _, _ in mixed if not isinstance(text, Doubtful)]
-    told = dict(zip(texts, _numbers(line, texts=texts, audit=quota.audit, top=top), strict=True))
+    told = dict(zip(texts, _numbers(pool, line, texts=texts, quota=quota, top=top), strict=True))
     near = _near(pool, texts=texts)
     place = {text: at for at, text in enumerate(texts)}
     return [
@@ -126,21 +126,19 @@ def _picks(pool: Pool, quota: Quota, *, again: Sequence[Doubtful]) -> list[Selec
 
 
 def _numbers(
-    line: Ranked, *, texts: Sequence[int], audit: int, top: int
+    pool: Pool, line: Ranked, *, texts: Sequence[int], quota: Quota, top: int
 ) -> list[tuple[float, float, float]]:
     """Return uncertainty, percentile and propensity of some texts."""
-    uncertainty, count = line.uncertainty, len(line.uncertainty)
-    if line.tied:
-        falling = uncertainty[line.order]
-    else:
-        falling = np.arange(count, dtype=np.float64)[::-1]
-    by_rank = propensities(falling, audit=audit, top=top)
-    chance = np.full(count, audit / count)
-    chance[line.order] = by_rank[: len(line.order)]
-    less = np.searchsorted(np.sort(-uncertainty), -uncertainty[list(texts)], side="left")
-    shares = (less / count).tolist()
-    own, rates = uncertainty[list(texts)].tolist(), chance[list(texts)].tolist()
-    return list(zip(own, shares, rates, strict=True))
+    above, equal = pool.standings(line.uncertainty, texts=np.array(texts, dtype=np.intp))
+    rank, alike = above, equal
+    if not line.tied:
+        # Each has a rank of its own; beyond the line's end nobody asks but the audit.
+        place = np.full(len(pool.at), pool.texts, dtype=np.int64)
+        place[line.order] = np.arange(len(line.order))
+        rank, alike = place[list(texts)], np.ones(len(texts), dtype=np.int64)
+    rates = propensities_of(rank, alike, count=pool.texts, audit=quota.audit, top=top).tolist()
+    own = line.uncertainty[list(texts)].tolist()
+    return list(zip(own, (above / max(1, pool.texts)).tolist(), rates, strict=True))
 
 
 def _near(pool: Pool, *, texts: Sequence[int]) -> Nearest:
@@ -175,7 +173,7 @@ def _selected(pool: Pool, quota: Quota, draw: _Draw, *, near: Nearest) -> Select
         draw.slot,
         doubt=names[:2],
         apart=apart,
-        texts=len(pool.at),
+        texts=pool.texts,
         equal=len(copies) + 1,
         distance=distance,
         usual=near.usual,
@@ -232,8 +230,8 @@ def _outcome(pool: Pool, quota: Quota, *, relabel: int) -> LanguageOutcome:
         got=quota.got,
         audit=quota.audit,
         capped_by=quota.capped_by,
-        samples=len(pool.members),
-        texts=len(pool.at),
+        samples=pool.samples,
+        texts=pool.texts,
         debt_before=pool.state.debt,
         debt_after=quota.debt,
         owed_before=pool.state.owed,

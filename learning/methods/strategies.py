@@ -109,7 +109,10 @@ def ranked(pool: Pool, *, count: int) -> Ranked:
     """Put a language's texts in the order of the request's strategy, or of its mixture."""
     request, view = pool.request, View.of(pool)
     if not request.mix:
-        return _completed(_ranked(view, request.strategy, count=count), view=view, count=count)
+        line = _completed(_ranked(view, request.strategy, count=count), view=view, count=count)
+        if pool.parted and request.sieved and request.sieved.measure != request.strategy:
+            return replace(line, uncertainty=margin(view.probabilities), tied=False)
+        return line
     found = {
         name: _completed(_ranked(view, name, count=count), view=view, count=count)
         for name in sorted(request.mix)
@@ -156,6 +159,9 @@ def _ranked(view: View, name: str, *, count: int) -> Ranked:
     Of texts that were not looked at closely enough for the strategy, margin decides later.
     """
     told = view.told(needs_of(name))
+    if "embeddings" in needs_of(name) and not name.startswith("two_stage"):
+        # Of a pool that was sieved these are all that such a strategy can look at.
+        told = replace(told, within=np.intersect1d(told.within, view.pool.drawn))
     if not len(told.within):
         return Ranked(told.within, [], np.zeros(0))
     if len(told.within) < len(view.within):
