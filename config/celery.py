@@ -28,6 +28,7 @@ app.conf.task_routes = {
     "annotation.tasks.run_import": {"queue": "io"},
     "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.find_duplicates": {"queue": "gpu"},
+    "learning.tasks.look_closer": {"queue": "gpu"},
     "learning.tasks.score_shard": {"queue": "gpu"},
     "training.tasks.prepare": {"queue": "gpu"},
     "training.tasks.pulse": {"queue": "gpu"},

@@ -28,3 +28,17 @@ class EmbeddingsError(VernacularError):
 
     code = "embeddings_damaged"
     status = 500
+
+
+class NoMaskedHeadError(VernacularError):
+    """A checkpoint cannot tell which tokens surprise it."""
+
+    code = "no_masked_head"
+    status = 409
+
+
+class NoChanceError(VernacularError):
+    """A network says the same however often it is asked, so that nothing can be compared."""
+
+    code = "no_chance"
+    status = 409

@@ -21,6 +21,14 @@ def find_duplicates(*, search_id: int, **_: object) -> None:
     duplicates.find_duplicates(search_id, now=timezone.now)
 
 
+@shared_task
+def look_closer(*, look_id: int, **_: object) -> None:
+    """Look closely at a round's shortlist."""
+    from learning.actions import looks
+
+    looks.look_closer(look_id, now=timezone.now)
+
+
 def enqueue_scoring(*, scoring_id: int) -> None:
     """Enqueue the shards of a scoring that wait for a worker; free to call at any time."""
     from learning.actions import scoring

@@ -78,6 +78,8 @@ def advance(*, campaign_id: int, **_: object) -> None:
 
 
 SCORE = "learning.tasks.score_shard"
+# Tasks below this app, after which the campaign is looked at again at once.
+FOLLOWED = (SCORE, "learning.tasks.look_closer")
 
 
 @shared_task
@@ -124,7 +126,7 @@ def _done(task: str, kwargs: Mapping[str, Any], *, campaign_id: int) -> None:
 
 def _send(work: Work, *, seconds: float, then: int | None = None) -> None:
     options: dict[str, Any] = {}
-    if work.task == SCORE and then is not None:
+    if work.task in FOLLOWED and then is not None:
         options["link"] = advance.si(campaign_id=then)
     try:
         current_app.send_task(work.task, kwargs=dict(work.kwargs), expires=seconds, **options)

@@ -2,19 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from django.db.models import Count, Exists, OuterRef, Q
 
 from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
-from learning.actions.asked import asked_before
-from learning.actions.embeddings import gather
 from learning.actions.repeats import doubtful_answers
 from learning.actions.scored import Groups, group_of, near_groups, scored_pool
 from learning.actions.scoring import spoilt_for
+from learning.actions.supplies import supplied
 from learning.actions.terms import capacities_of, policy_of, terms_of
 from learning.methods.quotas import Quota, allot
 from learning.methods.requests import LanguageState, SelectionRequest
@@ -69,20 +66,23 @@ def preview_quota(
 
 
 def request_of(round_: Round) -> SelectionRequest:
-    """Return the question that the round puts: all unasked samples that its version has scored.
+    """Return the question that the round puts, with all that its strategies need."""
+    languages = active_languages(round_.campaign)
+    return supplied(plain_request(round_, languages), round_, languages)
+
+
+def plain_request(round_: Round, languages: list[CampaignLanguage]) -> SelectionRequest:
+    """Return all unasked samples that the round's version has scored, and nothing dear.
 
     A sample that equals gold, or one that was asked, is never asked: the first would teach the
     answers of the examination, the second teaches nothing.
     """
-    from learning.methods.strategies import needs_of  # SciPy is for workers only
-
     campaign, version = round_.campaign, round_.version
-    languages = active_languages(campaign)
     near = near_groups(campaign, languages)
     pool = scored_pool(unasked(campaign), version=version, languages=languages, near=near)
     labels = label_keys(version)
     names = dict(campaign.labels.values_list("key", "name"))
-    plain = SelectionRequest(
+    return SelectionRequest(
         item_ids=tuple(map(str, pool.samples)),
         language=pool.languages,
         languages=_states(version, languages, near=near),
@@ -99,34 +99,6 @@ def request_of(round_: Round) -> SelectionRequest:
         relabel=doubtful_answers(campaign, languages, labels=labels),
         relabel_share=float(campaign.relabel_share),
         model_version=version.digest,
-    )
-    needed = {need for name in round_.mix or [round_.strategy] for need in needs_of(name)}
-    if "embeddings" not in needed:
-        return plain
-    return _embedded(plain, campaign, languages, version=version, samples=pool.samples)
-
-
-def _embedded(
-    plain: SelectionRequest,
-    campaign: Campaign,
-    languages: Sequence[CampaignLanguage],
-    *,
-    version: ModelVersion,
-    samples: npt.NDArray[np.int64],
-) -> SelectionRequest:
-    """Add where samples lie; without any embedding margin ranks, so that nobody waits in vain."""
-    embeddings, missing = gather(version, ids=samples.tolist())
-    if len(missing) == len(samples):
-        return replace(plain, strategy="margin", mix={})
-    before = asked_before(campaign, languages, version=version, labels=plain.labels)
-    return replace(
-        plain,
-        embeddings=embeddings,
-        known_ids=tuple(map(str, before.samples)),
-        known_language=before.languages,
-        known_embeddings=before.embeddings,
-        known_labels=before.labels,
-        known_probabilities=before.probabilities,
     )
 
 

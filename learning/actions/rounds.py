@@ -12,9 +12,11 @@ from annotation.models import Campaign, CampaignLanguage, Item
 from learning.actions.asked import with_nearest
 from learning.actions.desk_order import Draft, drafts_of
 from learning.actions.gold import draw_gold
+from learning.actions.looks import looks_to_wait_for
 from learning.actions.pools import active_languages, preview_quota, request_of
 from learning.actions.scoring import likely_scored
 from learning.actions.serving import serving_version
+from learning.actions.supplies import why_margin
 from learning.actions.terms import accounts_of
 from learning.errors import NothingServesError
 from learning.methods.batches import LanguageOutcome, SelectionBatch
@@ -46,13 +48,14 @@ def open_round(campaign: Campaign, *, now: datetime) -> Round:
                 f"No model version serves {campaign}.", remedy="Make its first version."
             )
         number = (campaign.rounds.aggregate(last=Max("number"))["last"] or 0) + 1
+        cold = bool(campaign.cold_start) and version.base_id is None
         return Round.objects.create(
             campaign=campaign,
             number=number,
             version=version,
             seed=seed_of(campaign, number=number),
-            strategy=campaign.strategy,
-            mix=campaign.strategy_mix,
+            strategy=campaign.cold_start if cold else campaign.strategy,
+            mix={} if cold else campaign.strategy_mix,
             target=campaign.items_per_round,
             opened_at=now,
         )
@@ -78,6 +81,8 @@ def select_round(round_: Round, *, now: datetime) -> Round:
             return current
         if not likely_scored(current.version):
             raise ConflictError(f"{current} waits for its scoring to end.")
+        if looks_to_wait_for(current):
+            raise ConflictError(f"{current} waits for a closer look at some texts.")
         request = request_of(current)
         languages = active_languages(current.campaign)
         batch = with_nearest(select(request), languages, version=current.version)
@@ -152,10 +157,7 @@ def _commit(
     )
     round_.request_digest = batch.request_digest
     if not request.mix and (round_.mix or round_.strategy != request.strategy):
-        wanted = ", ".join(sorted(round_.mix)) or round_.strategy
-        notes.append(
-            f"Ranked by {request.strategy}: {wanted} needs embeddings, and there are none."
-        )
+        notes.append(why_margin(round_))
         round_.strategy, round_.mix = request.strategy, {}
     round_.shortfall = batch.shortfall
     round_.selected_at = now

@@ -5,46 +5,111 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_add_gate_settings'),
-        ('learning', '0006_add_threshold'),
+        ("annotation", "0005_add_gate_settings"),
+        ("learning", "0006_add_threshold"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Look',
+            name="Look",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('mc', 'several passes of the network'), ('surprise', 'what surprises the language model')], max_length=10)),
-                ('passes', models.PositiveSmallIntegerField(help_text='How often each text is looked at.')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='queued', max_length=10)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('texts', models.PositiveIntegerField(default=0, help_text='How many were looked at.')),
-                ('error', models.TextField(blank=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='looks', to='learning.round')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("mc", "several passes of the network"),
+                            ("surprise", "what surprises the language model"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "passes",
+                    models.PositiveSmallIntegerField(help_text="How often each text is looked at."),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("running", "running"),
+                            ("done", "done"),
+                            ("failed", "failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "texts",
+                    models.PositiveIntegerField(default=0, help_text="How many were looked at."),
+                ),
+                ("error", models.TextField(blank=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="looks",
+                        to="learning.round",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('round', 'kind'),
+                "ordering": ("round", "kind"),
             },
         ),
         migrations.CreateModel(
-            name='LookedAt',
+            name="LookedAt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('numbers', models.JSONField(help_text='T x K probabilities, or a surprise vector.')),
-                ('look', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='samples', to='learning.look')),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.sample')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "numbers",
+                    models.JSONField(help_text="T x K probabilities, or a surprise vector."),
+                ),
+                (
+                    "look",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="samples",
+                        to="learning.look",
+                    ),
+                ),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.sample",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='look',
-            constraint=models.UniqueConstraint(fields=('round', 'kind'), name='one_look_per_round_and_kind'),
+            model_name="look",
+            constraint=models.UniqueConstraint(
+                fields=("round", "kind"), name="one_look_per_round_and_kind"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lookedat',
-            constraint=models.UniqueConstraint(fields=('look', 'sample'), name='one_row_per_look_and_sample'),
+            model_name="lookedat",
+            constraint=models.UniqueConstraint(
+                fields=("look", "sample"), name="one_row_per_look_and_sample"
+            ),
         ),
     ]

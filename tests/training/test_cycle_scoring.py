@@ -1,10 +1,13 @@
 """The loop and scoring: what a round waits for, and what goes on behind it."""
 
+from datetime import timedelta
+
+import numpy as np
 import pytest
 from django.utils import timezone
 
 from learning.actions import cutting
-from learning.models import Prediction, Round, Scoring, ScoringShard
+from learning.models import Look, Prediction, Round, Scoring, ScoringShard
 from tests.make import make_sample
 from tests.training.wheel import Wheel, make_wheel
 from training.actions import cycle
@@ -86,3 +89,30 @@ def test_texts_that_say_nearly_the_same_are_asked_once():
     assert set(asked) | set(stood_for) == set(
         campaign.samples.filter(gold=None).values_list("pk", flat=True)
     )
+
+
+def test_round_waits_for_a_closer_look_and_goes_on_when_it_is_over(monkeypatch):
+    campaign = make_wheel(pool=40, gold=4, dev=4, items_per_round=6, strategy="batch_bald")
+
+    def scattered(version, *, texts, languages, passes, seed):
+        rng = np.random.default_rng(seed)
+        return rng.dirichlet([0.5] * 3, size=(len(texts), passes)).astype(np.float32)
+
+    monkeypatch.setattr("learning.inference.mc_probabilities", scattered)
+    wheel = Wheel(campaign)
+    while not Look.objects.exists():
+        works = cycle.advance(campaign, now=timezone.now())
+        for work in works:
+            if work.task != "learning.tasks.look_closer":
+                wheel.work(work)
+    assert ([work.task for work in works], status(campaign)) == (
+        ["learning.tasks.look_closer"],
+        "selecting",
+    )
+    Look.objects.update(status="running", lease_until=timezone.now() + timedelta(minutes=1))
+    assert cycle.advance(campaign, now=timezone.now()) == []
+    Look.objects.update(lease_until=timezone.now() - timedelta(minutes=1))
+    wheel.turn(until=lambda: status(campaign) == "collecting", answering=False)
+    assert "look_closer" in wheel.done
+    asked = campaign.rounds.get().picks.exclude(slot__in=("gold", "audit"))
+    assert set(asked.values_list("strategy", flat=True)) == {"batch_bald"}

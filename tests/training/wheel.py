@@ -11,6 +11,7 @@ from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
 from annotation.models import Campaign, CampaignLanguage, Item
 from learning.actions.duplicates import find_duplicates
+from learning.actions.looks import look_closer
 from learning.actions.scoring import score_shard
 from learning.actions.versions import initial_version
 from tests.fakes import FakeLabelingDesk
@@ -101,6 +102,9 @@ class Wheel:
 
     def _find_duplicates(self, search_id: int) -> None:
         find_duplicates(search_id, now=Now)
+
+    def _look_closer(self, look_id: int) -> None:
+        look_closer(look_id, now=Now)
 
     def _push(self, campaign_language_id: int) -> None:
         home = CampaignLanguage.objects.get(pk=campaign_language_id)

@@ -16,6 +16,7 @@ from annotation.actions.consensus import refit, stale_languages
 from annotation.errors import VernacularError
 from annotation.models import Campaign, Consensus, Item
 from learning.actions.duplicates import due_searches, open_searches, worth_waiting
+from learning.actions.looks import due_looks, looks_to_wait_for
 from learning.actions.pools import askable
 from learning.actions.rounds import open_round, select_round
 from learning.actions.scoring import (
@@ -138,6 +139,9 @@ def _behind(round_: Round, now: datetime) -> list[Work]:
 
 
 def _select(round_: Round, now: datetime) -> list[Work]:
+    looks = due_looks(round_, now=now)
+    if looks or looks_to_wait_for(round_):
+        return [Work("learning.tasks.look_closer", {"look_id": pk}) for pk in looks]
     select_round(round_, now=now)
     return []
 
