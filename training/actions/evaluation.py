@@ -171,6 +171,12 @@ def _measured(probabilities: metrics.Floats, *, gold: Gold, classes: int) -> dic
     }
 
 
+def dev_items(campaign: Campaign) -> dict[str, int]:
+    """Return on how many items of development gold a network in training is measured, by tag."""
+    golds = gold_of(campaign, split=GoldItem.Split.DEV)
+    return {gold.language.tag: len(gold.samples) for gold in golds if gold.samples}
+
+
 def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
     """Return what measures a network in training: macro-F1 per language on development gold."""
     from learning.inference import network_logits

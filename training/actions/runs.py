@@ -16,6 +16,7 @@ from django.db.models import F, Q
 from annotation.errors import ConflictError, VernacularError
 from learning.actions.serving import serving_version
 from learning.models import Round
+from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
 from training.actions.datasets import GoldMarks, refuse_gold, take_snapshot
 from training.models import SnapshotRow, TrainingRun
 
@@ -104,6 +105,7 @@ def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
             snapshot=snapshot,
             base=base,
             seed=_seed(round_),
+            settings=round_.campaign.recipe,
         )
 
 
@@ -201,15 +203,19 @@ def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:
         base=run.base,
         manifest=_manifest(run, job=job, learned=learned),
     )
-    claim.write(
-        status=Status.FINISHED,
-        candidate=version,
-        step=learned.steps,
-        steps_total=learned.steps,
-        curve=learned.curve,
-        finished_at=claim.now(),
-        lease_until=None,
-    )
+    keep_carried(version, carried=learned.carried, base=run.base)
+    with transaction.atomic():
+        claim.write(
+            status=Status.FINISHED,
+            candidate=version,
+            step=learned.steps,
+            steps_total=learned.steps,
+            curve=learned.curve,
+            finished_at=claim.now(),
+            lease_until=None,
+        )
+        if learned.logits is not None:
+            keep_logits(run, logits=learned.logits)
 
 
 def _manifest(run: TrainingRun, *, job: "Job", learned: "Learned") -> dict[str, Any]:
@@ -231,7 +237,7 @@ def _manifest(run: TrainingRun, *, job: "Job", learned: "Learned") -> dict[str, 
 
 
 def _job(claim: Claim, network_settings: dict[str, Any]) -> "Job":
-    from training.actions.evaluation import dev_measure
+    from training.actions.evaluation import dev_items, dev_measure
     from training.methods.loop import Job, Recipe
 
     run = claim.run
@@ -241,6 +247,8 @@ def _job(claim: Claim, network_settings: dict[str, Any]) -> "Job":
         recipe=Recipe.of(network_settings.get("recipe", {}), run.settings),
         seed=run.seed,
         snapshot=run.snapshot.digest,
+        items=dev_items(run.campaign),
+        carried=read_carried(run.base),
     )
 
 
@@ -252,15 +260,19 @@ def _lessons(run: TrainingRun) -> "Lessons":
     rows = list(
         SnapshotRow.objects.filter(snapshot=run.snapshot)
         .order_by("sample_id")
-        .values_list("sample__text", "sample__language__tag", "target", "weight", "fresh")
+        .values_list(
+            "sample_id", "sample__text", "sample__language__tag", "target", "weight", "fresh"
+        )
     )
-    texts, languages, targets, weights, fresh = zip(*rows, strict=True)
+    samples, texts, languages, targets, weights, fresh = zip(*rows, strict=True)
+    stored, nothing = stored_logits(run), [np.nan] * len(targets[0])
     return Lessons(
         texts=texts,
         languages=languages,
         targets=np.array(targets, np.float32),
         weights=np.array(weights, np.float32),
         fresh=np.array(fresh, bool),
+        logits=np.array([stored.get(sample, nothing) for sample in samples], np.float32),
     )
 
 
