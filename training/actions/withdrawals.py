@@ -1,0 +1,187 @@
+"""Withdrawals: what a person gave is taken back, and everything that rested on it is told.
+
+An answer that was taken back counts nowhere any more: not in the consensus, which is fitted anew as
+if it had never been given, not in a snapshot, not in what a snapshot remembered of older networks.
+What a network has learned it cannot unlearn: versions that did are shown with the way out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+
+from annotation.actions.consensus import refit
+from annotation.errors import ConflictError
+from annotation.models import (
+    Annotation,
+    AnnotationRevision,
+    Annotator,
+    CampaignLanguage,
+    GoldItem,
+    Item,
+    Sample,
+    User,
+    Withdrawal,
+)
+from learning.actions.serving import serving_version
+from learning.models import ModelVersion
+from training.actions.aborts import abort_run
+from training.actions.lineage import versions_with
+from training.actions.priors import priors_of
+from training.models import SnapshotRow, TrainingRun
+
+BATCH = 500
+State = Annotation.State
+UNFINISHED = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be taken back: a person's answers, those on one text, or a text with all."""
+
+    annotator: Annotator | None = None
+    sample: Sample | None = None
+
+    @property
+    def answers(self) -> "QuerySet[Annotation]":
+        """Everything that it concerns, taken back already or not."""
+        if self.annotator is None and self.sample is None:
+            raise ConflictError("Nobody's answers were named.", remedy="Name a person or a text.")
+        found = Annotation.objects.exclude(state=State.DELETED)
+        if self.annotator is not None:
+            found = found.filter(annotator=self.annotator)
+        if self.sample is not None:
+            found = found.filter(item__sample=self.sample)
+        return found
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What taking back would change."""
+
+    answers: int
+    versions: Sequence[ModelVersion]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was taken back; ``withdrawal`` is the older one where nothing was left to take."""
+
+    withdrawal: Withdrawal | None
+    answers: int
+    versions: Sequence[ModelVersion]
+    aborted: Sequence[TrainingRun]
+
+
+def preview_withdrawal(wish: Wish) -> Outlook:
+    """Say what a withdrawal would change, without changing it."""
+    waiting = wish.answers.filter(withdrawal=None)
+    return Outlook(waiting.count(), versions_with(waiting))
+
+
+def withdraw(wish: Wish, *, reason: str, actor: User | None, now: datetime) -> Outcome:
+    """Take answers back, once: consensus, snapshots and stored logits are without them from here.
+
+    Runs that are learning from them are aborted; the next one learns without. A text that is
+    taken back with all its answers is not asked again either.
+    """
+    with transaction.atomic():
+        homes = _homes(wish)
+        withdrawal, fresh = _take(wish, reason=reason, actor=actor, now=now)
+        answers = Annotation.objects.filter(withdrawal=withdrawal, withdrawal__isnull=False)
+        versions = versions_with(answers)
+        aborted = _forget(answers, actor=actor, now=now) if fresh else []
+    for home in homes if fresh else ():
+        # Left out by a crash here, a language is stale, and the loop fits it anew.
+        serving = serving_version(home.campaign)
+        priors = priors_of(serving, language=home.language) if serving else None
+        refit(home.campaign, language=home.language, now=now, priors=priors)
+    return Outcome(withdrawal, answers.count() if fresh else 0, versions, aborted)
+
+
+def _homes(wish: Wish) -> list[CampaignLanguage]:
+    """Lock the languages that it concerns, so that no sweep comes between."""
+    concerned = wish.answers.order_by().values("item__campaign_language")
+    homes = CampaignLanguage.objects.select_for_update().filter(pk__in=concerned).order_by("pk")
+    return list(homes.select_related("campaign", "language"))
+
+
+def _take(
+    wish: Wish, *, reason: str, actor: User | None, now: datetime
+) -> tuple[Withdrawal | None, bool]:
+    """Return the withdrawal, and whether it is one that this call has made."""
+    waiting = list(wish.answers.filter(withdrawal=None).order_by("pk"))
+    whole = wish.sample is not None and wish.annotator is None
+    if not waiting and not (whole and wish.sample and wish.sample.withdrawn_at is None):
+        before = Withdrawal.objects.filter(annotator=wish.annotator, sample=wish.sample)
+        return before.first(), False
+    withdrawal = Withdrawal.objects.create(
+        annotator=wish.annotator,
+        sample=wish.sample,
+        answers=len(waiting),
+        reason=reason.strip()[:300],
+        actor=actor,
+    )
+    for annotation in waiting:
+        annotation.withdrawal = withdrawal
+        annotation.state = State.WITHDRAWN
+        annotation.label, annotation.answer = None, {}
+        annotation.revision += 1
+        annotation.updated_at = now
+    fields = ["withdrawal", "state", "label", "answer", "revision", "updated_at"]
+    Annotation.objects.bulk_update(waiting, fields, batch_size=BATCH)
+    AnnotationRevision.objects.bulk_create(map(_revision, waiting), batch_size=BATCH)
+    if whole and wish.sample:
+        Sample.objects.filter(pk=wish.sample.pk, withdrawn_at=None).update(withdrawn_at=now)
+        _close_items(Item.objects.filter(sample=wish.sample))
+    _close_items(Item.objects.filter(annotations__withdrawal=withdrawal))
+    return withdrawal, True
+
+
+def _revision(annotation: Annotation) -> AnnotationRevision:
+    return AnnotationRevision(
+        annotation=annotation,
+        number=annotation.revision,
+        state=annotation.state,
+        desk_updated_at=annotation.desk_updated_at,
+        lead_seconds=annotation.lead_seconds,
+    )
+
+
+def _close_items(items: "QuerySet[Item]") -> None:
+    """Take items away that no standing answer holds; rounds do not wait for them."""
+    held = Annotation.objects.answered().values("item")
+    ids = items.exclude(pk__in=held).exclude(state=Item.State.WITHDRAWN).values_list("pk")
+    concerned = [pk for (pk,) in ids.distinct()]
+    Item.objects.filter(pk__in=concerned).update(state=Item.State.WITHDRAWN, answered_at=None)
+
+
+def _forget(
+    answers: "QuerySet[Annotation]", *, actor: User | None, now: datetime
+) -> list[TrainingRun]:
+    """Drop stored logits and gold that rest on what was taken back; abort runs that learn it."""
+    GoldItem.objects.filter(
+        pk__in=list(answers.values_list("item__gold_candidate__gold", flat=True)), retired_at=None
+    ).update(retired_at=now)
+    snapshots, remembered = _resting(answers)
+    for start in range(0, len(remembered), BATCH):
+        rows = SnapshotRow.objects.filter(pk__in=remembered[start : start + BATCH])
+        rows.update(logits=None)
+    runs = TrainingRun.objects.filter(status__in=UNFINISHED, snapshot__in=snapshots)
+    return [abort_run(run, actor=actor, now=now) for run in runs.order_by("pk")]
+
+
+def _resting(answers: "QuerySet[Annotation]") -> tuple[set[int], list[int]]:
+    """Return the snapshots with rows that rest on the answers, and those rows that hold logits."""
+    taken = set(answers.values_list("pk", flat=True))
+    rows = SnapshotRow.objects.filter(sample__in=answers.values("item__sample")).order_by()
+    columns = rows.values_list("pk", "snapshot_id", "revisions", "logits")
+    snapshots, remembered = set(), []
+    for pk, snapshot, revisions, logits in columns.iterator(chunk_size=BATCH):
+        if taken & {answer for answer, _ in revisions}:
+            snapshots.add(snapshot)
+            if logits is not None:
+                remembered.append(pk)
+    return snapshots, remembered
