@@ -50,6 +50,14 @@ def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Networ
         from learning.networks.encoder import Encoder
 
         return Encoder.load(folder, settings=settings)
+    if (settings.get("kind"), settings.get("backbone")) == ("adapted", "starter"):
+        from learning.networks.own_rows import AdaptedStarter
+
+        return AdaptedStarter.load(folder, settings=settings)
+    if settings.get("kind") == "adapted":
+        from learning.networks.adapted import AdaptedEncoder
+
+        return AdaptedEncoder.load(folder, settings=settings)
     raise InvalidInputError(
         f"The network in {folder} is of an unknown kind: {settings.get('kind')!r}.",
         remedy="It may come from a newer version of the product.",

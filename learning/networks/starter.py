@@ -214,13 +214,17 @@ class Starter:
 
     def prepare(self, texts: Sequence[str], languages: Sequence[str]) -> None:
         """Give every n-gram of these texts a weight to learn; no answer changes by that."""
+        self.module.widen(self._met(texts, languages))
+
+    def _met(self, texts: Sequence[str], languages: Sequence[str]) -> torch.Tensor:
+        """Return the buckets of all n-grams of these texts."""
         met = [torch.zeros(0, dtype=torch.int64)]
         for start in range(0, len(texts), PREPARED):
             part = slice(start, start + PREPARED)
             clean = [normalise(text[:LONGEST]) for text in texts[part]]
             buckets, _, _ = self._hashed(clean, languages[part])
             met.append(torch.from_numpy(np.unique(buckets)))
-        self.module.widen(torch.cat(met))
+        return torch.cat(met)
 
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return the head's three parts; ``prepare`` decides how many n-grams are in the first."""

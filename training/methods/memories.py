@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.methods.lessons import Lessons
-from training.methods.recipes import CUMULATIVE, REPLAYING, Recipe
+from training.methods.recipes import ADAPTING, CUMULATIVE, REPLAYING, Recipe
 from training.methods.sampling import unimax
 
 IntArray = npt.NDArray[np.int64]
@@ -17,14 +17,18 @@ def rows_seen(lessons: Lessons, *, recipe: Recipe) -> IntArray:
     """Return the rows that the method learns from, in their order.
 
     All of them where it goes through everything; the fresh ones with the store, or with as
-    much of it as a memory holds, where it replays; the fresh ones alone otherwise. Where nothing
-    is fresh, the store is what there is to learn.
+    much of it as a memory holds, where it replays; with the store of their own languages where
+    these learn in adapters; the fresh ones alone otherwise. Where nothing is fresh, the store is
+    what there is to learn.
     """
     fresh, store = np.flatnonzero(lessons.fresh), np.flatnonzero(~lessons.fresh)
     if recipe.method == CUMULATIVE or not len(fresh):
         return np.arange(len(lessons.texts))
-    if recipe.method not in REPLAYING:
+    if recipe.method not in (*REPLAYING, *ADAPTING):
         return fresh
+    if recipe.method in ADAPTING:
+        learning = {lessons.languages[i] for i in fresh}
+        store = np.array([i for i in store if lessons.languages[i] in learning], np.int64)
     if recipe.memory:
         store = reservoir(lessons, rows=store, size=recipe.memory)
     return np.sort(np.concatenate([fresh, store]))

@@ -27,9 +27,9 @@ OWN: dict[str, dict[str, Any]] = {
     LWF: PLAIN,
     EWC: PLAIN,
     A_GEM: PLAIN,
-    LORA: PLAIN,
-    BOTTLENECK: PLAIN,
-    O_LORA: PLAIN,
+    LORA: PLAIN | {"store_weight": 1.0},
+    BOTTLENECK: PLAIN | {"store_weight": 1.0},
+    O_LORA: PLAIN | {"store_weight": 1.0},
 }
 METHODS = tuple(OWN)
 SAMPLINGS = ("unimax", "proportional", "temperature")
@@ -39,6 +39,8 @@ WEIGHINGS = ("", "uniform", "proportional")
 # Methods that see half of each batch from the store, and those that hold on to its stored logits.
 REPLAYING = (UPDATE, ER, DER, A_GEM)
 HOLDING = (UPDATE, DER)
+# Methods under which a language learns in an adapter of its own, and the rest of the network rests.
+ADAPTING = (LORA, BOTTLENECK, O_LORA)
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class Recipe:
     without a better one the run ends (0: never), ``least_share`` the smallest share of the new
     weights that interpolation with the champion may keep (1: no interpolation). ``sampling`` shares
     out the store's draws among languages, ``weighing`` their say in the loss (empty: as drawn);
-    with a ``curriculum`` languages begin one after the other, nearest first.
+    with a ``curriculum`` languages begin one after the other, nearest first. ``pieces`` is into how
+    many parts a batch is cut that drop out at random apart (0: one a process); with as many, runs
+    of different numbers of processes end alike, and runs of more processes leave some idle.
     """
 
     method: str = UPDATE
@@ -60,6 +64,7 @@ class Recipe:
     eps: float = 1e-8
     balance: float = 1.0
     batch: int = 32
+    pieces: int = 0
     epochs: int = 4
     least_steps: int = 0
     repeats: int = 4
@@ -79,6 +84,8 @@ class Recipe:
     patience: int = 0
     layer_decay: float = 1.0
     unfreeze_every: int = 0
+    rank: int = 8
+    orthogonality: float = 0.5
     lr_adjust: float = 1.0
     keep_optimizer: int = 1
     warmup: float = 0.1
@@ -133,6 +140,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "lr": (0.0, TOP),
     "balance": (1.0, TOP),
     "batch": (1, TOP),
+    "pieces": (0, TOP),
     "epochs": (1, TOP),
     "repeats": (1, TOP),
     "temperature": (1.0, TOP),
@@ -148,6 +156,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "patience": (0, TOP),
     "layer_decay": (0.01, 1.0),
     "unfreeze_every": (0, TOP),
+    "rank": (1, 1024),
+    "orthogonality": (0.0, TOP),
     "lr_adjust": (0.0, 1.0),
     "warmup": (0.0, 1.0),
     "average": (0.0, 1.0),
