@@ -105,7 +105,7 @@ def walk(stream: Stream, *, seeds: Sequence[int], quick: bool) -> Found:
     """Learn the stream in every way, seed by seed."""
     synthetic = stream.name == "S3"
     ours = OURS if synthetic else {name: OURS[name] for name in ON_REAL}
-    peers = PEERS if synthetic else PEERS_ON_REAL
+    peers: Sequence[str] = PEERS if synthetic else PEERS_ON_REAL
     if quick:
         ours, peers = {name: OURS[name] for name in QUICK}, PEERS[:3]
     found: Found = {}

@@ -69,7 +69,8 @@ def false_friends(*, languages: int = 4, seed: int = 7) -> Stream:
     """
     rng = np.random.default_rng(seed)
     shared = COGNATES + FALSE_FRIENDS
-    train, test = [], []
+    train: list[Part] = []
+    test: list[Part] = []
     for number in range(languages):
         own = 2 + shared + number * OWN
         words = np.concatenate([np.arange(2, 2 + shared), np.arange(own, own + OWN)])
