@@ -21,6 +21,7 @@ from training.actions.datasets import GoldMarks, refuse_gold, take_snapshot
 from training.models import SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:
+    from learning.networks import Network
     from training.methods.loop import Job, Learned, Lessons
 
 log = logging.getLogger(__name__)
@@ -180,7 +181,9 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     refuse_gold(run.snapshot, marks=GoldMarks.of(run.campaign))
     network = load_network(open_weights(run.base.path, digest=run.base.digest))
     network.module.to(device())
-    job = _job(claim, network.settings())
+    lessons = _lessons(run)
+    network = _dressed(network, lessons=lessons, settings=run.settings)
+    job = _job(claim, network.settings(), lessons=lessons)
 
     learned = fit(network, job=job, folder=folder, watch=claim.see, should_stop=should_stop)
     claim.beat(force=True)
@@ -236,13 +239,24 @@ def _manifest(run: TrainingRun, *, job: "Job", learned: "Learned") -> dict[str, 
     }
 
 
-def _job(claim: Claim, network_settings: dict[str, Any]) -> "Job":
+def _dressed(network: "Network", *, lessons: "Lessons", settings: dict[str, Any]) -> "Network":
+    """Return the network with adapters of the languages that bring something, if so asked."""
+    from training.methods.adapters import dressed
+    from training.methods.loop import Recipe
+
+    recipe = Recipe.of(network.settings().get("recipe", {}), settings)
+    pairs = zip(lessons.languages, lessons.fresh, strict=True)
+    fresh = {tag for tag, new in pairs if new}
+    return dressed(network, recipe=recipe, languages=sorted(fresh or set(lessons.languages)))
+
+
+def _job(claim: Claim, network_settings: dict[str, Any], *, lessons: "Lessons") -> "Job":
     from training.actions.evaluation import dev_items, dev_measure
     from training.methods.loop import Job, Recipe
 
     run = claim.run
     return Job(
-        lessons=_lessons(run),
+        lessons=lessons,
         measure=dev_measure(run.campaign, beat=claim.beat),
         recipe=Recipe.of(network_settings.get("recipe", {}), run.settings),
         seed=run.seed,

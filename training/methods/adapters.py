@@ -75,7 +75,7 @@ def penalty(network: Network) -> torch.Tensor:
     The sum over layers and pairs of all |A_i A_j^T| (r x r each), as in O-LoRA; its second
     term, the size of what is learned, is AdamW's weight decay. Nought for any other network.
     """
-    found = torch.zeros((), device=next(network.module.parameters()).device)
+    found = 0.0 * network.trainable()[0].sum()
     if not isinstance(network, AdaptedEncoder) or network.adapters.method != O_LORA:
         return found
     learn = {network.adapters.place(tag) for tag in network.learning}

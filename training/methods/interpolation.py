@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from learning.networks import Network
+from training.methods.adapters import between
 from training.methods.leaning import merit
 from training.methods.lessons import Measure
 
@@ -69,12 +70,12 @@ def interpolate(
     learned = copied(network.trainable())
     best: tuple[float, float, dict[str, float]] | None = None
     for share in [share for share in SHARES if share >= min(least, 1.0)]:
-        put(network, [o.lerp(n, share) for o, n in zip(champion, learned, strict=True)])
+        put(network, between(network, old=champion, new=learned, share=share))
         dev = measured(network, measure)
         if best is None or merit(dev) > best[0]:
             best = (merit(dev), share, dev)
         if not dev:
             break
     share, dev = (best[1], best[2]) if best else (1.0, {})
-    put(network, [o.lerp(n, share) for o, n in zip(champion, learned, strict=True)])
+    put(network, between(network, old=champion, new=learned, share=share))
     return share, dev
