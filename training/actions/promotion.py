@@ -1,29 +1,33 @@
-"""Promotion: the pointer that says what serves moves by one more row, forwards or back."""
+"""Promotion: the pointer that says what serves moves by one more row, forwards or back.
+
+Only what a gate has passed, or what somebody answers for with an unexpired waiver, can be pointed at;
+the transaction that moves the pointer looks for itself, whoever asks.
+"""
+
+from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
 from learning.actions.serving import deploy, serving_version
+from learning.actions.versions import check_identity
 from learning.gateways.weights import check_weights
 from learning.models import Deployment, ModelVersion
-from training.models import GateRun, Verdict
+from training.models import GateRun, Verdict, Waiver
 
 
 @transaction.atomic
-def promote(gate: GateRun, *, actor: User | None = None) -> Deployment:
-    """Let the candidate serve if its gate says PASS and its champion still serves.
+def promote(gate: GateRun, *, actor: User | None = None, now: datetime | None = None) -> Deployment:
+    """Let the candidate serve if its gate lets it and its champion still serves.
 
     A candidate that this gate has promoted already is not promoted again, even after it was
     rolled back.
     """
     campaign = Campaign.objects.select_for_update().get(pk=gate.candidate.campaign_id)
     gate = GateRun.objects.select_related("candidate", "champion").get(pk=gate.pk)
-    if gate.verdict != Verdict.PASS:
-        raise ConflictError(
-            f"{gate.candidate} may not serve: its gate says {gate.verdict}.",
-            remedy="Only a candidate whose gate says PASS can be promoted.",
-        )
+    waiver = _leave(gate, now=now or timezone.now())
     done = campaign.deployments.filter(
         version=gate.candidate, kind=Deployment.Kind.PROMOTION
     ).first()
@@ -37,14 +41,40 @@ def promote(gate: GateRun, *, actor: User | None = None) -> Deployment:
         )
     if gate.candidate.digest != gate.candidate_digest:
         raise ConflictError("The candidate is not the one that was judged.")
-    check_weights(gate.candidate.path, digest=gate.candidate_digest)
+    _check(gate.candidate)
     return deploy(
         campaign,
         version=gate.candidate,
         kind=Deployment.Kind.PROMOTION,
-        reason=" ".join(gate.reasons),
-        actor=actor,
+        reason=f"Waiver of {waiver.name}: {waiver.reason}" if waiver else " ".join(gate.reasons),
+        actor=actor or (waiver.granted_by if waiver else None),
     )
+
+
+def _leave(gate: GateRun, *, now: datetime) -> Waiver | None:
+    """Return the waiver that lets the candidate serve, None if it needs none; else raise."""
+    later = GateRun.objects.filter(run=gate.run_id, look__gt=gate.look).order_by("look").last()
+    if later is not None:
+        raise ConflictError(
+            f"{gate.candidate} was judged again since, with the verdict {later.verdict}.",
+            remedy="The newest verdict counts.",
+        )
+    if gate.verdict == Verdict.PASS:
+        return None
+    waiver = Waiver.objects.filter(gate=gate).valid(now).first()
+    if gate.verdict == Verdict.HOLD and waiver is not None:
+        return waiver
+    raise ConflictError(
+        f"{gate.candidate} may not serve: its gate says {gate.verdict}.",
+        remedy="Only a candidate whose gate says PASS can be promoted, or one that was held and"
+        " that somebody answers for with a waiver that has not run out.",
+    )
+
+
+def _check(version: ModelVersion) -> None:
+    """Raise unless the version's record and bytes are those that were registered."""
+    check_identity(version)
+    check_weights(version.path, digest=version.digest)
 
 
 @transaction.atomic
@@ -62,7 +92,7 @@ def rollback(
         )
     if serving_version(campaign) == to_version:
         raise ConflictError(f"{to_version} serves already.")
-    check_weights(to_version.path, digest=to_version.digest)
+    _check(to_version)
     return deploy(
         campaign,
         version=to_version,
@@ -70,3 +100,28 @@ def rollback(
         reason=reason.strip(),
         actor=actor,
     )
+
+
+def previous_version(campaign: Campaign) -> ModelVersion | None:
+    """Return what served before the version that serves now; nothing if that was the first."""
+    serving = serving_version(campaign)
+    earlier = campaign.deployments.exclude(version=serving).order_by("-number")
+    newest = earlier.select_related("version").first()
+    return newest.version if newest else None
+
+
+@transaction.atomic
+def undo(campaign: Campaign, *, number: int, actor: User | None) -> Deployment:
+    """Take back the newest move of the pointer, if it still is the newest; by one more row."""
+    campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    newest = Deployment.objects.serving(campaign)
+    if newest is None or newest.number != number:
+        raise ConflictError(
+            f"Deployment {number} is not the newest any more.",
+            remedy="Look at what serves now, and roll back to the version you want.",
+        )
+    before = campaign.deployments.filter(number=number - 1).select_related("version").first()
+    if before is None:
+        raise ConflictError("Nothing served before the first version.")
+    reason = f"Deployment {number} was undone."
+    return rollback(campaign, to_version=before.version, actor=actor, reason=reason)

@@ -1,0 +1,95 @@
+"""Answering: what the serving version says of a text, stamped with that version.
+
+The pointer is read anew for every call, and networks are kept by the digest of their bytes: a process
+that still holds the network that served before notices at its next call, and no answer is put
+together from two versions.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from annotation.errors import InvalidInputError
+from annotation.models import Campaign, Language
+from learning.actions.serving import serving_version
+from learning.errors import NothingServesError
+from learning.methods.probabilities import softmax
+from learning.models import ModelVersion, Temperature
+
+MOST_TEXTS = 10_000
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one version says of one text; ``honest`` if its confidence was fitted on gold."""
+
+    version: int
+    digest: str
+    language: str
+    label: str
+    confidence: float
+    honest: bool
+    probabilities: Mapping[str, float]
+
+    def record(self) -> dict[str, Any]:
+        """Return plain names and numbers."""
+        return asdict(self)
+
+
+def answer(campaign: Campaign, *, texts: Sequence[str], languages: Sequence[str]) -> list[Answer]:
+    """Have the version that serves now answer every text; all of one call come from one version."""
+    version = serving_version(campaign)
+    if version is None:
+        raise NothingServesError(
+            f"Nothing serves {campaign} yet.",
+            remedy="Start the campaign; its first version follows.",
+        )
+    return answer_with(version, texts=texts, languages=languages)
+
+
+def answer_with(
+    version: ModelVersion, *, texts: Sequence[str], languages: Sequence[str]
+) -> list[Answer]:
+    """Have one version answer, whether it serves or not."""
+    from learning.inference import logits_of  # torch is for workers only
+
+    _check(texts, languages=languages)
+    if not texts:
+        return []
+    labels = list(version.manifest["labels"])
+    scales = _temperatures(version, languages)
+    logits = logits_of(version, texts=texts, languages=languages)
+    told = softmax(logits, temperature=np.array([scales.get(tag, 1.0) for tag in languages]))
+    return [
+        Answer(
+            version=version.number,
+            digest=version.digest,
+            language=tag,
+            label=labels[int(row.argmax())],
+            confidence=float(row.max()),
+            honest=tag in scales,
+            probabilities=dict(zip(labels, map(float, row), strict=True)),
+        )
+        for tag, row in zip(languages, told, strict=True)
+    ]
+
+
+def _check(texts: Sequence[str], *, languages: Sequence[str]) -> None:
+    if len(texts) > MOST_TEXTS:
+        raise InvalidInputError(f"{len(texts)} texts at once.", remedy=f"Ask {MOST_TEXTS} at most.")
+    known = set(Language.objects.filter(tag__in=set(languages)).values_list("tag", flat=True))
+    strange = sorted(set(languages) - known)
+    if strange:
+        raise InvalidInputError(
+            f"Nobody has told us of the language {strange[0]!r}.",
+            remedy="Use a tag of a language that is here, such as wo.",
+        )
+
+
+def _temperatures(version: ModelVersion, languages: Sequence[str]) -> dict[str, float]:
+    fitted = Temperature.objects.filter(
+        version=version, language__tag__in=set(languages), gold__gt=0
+    )
+    return dict(fitted.values_list("language__tag", "value"))
