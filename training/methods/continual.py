@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from learning.networks import Network
+from training.methods import distributed
 from training.methods.lessons import Floats, Lessons
 
 Tensors = Sequence[torch.Tensor]
@@ -75,11 +76,12 @@ def fisher(
 
     One row at a time: the square of a batch's mean gradient, which many libraries take for it,
     is smaller by about the size of the batch (van de Ven 2025, arXiv 2502.11756).
+    Processes share the rows.
     """
-    weights = network.trainable()
+    weights, team = network.trainable(), distributed.team()
     found = [torch.zeros_like(part) for part in weights]
     network.module.eval()
-    for row in rows:
+    for row in team.share(rows):
         one = lessons.only(np.array([row]))
         logits = network.logits(_to(network.collate(one.texts, one.languages), weights[0].device))
         targets = torch.from_numpy(one.targets).to(logits.device)
@@ -88,7 +90,21 @@ def fisher(
         for total, grad in zip(found, grads, strict=True):
             if grad is not None:
                 total += grad.square()
+    team.sum(found)
     return [total / max(1, len(rows)) for total in found]
+
+
+def together(
+    parts: Sequence[Sequence[torch.Tensor | None]], *, weights: Tensors
+) -> list[torch.Tensor]:
+    """Return the sum of gradients over the parts of a batch and over processes."""
+    found = [torch.zeros_like(part) for part in weights]
+    for part in parts:
+        for total, grad in zip(found, part, strict=True):
+            if grad is not None:
+                total += grad
+    distributed.team().sum(found)
+    return found
 
 
 def project(
@@ -121,14 +137,14 @@ def project(
 
 @torch.no_grad()
 def answers(network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]) -> Floats:
-    """Return the network's logits N x K, NaN for all rows but these."""
-    found = np.full(lessons.targets.shape, np.nan, np.float32)
-    if not len(rows):
-        return found
-    asked, home = lessons.only(rows), network.trainable()[0].device
+    """Return the network's logits N x K, NaN for all rows but these; processes share the rows."""
+    found, team = np.full(lessons.targets.shape, np.nan, np.float32), distributed.team()
+    asked, home = lessons.only(mine := team.share(rows)), network.trainable()[0].device
     network.module.eval()
     for places, batch in network.packed(asked.texts, asked.languages, device=home.type):
-        found[rows[places]] = network.logits(_to(batch, home)).float().cpu().numpy()
+        found[mine[places]] = network.logits(_to(batch, home)).float().cpu().numpy()
+    for row, logits in team.gathered({int(row): found[row] for row in mine}).items():
+        found[row] = logits
     return found
 
 

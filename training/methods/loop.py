@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy.typing as npt
 import torch
 
 from learning.networks import Network
-from training.methods import carried, continual, leaning, rates
+from training.methods import carried, continual, distributed, leaning, rates
 from training.methods.checkpoints import newest_checkpoint, save_checkpoint, seed_everything
 from training.methods.interpolation import copied, follow, interpolate, measured, put, wearing
 from training.methods.lessons import Floats, Job, Learned, Lessons, Measure, Watch
@@ -71,8 +72,11 @@ def fit(
     watch: Watch,
     should_stop: Callable[[], bool],
 ) -> Learned:
-    """Fine-tune the network in place, from its newest checkpoint if there is one."""
-    recipe, seen = job.recipe, rows_seen(job.lessons, recipe=job.recipe)
+    """Fine-tune the network in place, from its newest checkpoint if there is one.
+
+    In a team of processes each calls this alike; the leader writes, watches and is asked to stop.
+    """
+    team, recipe, seen = distributed.team(), job.recipe, rows_seen(job.lessons, recipe=job.recipe)
     lessons = seen_by(job.lessons, rows=seen, recipe=recipe)
     plan = lessons.plan(recipe, seed=job.seed)
     lessons = lessons.weighed(plan, recipe=recipe)
@@ -83,18 +87,18 @@ def fit(
     every = max(1, plan.steps // recipe.curve_points)
     saved_at = time.monotonic()
     while state.step < plan.steps and not leaning.worn_out(state.curve, patience=recipe.patience):
-        if should_stop():
-            save_checkpoint(folder, step=state.step, state=pack(state) | marks)
+        if team.any(should_stop()):
+            _save(state, folder=folder, marks=marks)
             raise InterruptedTrainingError
-        _learn(state, lessons, rows=plan.step(state.step), recipe=recipe)
+        _learn(state, lessons, rows=plan.step(state.step), job=job)
         state.step += 1
         if state.step % every == 0 or state.step == plan.steps:
             plan = _look(state, plan, job=job, lessons=lessons)
         old = time.monotonic() - saved_at > recipe.checkpoint_seconds
         if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
-            save_checkpoint(folder, step=state.step, state=pack(state) | marks)
+            _save(state, folder=folder, marks=marks)
             saved_at = time.monotonic()
-        watch(state.step, steps=plan.steps, curve=state.curve)
+        team.led(partial(watch, state.step, steps=plan.steps, curve=state.curve))
 
     put(network, state.best or state.average or network.trainable())
     share, dev = interpolate(
@@ -106,28 +110,32 @@ def fit(
     return Learned(state.step, state.curve, share, dev, logits=logits, carried=left)
 
 
-def _learn(state: State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) -> None:
-    """Take one step: batch, losses, gradients, optimizer, average."""
-    network, trainable = state.network, state.network.trainable()
+def _save(state: State, *, folder: Path, marks: dict[str, str]) -> None:
+    if distributed.team().leads:
+        save_checkpoint(folder, step=state.step, state=pack(state) | marks)
+
+
+def _learn(state: State, lessons: Lessons, *, rows: IntArray, job: Job) -> None:
+    """Take one step: gradients of all who share the batch, optimizer, average."""
+    network, team, recipe = state.network, distributed.team(), job.recipe
+    trainable, stored = network.trainable(), []
     network.module.train()
-    device = trainable[0].device
-    batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
-    given = _given(state, lessons, rows=rows, device=device)
-    with _precision(device):
-        logits = network.logits({name: part.to(device) for name, part in batch.items()}).float()
-    surprise = continual.surprise(logits, targets=given.targets)
-    loss = _loss(logits, given=given, surprise=surprise, recipe=recipe).mean()
-    if recipe.method == EWC and state.fisher:
-        drift = continual.drifted(trainable, champion=state.champion, fisher=state.fisher)
-        loss = loss + recipe.penalty * drift
     state.optimizer.zero_grad(set_to_none=True)
+    told = torch.zeros_like(state.told)
+    for piece in team.pieces(min(state.pieces, len(rows))):
+        distributed.draw_for(job.seed, step=state.step, piece=piece)
+        part = rows[piece :: state.pieces]
+        stored.append(_descend(state, lessons, rows=part, of=len(rows), recipe=recipe, told=told))
+    if recipe.method == EWC and state.fisher and team.leads:
+        drift = continual.drifted(trainable, champion=state.champion, fisher=state.fisher)
+        torch.autograd.backward(recipe.penalty * drift)
+        told[-1, 0] += recipe.penalty * drift.detach()
+    team.sum_gradients(trainable)
+    team.sum([told])
+    state.told += told
+    state.told[-1, 1] += 1
     if recipe.method == A_GEM:
-        stored = (given.weights * surprise * ~given.fresh).mean()
-        reference = torch.autograd.grad(stored, trainable, retain_graph=True, allow_unused=True)
-        torch.autograd.backward(loss)
-        continual.project(trainable, reference=reference)
-    else:
-        torch.autograd.backward(loss)
+        continual.project(trainable, reference=continual.together(stored, weights=trainable))
     for weights in rates.frozen(network, step=state.step, every=recipe.unfreeze_every):
         weights.grad = None
     torch.nn.utils.clip_grad_norm_(trainable, recipe.clip)
@@ -135,7 +143,36 @@ def _learn(state: State, lessons: Lessons, *, rows: IntArray, recipe: Recipe) ->
     state.schedule.step()
     if state.average:
         follow(state.average, trainable, most=recipe.average, step=state.step + 1)
-    _tell(state, given=given, surprise=surprise.detach(), loss=loss.detach())
+
+
+def _descend(
+    state: State,
+    lessons: Lessons,
+    *,
+    rows: IntArray,
+    of: int,
+    recipe: Recipe,
+    told: torch.Tensor,
+) -> Sequence[torch.Tensor | None]:
+    """Add the gradients of some rows ``of`` a batch; return the store's alone where it is asked for."""
+    network, trainable = state.network, state.network.trainable()
+    device = trainable[0].device
+    batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
+    given = _given(state, lessons, rows=rows, device=device)
+    with _precision(device):
+        logits = network.logits({name: part.to(device) for name, part in batch.items()}).float()
+    surprise = continual.surprise(logits, targets=given.targets)
+    loss = _loss(logits, given=given, surprise=surprise, recipe=recipe).sum() / of
+    reference: Sequence[torch.Tensor | None] = ()
+    if recipe.method == A_GEM:
+        kept = (given.weights * surprise * ~given.fresh).sum() / of
+        reference = torch.autograd.grad(kept, trainable, retain_graph=True, allow_unused=True)
+    torch.autograd.backward(loss)
+    ones = torch.ones_like(surprise, dtype=torch.float64)
+    found = torch.stack((surprise.detach().double(), ones), dim=1)
+    told.index_add_(0, given.languages, found)
+    told[-1, 0] += loss.detach()
+    return reference
 
 
 def _loss(
@@ -166,13 +203,6 @@ def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.devi
     )
 
 
-def _tell(state: State, *, given: _Given, surprise: torch.Tensor, loss: torch.Tensor) -> None:
-    """Add a step's losses to what the next point of the curve will tell."""
-    ones = torch.ones_like(surprise, dtype=torch.float64)
-    state.told.index_add_(0, given.languages, torch.stack((surprise.double(), ones), dim=1))
-    state.told[-1] += torch.stack((loss.double(), ones[0]))
-
-
 def _resume(
     network: Network,
     *,
@@ -185,7 +215,8 @@ def _resume(
     """Return the state in which the run begins, or the one of its newest checkpoint."""
     seed_everything(job.seed)
     network.prepare(lessons.texts, lessons.languages)
-    kept = newest_checkpoint(folder, **marks)
+    team = distributed.team()
+    kept = team.told(newest_checkpoint(folder, **marks) if team.leads else None)
     recipe, trainable = job.recipe, network.trainable()
     device = trainable[0].device
     new = rates.new_languages(job.lessons.languages, job.lessons.fresh.tolist())
@@ -218,7 +249,10 @@ def _resume(
         average=copied(trainable) if recipe.average else [],
         taught=torch.from_numpy(lessons.stored_logits()),
         told=torch.zeros(len(lessons.tags) + 1, 2, dtype=torch.float64, device=device),
+        pieces=team.size,
     )
+    if distributed.draws(network.module):
+        state.pieces = kept["pieces"] if kept else recipe.pieces or team.size
     if kept:
         unpack(state, kept)
     else:

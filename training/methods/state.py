@@ -16,7 +16,8 @@ class State:
 
     ``before`` is what the champion is worth on the development set, ``taught`` (N x K) what rows
     are to be held to, ``fisher`` what the champion's answers hang on; ``told`` sums the loss
-    since the last point of the curve, with its rows: a line a language, last the whole.
+    since the last point of the curve, with its rows: a line a language, last the whole. ``pieces``
+    is into how many parts a batch is cut that draw at random apart.
     """
 
     network: Network
@@ -27,6 +28,7 @@ class State:
     average: list[torch.Tensor]
     taught: torch.Tensor
     told: torch.Tensor
+    pieces: int = 1
     before: dict[str, float] = field(default_factory=dict)
     fisher: list[torch.Tensor] = field(default_factory=list)
     best: list[torch.Tensor] = field(default_factory=list)
@@ -41,6 +43,7 @@ def pack(state: State) -> dict[str, Any]:
     return {
         "step": state.step,
         "warm": state.warm,
+        "pieces": state.pieces,
         "curve": state.curve,
         "before": state.before,
         "told": state.told,
