@@ -116,6 +116,30 @@ def gather(
     return found, set(map(int, wanted[missing]))
 
 
+class Passing:
+    """Embeddings of samples that pass by; of the pool's files one is open at a time."""
+
+    def __init__(self, version: ModelVersion) -> None:
+        rows = EmbeddingShard.objects.filter(version=version).order_by("shard")
+        self._rows = list(rows.select_related("shard__scoring__version").defer("shard__sample_ids"))
+        self._first = np.array([row.shard.first_id for row in self._rows], dtype=np.int64)
+        self._last = np.array([row.shard.last_id for row in self._rows], dtype=np.int64)
+        self.width = self._rows[0].width if self._rows else 0
+
+    def of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        """Return the embeddings of samples in order of their ids; zeros for those without one."""
+        found = np.zeros((len(ids), self.width), dtype=np.float16)
+        if not len(ids):
+            return found
+        for at in np.flatnonzero((self._first <= ids[-1]) & (self._last >= ids[0])):
+            block = _open(self._rows[at])
+            place = np.searchsorted(ids, block.ids)
+            place[place == len(ids)] = 0
+            here = np.flatnonzero(ids[place] == block.ids)
+            found[place[here]] = block.embeddings[here]
+        return found
+
+
 def lacking(scoring: Scoring) -> list[int]:
     """Return the shards that are done and have samples, but no embeddings of them."""
     done = scoring.shards.filter(status=ScoringShard.Status.DONE, embeddings=None)

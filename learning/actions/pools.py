@@ -1,21 +1,26 @@
 """Pools: what of a campaign could be asked now, as the selection wants to have it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+import structlog
+from django.conf import settings
 from django.db.models import Count, Exists, OuterRef, Q
 
-from annotation.models import Campaign, CampaignLanguage, Sample
+from annotation.models import Campaign, CampaignLanguage, GoldItem, Item, Sample
 from annotation.models.samples import SampleQuerySet
 from learning.actions.repeats import doubtful_answers
-from learning.actions.scored import Groups, group_of, near_groups, scored_pool
+from learning.actions.scored import asked_groups, expected_rows, near_groups, scored_chunks
 from learning.actions.scoring import spoilt_for
-from learning.actions.supplies import supplied
+from learning.actions.supplies import ColumnsOnTheWay, columns_of, supplied
 from learning.actions.terms import capacities_of, policy_of, terms_of
 from learning.methods.quotas import Quota, allot
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.models import ModelVersion, NearDuplicate, Round, StopDecision, Temperature
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,27 +77,49 @@ def request_of(round_: Round) -> SelectionRequest:
 
 
 def plain_request(round_: Round, languages: list[CampaignLanguage]) -> SelectionRequest:
-    """Return all unasked samples that the round's version has scored, and nothing dear.
+    """Return what may be asked of all unasked samples that the round's version has scored.
 
     A sample that equals gold, or one that was asked, is never asked: the first would teach the
-    answers of the examination, the second teaches nothing.
+    answers of the examination, the second teaches nothing. The pool streams, so that memory
+    does not grow with it. Without an embedding of any sample nothing is asked for that reason.
     """
+    columns = columns_of(round_, languages)
+    found = _sieved(round_, languages, columns=columns)
+    if not found.item_ids and columns.rejects:
+        found = _sieved(round_, languages, columns=replace(columns, embeddings=None))
+    if found.sieved and (reasons := Counter(one.reason for one in found.sieved.rejected)):
+        log.warning("round.left_out", round_id=round_.pk, unnamed=found.sieved.unnamed, **reasons)
+    return found
+
+
+def _sieved(
+    round_: Round, languages: list[CampaignLanguage], *, columns: ColumnsOnTheWay
+) -> SelectionRequest:
+    from learning.methods.sieve import Sieve  # SciPy is for workers only
+
     campaign, version = round_.campaign, round_.version
-    near = near_groups(campaign, languages)
-    pool = scored_pool(unasked(campaign), version=version, languages=languages, near=near)
+    sieve = Sieve(
+        _question(round_, languages), expected=expected_rows(version), folder=settings.VAR_DIR
+    )
+    for chunk in scored_chunks(campaign, version=version, languages=languages):
+        sieve.take(columns.added(chunk))
+    return sieve.request()
+
+
+def _question(round_: Round, languages: list[CampaignLanguage]) -> SelectionRequest:
+    """Return the request without its samples."""
+    campaign, version = round_.campaign, round_.version
     labels = label_keys(version)
     names = dict(campaign.labels.values_list("key", "name"))
     return SelectionRequest(
-        item_ids=tuple(map(str, pool.samples)),
-        language=pool.languages,
-        languages=_states(version, languages, near=near),
+        item_ids=(),
+        language=np.zeros(0, dtype=np.int64),
+        languages=_states(version, languages),
         labels=labels,
         label_names=tuple(names.get(key, key) for key in labels),
         batch=campaign.items_per_round,
         seed=round_.seed,
-        logits=pool.logits,
-        dup_group=pool.groups,
-        dialect=pool.dialects,
+        logits=np.zeros((0, len(labels))),
         strategy=round_.strategy,
         mix=round_.mix,
         quota=policy_of(campaign),
@@ -138,33 +165,28 @@ def label_keys(version: ModelVersion) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _states(
-    version: ModelVersion, languages: list[CampaignLanguage], *, near: Groups
-) -> tuple[LanguageState, ...]:
+def _states(version: ModelVersion, languages: list[CampaignLanguage]) -> tuple[LanguageState, ...]:
+    campaign = version.campaign
     temperatures = dict(
         Temperature.objects.filter(version=version).values_list("language_id", "value")
     )
-    known = known_digests(version.campaign)
+    asked = asked_groups(campaign, languages, known=known_digests(campaign))
     return tuple(
         one.state(
             temperature=temperatures.get(one.home.language_id, 1.0),
-            asked=(
-                group_of(one.home.language_id, digest, near=near)
-                for digest in known[one.home.language_id]
-            ),
+            asked=asked[one.home.language_id],
         )
-        for one in terms_of(version.campaign, languages)
+        for one in terms_of(campaign, languages)
     )
 
 
 def known_digests(campaign: Campaign) -> dict[int, set[str]]:
     """Return, by language, the digests of texts that are gold or were asked."""
-    rows = Sample.objects.filter(campaign=campaign).filter(
-        Q(gold__isnull=False) | Q(items__isnull=False)
-    )
     known: dict[int, set[str]] = defaultdict(set)
-    for language, digest in rows.values_list("language_id", "digest").distinct():
-        known[language].add(digest)
+    for rows in (GoldItem.objects.all(), Item.objects.all()):
+        mine = rows.filter(sample__campaign=campaign).order_by()
+        for language, digest in mine.values_list("sample__language", "sample__digest").distinct():
+            known[language].add(digest)
     return known
 
 

@@ -8,19 +8,22 @@ that nobody waits in vain, and the round says so.
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 from django.db.models import TextField
 from django.db.models.functions import Cast, Length
 
-from annotation.models import Annotation, Campaign, CampaignLanguage, Sample
+from annotation.models import Annotation, CampaignLanguage, Sample
 from learning.actions.asked import asked_before
-from learning.actions.embeddings import gather
+from learning.actions.embeddings import Passing, gather
 from learning.methods.requests import SelectionRequest
 from learning.models import Look, LookedAt, Round
+
+if TYPE_CHECKING:
+    from learning.methods.sieve import Chunk
 
 CHUNK = 10_000
 # The newest answers of a language from which its reading time is taken.
@@ -35,6 +38,38 @@ def needs_of_round(round_: Round) -> set[str]:
     return {need for name in round_.mix or [round_.strategy] for need in needs_of(name)}
 
 
+@dataclass(frozen=True)
+class ColumnsOnTheWay:
+    """What a pool's samples must all have for a round's strategies, added while they pass by."""
+
+    embeddings: Passing | None = None
+    seconds: "Seconds | None" = None
+
+    @property
+    def rejects(self) -> bool:
+        """Whether a sample may be left out for lack of something."""
+        return self.embeddings is not None
+
+    def added(self, chunk: "Chunk") -> "Chunk":
+        """Return the same samples with what is known of them."""
+        if self.embeddings and len(chunk.ids):
+            chunk = replace(chunk, embeddings=self.embeddings.of(chunk.ids))
+        if self.seconds and len(chunk.ids):
+            seconds = self.seconds.of(chunk.ids, places=chunk.languages)
+            chunk = replace(chunk, cost_seconds=seconds)
+        return chunk
+
+
+def columns_of(round_: Round, languages: Sequence[CampaignLanguage]) -> ColumnsOnTheWay:
+    """Return what the round's strategies need of every sample, as far as there is any."""
+    needed = needs_of_round(round_)
+    embeddings = Passing(round_.version) if "embeddings" in needed else None
+    return ColumnsOnTheWay(
+        embeddings=embeddings if embeddings and embeddings.width else None,
+        seconds=Seconds(languages) if "cost_seconds" in needed else None,
+    )
+
+
 def supplied(
     plain: SelectionRequest,
     round_: Round,
@@ -47,9 +82,6 @@ def supplied(
         request = _embedded(request, round_, languages, samples=samples)
     for kind in needed & set(Look.Kind.values):
         request = _looked_at(request, round_, kind=kind)
-    if "cost_seconds" in needed and _ranks(request, round_):
-        seconds = _seconds(round_.campaign, languages, samples=samples, place=request.language)
-        request = replace(request, cost_seconds=seconds)
     return request if _ranks(request, round_) else _by_margin(plain)
 
 
@@ -106,24 +138,25 @@ def _looked_at(plain: SelectionRequest, round_: Round, *, kind: str) -> Selectio
     return replace(plain, **found)
 
 
-def _seconds(
-    campaign: Campaign,
-    languages: Sequence[CampaignLanguage],
-    *,
-    samples: npt.NDArray[np.int64],
-    place: npt.NDArray[np.int64],
-) -> npt.NDArray[np.float64]:
-    """Return how long each sample's text will take, as answers in its language tell."""
-    from learning.methods.reading import fit_readings
+class Seconds:
+    """How long a sample's text will take, as answers in its language tell."""
 
-    answers = {home.language.tag: _answers(home) for home in languages}
-    fitted = fit_readings(answers)
-    lengths = _lengths(samples)
-    found = np.ones(len(samples))
-    for at, home in enumerate(languages):
-        mine = place == at
-        found[mine] = fitted[home.language.tag].expected(lengths[mine])
-    return found
+    def __init__(self, languages: Sequence[CampaignLanguage]) -> None:
+        from learning.methods.reading import fit_readings
+
+        tags = [home.language.tag for home in languages]
+        fitted = fit_readings({home.language.tag: _answers(home) for home in languages})
+        self._fitted = [fitted[tag] for tag in tags]
+
+    def of(
+        self, samples: npt.NDArray[np.int64], *, places: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """Return the seconds of some samples, told the places of their languages."""
+        lengths, found = _lengths(samples), np.ones(len(samples))
+        for at, fitted in enumerate(self._fitted):
+            mine = places == at
+            found[mine] = fitted.expected(lengths[mine])
+        return found
 
 
 def _answers(home: CampaignLanguage) -> tuple[list[int], list[float]]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from annotation.models import Sample
-from learning.actions import cutting
+from learning.actions import cutting, scored
 from learning.actions.cutting import cut
-from learning.actions.pools import active_languages, unasked
-from learning.actions.scored import scored_pool
+from learning.actions.pools import active_languages
+from learning.actions.scored import scored_chunks
 from learning.actions.scoring import (
     likely_scored,
     open_scoring,
@@ -99,7 +99,7 @@ def test_round_may_choose_when_the_likely_are_scored_and_the_rest_follows(tmp_pa
     assert second.predictions.count() == 40
 
 
-def test_version_before_stands_in_until_all_is_scored(tmp_path) -> None:
+def test_version_before_stands_in_until_all_is_scored(tmp_path, monkeypatch) -> None:
     """The random arm may draw whatever is in the pool, so nothing may be missing from it."""
     campaign = campaign_with(40)
     first = initial_version(campaign)
@@ -115,20 +115,24 @@ def test_version_before_stands_in_until_all_is_scored(tmp_path) -> None:
     languages = active_languages(campaign)
 
     def pool():
-        return scored_pool(unasked(campaign), version=second, languages=languages, near={})
+        chunks = list(scored_chunks(campaign, version=second, languages=languages))
+        parts = zip(*((chunk.ids, chunk.logits) for chunk in chunks), strict=True)
+        return [np.concatenate(part) for part in parts]
 
-    told = pool()
-    assert told.samples.tolist() == sorted(campaign.samples.values_list("pk", flat=True))
+    for page in (10_000, 7, 1):
+        monkeypatch.setattr(scored, "PAGE", page)
+        samples, logits = pool()
+        assert samples.tolist() == sorted(campaign.samples.values_list("pk", flat=True))
     for row in first.predictions.select_related("sample"):
-        at = told.samples.tolist().index(row.sample_id)
+        at = samples.tolist().index(row.sample_id)
         scale = 1.5 if row.sample.language == qu else 1.0
         expected = fresh.get(row.sample_id, np.array(row.logits) * scale)
-        np.testing.assert_allclose(told.logits[at], expected, rtol=1e-12)
+        np.testing.assert_allclose(logits[at], expected, rtol=1e-12)
     for shard in ScoringShard.objects.filter(scoring__version=second, status="queued"):
         score_shard(shard.pk, now=lambda: NOW)
-    told = pool()
+    samples, logits = pool()
     now = dict(second.predictions.values_list("sample_id", "logits"))
-    assert told.logits.tolist() == [now[pk] for pk in told.samples.tolist()]
+    assert logits.tolist() == [now[pk] for pk in samples.tolist()]
 
 
 def test_slice_leaves_the_likely_to_their_own_shards_even_if_it_is_first() -> None:
