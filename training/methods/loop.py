@@ -26,12 +26,12 @@ import numpy.typing as npt
 import torch
 
 from learning.networks import Network
-from training.methods import carried, continual, distributed, leaning, rates
+from training.methods import adapters, carried, continual, distributed, leaning, rates
 from training.methods.checkpoints import newest_checkpoint, save_checkpoint, seed_everything
 from training.methods.interpolation import copied, follow, interpolate, measured, put, wearing
 from training.methods.lessons import Floats, Job, Learned, Lessons, Measure, Watch
 from training.methods.memories import rows_seen, seen_by
-from training.methods.recipes import A_GEM, EWC, HOLDING, LWF, Recipe
+from training.methods.recipes import A_GEM, EWC, HOLDING, LWF, O_LORA, Recipe
 from training.methods.sampling import Plan
 from training.methods.state import State, pack, unpack
 
@@ -130,6 +130,10 @@ def _learn(state: State, lessons: Lessons, *, rows: IntArray, job: Job) -> None:
         drift = continual.drifted(trainable, champion=state.champion, fisher=state.fisher)
         torch.autograd.backward(recipe.penalty * drift)
         told[-1, 0] += recipe.penalty * drift.detach()
+    if recipe.method == O_LORA and team.leads:
+        overlap = adapters.penalty(network)
+        torch.autograd.backward(recipe.orthogonality * overlap)
+        told[-1, 0] += recipe.orthogonality * overlap.detach()
     team.sum_gradients(trainable)
     team.sum([told])
     state.told += told
