@@ -16,7 +16,6 @@ urlpatterns = [
         name="sign_in",
     ),
     path("sign-out/", LogoutView.as_view(), name="sign_out"),
-    path("campaigns/new/", campaigns.create, name="campaign_create"),
     path("campaigns/<slug:slug>/start/", campaigns.start, name="campaign_start"),
     path("campaigns/<slug:slug>/pause/", campaigns.pause, name="campaign_pause"),
     path("campaigns/<slug:slug>/finish/", campaigns.finish, name="campaign_finish"),

@@ -1,4 +1,4 @@
-"""Forms: the quota's knobs, of the campaign and of each of its languages."""
+"""Forms: how a campaign chooses; the quota's knobs, of the campaign and of its languages."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,14 +9,79 @@ from django.forms.boundfield import BoundField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from annotation.forms import CampaignForm
 from annotation.models import Campaign, CampaignLanguage
-from learning.actions.quota_settings import KNOBS, KnobError, offered_strategies
+from learning.actions.quota_settings import KNOBS, KnobError
+from learning.actions.strategy_names import group_names, refusal, strategy_groups
 
+OWN_FIELDS = ("strategy", "strategy_mix", "cold_start")
 # Generic for the type checker only: at run time Django's forms take no brackets.
 if TYPE_CHECKING:
     KnobFields = forms.ModelForm[Campaign]
 else:
     KnobFields = forms.ModelForm
+
+
+def strategy_field(**over: Any) -> forms.ChoiceField:
+    """A list of all strategies; its choices come with the form, since SciPy comes with them."""
+    told = {
+        "label": gettext_lazy("Strategy"),
+        "help_text": gettext_lazy(
+            "How the texts of one language are ranked. Margin is the default; each group says what"
+            " its strategies need, and what ranks where that is missing."
+        ),
+    }
+    return forms.ChoiceField(**(told | over))
+
+
+def cold_start_field() -> forms.ChoiceField:
+    """The same for the cold start."""
+    return strategy_field(
+        label=gettext_lazy("Strategy of the cold start"),
+        required=False,
+        help_text=gettext_lazy(
+            "As long as the first version serves, which has learnt nothing from answers: what is"
+            " typical (typiclust) or surprising (alps, encoders only)."
+        ),
+    )
+
+
+def _offer_strategies(form: forms.BaseForm, *, present: str = "") -> None:
+    """Fill both lists; a strategy that was set elsewhere must not be lost by saving another knob."""
+    groups = strategy_groups()
+    if present and not any(present in names for names in groups.values()):
+        groups[""].append(present)
+    names = group_names()
+    choices = [(names[need], [(n, n) for n in some]) for need, some in groups.items()]
+    for name, first in (("strategy", []), ("cold_start", [("", _("the strategy"))])):
+        field = form.fields[name]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = [*first, *choices]
+
+
+class NewCampaignForm(CampaignForm):
+    """A new campaign, with the way in which it chooses what to ask."""
+
+    strategy = strategy_field(initial="margin")
+    cold_start = cold_start_field()
+
+    class Meta(CampaignForm.Meta):
+        fields = (*CampaignForm.Meta.fields, "opinion_passes")
+
+    FINE = (*CampaignForm.FINE, "strategy", "cold_start", "opinion_passes")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        _offer_strategies(self)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the chosen network cannot do."""
+        data = super().clean() or self.cleaned_data
+        campaign = Campaign(network=data.get("network", ""))
+        for name in ("strategy", "cold_start"):
+            if (chosen := data.get(name)) and (told := refusal(campaign, chosen)):
+                self.add_error(name, told)
+        return data
 
 
 class QuotaForm(KnobFields):
@@ -25,13 +90,11 @@ class QuotaForm(KnobFields):
     BUDGET = ("items_per_round", "floor_per_language", "answers_per_item", "items_per_annotator")
     SHARES = ("audit_share", "gold_share", "relabel_share")
     WEIGHTS = ("slope_trust", "cost_exponent")
-    CHOICE = ("strategy", "near_duplicates", "strategy_mix")
+    CHOICE = ("strategy", "cold_start", "opinion_passes", "near_duplicates", "strategy_mix")
     STOPPING = ("most_labels_per_language", "least_gain", "stop_automatically")
 
-    strategy = forms.ChoiceField(
-        label=gettext_lazy("Strategy"),
-        help_text=gettext_lazy("How the texts of one language are ranked."),
-    )
+    strategy = strategy_field()
+    cold_start = cold_start_field()
     strategy_mix = forms.CharField(
         label=gettext_lazy("Mixture of strategies"),
         required=False,
@@ -44,7 +107,7 @@ class QuotaForm(KnobFields):
 
     class Meta:
         model = Campaign
-        fields = tuple(knob for knob in KNOBS if knob not in ("strategy", "strategy_mix"))
+        fields = tuple(knob for knob in KNOBS if knob not in OWN_FIELDS)
         labels = {
             "slope_trust": gettext_lazy("Weight of the learning curve (λ)"),
             "cost_exponent": gettext_lazy("Weight of the cost (β)"),
@@ -54,14 +117,9 @@ class QuotaForm(KnobFields):
     def __init__(self, *args: Any, homes: list[CampaignLanguage], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.homes = homes
-        names = offered_strategies()
-        if self.instance.strategy not in names:
-            # One that was set elsewhere must not be lost by saving another knob.
-            names.append(self.instance.strategy)
-        field = self.fields["strategy"]
-        if isinstance(field, forms.ChoiceField):
-            field.choices = [(name, name) for name in names]
+        _offer_strategies(self, present=self.instance.strategy)
         self.initial["strategy"] = self.instance.strategy
+        self.initial["cold_start"] = self.instance.cold_start
         mix = self.instance.strategy_mix.items()
         self.initial["strategy_mix"] = "\n".join(f"{name} = {share}" for name, share in mix)
         for home in homes:

@@ -1,8 +1,16 @@
 from django.urls import path
 
+from annotation.views import campaigns
+from learning.forms import NewCampaignForm
 from learning.views import quota, rounds, stops
 
 urlpatterns = [
+    path(
+        "campaigns/new/",
+        campaigns.create,
+        {"form_class": NewCampaignForm},
+        name="campaign_create",
+    ),
     path("campaigns/<slug:slug>/quota/", quota.quota, name="quota"),
     path("campaigns/<slug:slug>/quota/<int:number>/undo/", quota.undo, name="quota_undo"),
     path("campaigns/<slug:slug>/rounds/<int:number>/", rounds.detail, name="round_detail"),

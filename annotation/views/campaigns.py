@@ -24,10 +24,13 @@ from annotation.views.outcomes import attempt
 
 @staff_required
 @require_http_methods(["GET", "POST"])
-def create(request: HttpRequest) -> HttpResponse:
-    """Two steps, each carrying the other along: nothing is saved in between."""
+def create(request: HttpRequest, form_class: type[CampaignForm] = CampaignForm) -> HttpResponse:
+    """Two steps, each carrying the other along: nothing is saved in between.
+
+    The form may be one that an app above has put more into.
+    """
     step = request.POST.get("step")
-    form = CampaignForm(request.POST or None)
+    form = form_class(request.POST or None)
     texts = {name: text for name, text in request.POST.items() if name.startswith("guideline")}
     if step is None or not form.is_valid():
         context = {"form": form, "carried": texts.items()}

@@ -14,6 +14,7 @@ from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, CampaignLanguage, User
 from learning.actions.pools import preview_quota
 from learning.actions.rounds import seed_of
+from learning.actions.strategy_names import offered_strategies, refusal
 from learning.methods.quotas import Quota
 from learning.models import QuotaChange, Round, StopDecision
 
@@ -25,6 +26,8 @@ KNOBS = (
     "gold_share",
     "strategy",
     "strategy_mix",
+    "cold_start",
+    "opinion_passes",
     "slope_trust",
     "cost_exponent",
     "items_per_annotator",
@@ -34,8 +37,6 @@ KNOBS = (
     "least_gain",
     "stop_automatically",
 )
-# What a campaign's pool brings to a strategy beside probabilities, which each of them can use.
-SUPPLIED = frozenset({"embeddings"})
 LANGUAGE_KNOBS = ("active", "most_per_round")
 Values = Mapping[str, Any]
 
@@ -212,17 +213,6 @@ def last_change(campaign: Campaign) -> QuotaChange | None:
     return campaign.quota_changes.order_by("-number").first()
 
 
-def offered_strategies() -> list[str]:
-    """The names that a campaign may rank its texts by: those whose needs a stored pool meets."""
-    # SciPy comes with them: a web process that never shows this page does without.
-    from learning.methods.strategies import BATCHES, UNCERTAINTIES, needs_of
-
-    plain = [name for name in UNCERTAINTIES if not set(needs_of(name)) - SUPPLIED]
-    noisy = [f"{prefix}:{name}" for prefix in ("power", "gumbel") for name in plain]
-    batches = [name for name in BATCHES if not set(needs_of(name)) - SUPPLIED]
-    return [*plain, *batches, *(name for name in noisy if not name.endswith(":random"))]
-
-
 def _save(
     proposal: Proposal, *, actor: User | None, undoes: QuotaChange | None = None
 ) -> QuotaChange | None:
@@ -275,23 +265,27 @@ def _plain(value: Any) -> Any:
 
 
 def _check_strategies(campaign: Campaign, moved: Values) -> None:
-    known = offered_strategies()
-    if "strategy" in moved and campaign.strategy not in known:
-        values = {"name": campaign.strategy, "known": ", ".join(known)}
-        raise KnobError(
-            _("There is no strategy %(name)s; there are: %(known)s.") % values, knob="strategy"
-        )
-    if "strategy_mix" not in moved or not campaign.strategy_mix:
-        return
-    shares = campaign.strategy_mix
-    if strange := sorted(set(shares) - set(known)):
-        values = {"name": strange[0], "known": ", ".join(known)}
-        raise KnobError(
-            _("There is no strategy %(name)s; there are: %(known)s.") % values,
-            knob="strategy_mix",
-        )
+    """Refuse a strategy that there is not, or that this campaign has no network for."""
+    for knob in ("strategy", "strategy_mix", "cold_start"):
+        value = getattr(campaign, knob)
+        if knob not in moved or not value:
+            continue
+        names = sorted(value) if isinstance(value, dict) else [value]
+        known = offered_strategies()
+        for name in names:
+            if name not in known:
+                values = {"name": name, "known": ", ".join(known)}
+                told = _("There is no strategy %(name)s; there are: %(known)s.") % values
+                raise KnobError(told, knob=knob)
+            if told := refusal(campaign, name):
+                raise KnobError(told, knob=knob)
+    if "strategy_mix" in moved:
+        _check_shares(campaign.strategy_mix)
+
+
+def _check_shares(shares: Mapping[str, Any]) -> None:
     fine = all(isinstance(part, int | float) and part > 0 for part in shares.values())
-    if not fine or abs(sum(shares.values()) - 1) > 1e-6:
+    if shares and (not fine or abs(sum(shares.values()) - 1) > 1e-6):
         raise KnobError(_("The shares of a mixture are above 0 and sum to 1."), knob="strategy_mix")
 
 

@@ -54,4 +54,4 @@ def _value(value: Any) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, dict):
         return ", ".join(f"{name} {share}" for name, share in value.items()) or _("none")
-    return _("none") if value is None else str(value)
+    return _("none") if value in (None, "") else str(value)

@@ -105,7 +105,8 @@ class Command(BaseCommand):
 
 def _values(options: dict[str, Any]) -> dict[str, Any]:
     given = {knob: options[knob] for knob in KNOBS if options.get(knob) is not None}
-    values = {knob: None if value == NONE else value for knob, value in given.items()}
+    empty = {"cold_start": ""}
+    values = {knob: empty.get(knob) if value == NONE else value for knob, value in given.items()}
     if options["mix"]:
         told = [] if options["mix"] == [NONE] else options["mix"]
         values["strategy_mix"] = {name: _share(share) for name, share in _pairs(told, "mix")}
