@@ -2,51 +2,25 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
-from kombu.exceptions import OperationalError
 
-from annotation import tasks
-from annotation.models import Campaign, QuarantinedAnswer, SampleImport, User
+from annotation.models import Campaign, User
 from learning.gateways.weights import path_of, store
 from learning.models import Round
-from tests.make import make_campaign, make_sample, make_user
-from tests.rich import EVIL, LANGUAGES, make_rich_campaign
+from tests.make import make_campaign
+from tests.rich import EVIL, LANGUAGES
+from tests.training.pages import text_of
 from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def lead() -> User:
-    return make_user("noor", staff=True)
-
-
-@pytest.fixture
-def noor(client: Client, lead: User) -> Client:
-    client.force_login(lead)
-    return client
-
-
-@pytest.fixture
-def campaign(lead: User) -> Campaign:
-    return make_rich_campaign(lead=lead)
-
-
-def text_of(client: Client, address: str) -> str:
-    answer = client.get(address)
-    assert answer.status_code == 200
-    return str(answer.content.decode())
 
 
 def queries(client: Client, address: str) -> int:
@@ -181,201 +155,6 @@ def test_refused_nudges_are_seen(noor: Client, campaign: Campaign) -> None:
     assert "1 refused within a day" in text_of(noor, "/health/")
     campaign.languages.update(swept_at=timezone.now() - timedelta(hours=1))
     assert "no answers were fetched lately" in text_of(noor, "/health/")
-
-
-def test_start_without_texts_says_what_is_missing(noor: Client) -> None:
-    draft = make_campaign(slug="draft")
-    page = noor.post("/campaigns/draft/start/", follow=True).content.decode()
-    assert "no sample to ask about" in page
-    draft.refresh_from_db()
-    assert draft.status == "draft"
-    make_sample(draft)
-    noor.post("/campaigns/draft/start/")
-    noor.post("/campaigns/draft/start/")
-    draft.refresh_from_db()
-    assert draft.status == "running"
-    noor.post("/campaigns/draft/pause/")
-    draft.refresh_from_db()
-    assert draft.status == "paused"
-    noor.get("/campaigns/draft/finish/")
-    draft.refresh_from_db()
-    assert draft.status == "paused"
-    noor.post("/campaigns/draft/finish/")
-    draft.refresh_from_db()
-    assert draft.status == "finished"
-
-
-def form(**over: str) -> dict[str, str]:
-    return {
-        "title": "Mood",
-        "slug": "",
-        "question": "How does it sound?",
-        "labels": "good = Good\n\nbad",
-        "languages": "wo\nzh-Hant\n",
-        "items_per_round": "40",
-        "floor_per_language": "4",
-        "answers_per_item": "2",
-        "train_when_answered": "0.9",
-        "max_rounds": "",
-        "audit_share": "0.10",
-        "gold_share": "0.10",
-        "margin": "0.03",
-        "network": "starter",
-        "seed": "1",
-        "step": "guidelines",
-    } | over
-
-
-def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
-    answer = noor.post("/campaigns/new/", form(guideline="Read twice."))
-    assert answer["Location"] == "/campaigns/mood/"
-    made = Campaign.objects.get(slug="mood")
-    assert made.created_by == lead
-    assert made.answers_per_item == 2
-    assert list(made.labels.values_list("key", "name")) == [("good", "Good"), ("bad", "bad")]
-    assert [home.guidelines.get().text for home in made.languages.all()] == ["Read twice."] * 2
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "words"),
-    [
-        ("labels", "only = One", "two labels at least"),
-        ("labels", "a = A\na = B", "there twice"),
-        ("labels", "a = A\nb c d", "Line 2 is not key = Name"),
-        ("languages", "wo\nWO", "there twice"),
-        ("languages", "not a tag", "Line 1 is no language tag"),
-        ("languages", "wo\nxyz", "No registry knows"),
-        ("languages", "", "required"),
-        ("slug", "new", "taken by a page"),
-        ("title", "أسئلة", "Latin letters"),
-        ("audit_share", "0.01", "greater than or equal to 0.1"),
-        ("items_per_round", "0", "greater than or equal to 1"),
-        ("items_per_round", "many", "whole number"),
-        ("margin", "0.5", "less than or equal to 0.1"),
-    ],
-)
-def test_what_is_wrong_is_said_at_the_field(
-    field: str, value: str, words: str, noor: Client
-) -> None:
-    answer = noor.post("/campaigns/new/", form(**{field: value}))
-    assert answer.status_code == 422
-    wrong = "slug" if field == "title" else field
-    assert words in str(answer.context["form"].errors[wrong])
-    assert not Campaign.objects.exists()
-
-
-def test_each_language_gets_the_guideline_that_was_written_for_it(noor: Client) -> None:
-    first = noor.post("/campaigns/new/", form(step="campaign"))
-    page = first.content.decode()
-    assert "Wolof" in page
-    assert 'name="guideline-zh-Hant"' in page
-    assert not Campaign.objects.exists()
-    carried = {field: value for field, value in first.context["carried"] if field.startswith("la")}
-    assert carried == {"labels": form()["labels"], "languages": form()["languages"]}
-    own = {"guideline": "Read twice.", "guideline-zh-Hant": "請讀兩次。"}
-    back = noor.post("/campaigns/new/", form(back="1", **own) | {"step": ""})
-    assert "請讀兩次。" in back.content.decode()
-    assert not Campaign.objects.exists()
-    noor.post("/campaigns/new/", form(**own))
-    homes = Campaign.objects.get(slug="mood").languages.all()
-    assert {home.language.tag: home.guidelines.get().text for home in homes} == {
-        "wo": "Read twice.",
-        "zh-Hant": "請讀兩次。",
-    }
-
-
-def test_the_same_name_twice_is_refused(noor: Client) -> None:
-    noor.post("/campaigns/new/", form())
-    answer = noor.post("/campaigns/new/", form())
-    assert "exists already" in answer.content.decode()
-    assert Campaign.objects.count() == 1
-
-
-def test_a_guideline_gets_its_next_version(noor: Client, campaign: Campaign) -> None:
-    there = f"/campaigns/{campaign.slug}/guidelines/ar/"
-    noor.post(there, {"text": "اقرأ مرتين"})
-    home = campaign.languages.get(language__tag="ar")
-    assert list(home.guidelines.values_list("version", "text"))[-1] == (2, "اقرأ مرتين")
-    assert noor.post(there, {"text": "  "}).status_code == 422
-    assert home.guidelines.count() == 2
-
-
-def test_a_file_is_queued_and_its_worker_called_even_if_nobody_hears(
-    noor: Client,
-    monkeypatch: pytest.MonkeyPatch,
-    django_capture_on_commit_callbacks: Callable[..., Any],
-) -> None:
-    called: list[int] = []
-
-    def apply_async(*, kwargs: dict[str, int], retry: bool) -> None:
-        called.append(kwargs["import_id"])
-        raise OperationalError("the broker is away")
-
-    monkeypatch.setattr(tasks.run_import, "apply_async", apply_async)
-    make_campaign(slug="filled", languages=("wo",))
-    data = {
-        "file": SimpleUploadedFile("mine.csv", b"words\nsalaam\n"),
-        "format": "",
-        "column_text": "words",
-        "default_language": "wo",
-        "default_licence": "CC-BY-4.0",
-        "default_source": "radio",
-        "on_error": "refuse_all",
-    }
-    with django_capture_on_commit_callbacks(execute=True):
-        answer = noor.post("/campaigns/filled/imports/", data)
-    row = SampleImport.objects.get()
-    assert answer["Location"] == f"/campaigns/filled/imports/{row.pk}/"
-    assert called == [row.pk]
-    assert row.on_error == "refuse_all"
-    assert row.options["columns"] == {"text": "words"}
-    wanted = {"language": "wo", "licence": "CC-BY-4.0", "source": "radio"}
-    assert row.options["defaults"] == wanted
-
-
-def test_a_file_that_cannot_be_read_is_refused_at_the_door(noor: Client) -> None:
-    make_campaign(slug="filled", languages=("wo",))
-    data = {"file": SimpleUploadedFile("mine.exe", b"MZ"), "on_error": "keep_good"}
-    answer = noor.post("/campaigns/filled/imports/", data)
-    assert answer.status_code == 422
-    assert not SampleImport.objects.exists()
-
-
-def test_a_file_comes_in_again_only_with_the_tick(noor: Client) -> None:
-    make_campaign(slug="filled", languages=("wo",))
-    told = {"default_language": "wo", "default_licence": "CC-BY-4.0", "on_error": "keep_good"}
-
-    def send(**tick: str) -> int:
-        file = SimpleUploadedFile("mine.csv", b"text\nsalaam\n")
-        return noor.post("/campaigns/filled/imports/", {"file": file, **told, **tick}).status_code
-
-    assert [send(), send(), send(again="on")] == [302, 422, 302]
-    assert SampleImport.objects.count() == 2
-
-
-def test_refused_rows_come_as_csv_without_formulas(noor: Client, campaign: Campaign) -> None:
-    imported = campaign.imports.get()
-    answer = noor.get(f"/campaigns/{campaign.slug}/imports/{imported.pk}/refused.csv")
-    lines = b"".join(answer).decode("utf-8-sig").splitlines()
-    assert lines[0] == "row,field,reason,excerpt"
-    assert len(lines) == 8
-    assert lines[2].endswith(",'=SUM(A1:A9)")
-
-
-def test_a_quarantined_answer_is_laid_aside_and_kept(noor: Client, campaign: Campaign) -> None:
-    strange = QuarantinedAnswer.objects.first()
-    assert strange
-    noor.post(f"/campaigns/{campaign.slug}/quarantine/{strange.pk}/lay-aside/")
-    strange.refresh_from_db()
-    assert strange.resolved_at
-    assert text_of(noor, f"/campaigns/{campaign.slug}/quarantine/").count("<article") == 2
-    assert text_of(noor, f"/campaigns/{campaign.slug}/quarantine/?show=all").count("<article") == 3
-
-
-def test_simulated_people_are_marked(noor: Client, campaign: Campaign) -> None:
-    page = text_of(noor, f"/campaigns/{campaign.slug}/people/")
-    assert page.count("simulated</span>") == 4
-    assert "0.95 (0.85–1.00)" in page
 
 
 def test_rollback_asks_first_and_is_one_more_row(
