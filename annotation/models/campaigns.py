@@ -228,6 +228,14 @@ class Campaign(models.Model):
         default=False,
         help_text=_("Hold a candidate that may leave the worst language further behind the mean."),
     )
+    strict_calibration = models.BooleanField(
+        _("calibration must be shown"),
+        default=False,
+        help_text=_(
+            "Hold a candidate also where gold is too short to show that its confidence stays"
+            " honest; otherwise only a fall that is shown counts there."
+        ),
+    )
     case_rule = models.CharField(
         _("regression cases"),
         max_length=6,
