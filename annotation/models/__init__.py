@@ -9,13 +9,12 @@ from annotation.models.annotations import (
 from annotation.models.campaigns import (
     Campaign,
     CampaignLanguage,
-    CaseRule,
     DeskConfig,
-    GateMetric,
     Guideline,
     Label,
 )
 from annotation.models.consensus import Consensus, Reliability
+from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.languages import Direction, Language

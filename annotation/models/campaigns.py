@@ -6,6 +6,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.languages import Language
 from annotation.models.people import User
 
@@ -16,21 +17,6 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
     def running(self) -> "CampaignQuerySet":
         """Campaigns whose rounds go on by themselves."""
         return self.filter(status=Campaign.Status.RUNNING)
-
-
-class GateMetric(models.TextChoices):
-    """What the gate compares."""
-
-    ACCURACY = "accuracy", _("accuracy")
-    MACRO_F1 = "macro-f1", _("macro-F1")
-
-
-class CaseRule(models.TextChoices):
-    """What a broken regression case means."""
-
-    REPORT = "report", _("it is reported")
-    HOLD = "hold", _("the candidate is held")
-    BLOCK = "block", _("the candidate is blocked")
 
 
 class Campaign(models.Model):
