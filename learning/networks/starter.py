@@ -230,6 +230,10 @@ class Starter:
         """Return the head's three parts; ``prepare`` decides how many n-grams are in the first."""
         return [self.module.ngrams, self.module.dense, self.module.bias]
 
+    def row_keys(self) -> dict[int, torch.Tensor]:
+        """Return the buckets that the rows after the first of ``trainable()[0]`` stand for."""
+        return {0: self.module.buckets()}
+
     def settings(self) -> dict[str, Any]:
         """Return what, beside the weights, makes this network."""
         return {

@@ -64,8 +64,11 @@ def fisher_of(network: Network, *, carried: Carried) -> list[torch.Tensor]:
 def fitted(network: Network, *, place: int, name: str, carried: Carried) -> torch.Tensor | None:
     """Return one carried tensor in the shape that its weights have now; None if it cannot be."""
     value, weights = carried.get(f"{place}.{name}"), network.trainable()[place]
-    if value is None or name == "step":
-        return value
+    if value is None:
+        return None
+    if name == "step":
+        # A fused optimizer counts its steps where its weights are.
+        return value.to(weights.device, copy=True)
     keys, before = row_keys(network).get(place), carried.get(f"{place}.{ROWS}")
     if keys is not None and before is not None and len(before) + 1 == len(value):
         value = _moved(value, keys=keys.cpu(), before=before)
