@@ -39,6 +39,9 @@ class Bucket(Protocol):
     def check(self, digest: str) -> None:
         """Raise if a file of the digest is missing or not the one that was stored."""
 
+    def size(self, digest: str) -> int | None:
+        """Return the bytes stored under a digest, None if nothing is."""
+
     def remove(self, digest: str) -> None:
         """Forget a digest; one that is not there is no error."""
 
@@ -86,6 +89,15 @@ def check_weights(path: str, *, digest: str) -> None:
         bucket.check(digest)
     else:
         open_weights(path, digest=digest)
+
+
+def weights_size(path: str, *, digest: str) -> int | None:
+    """Return how many bytes the weights have, None if they are not there."""
+    home = weights_dir() / path
+    if home.is_dir():
+        return sum((home / name).stat().st_size for name in files_of(home))
+    bucket = _bucket()
+    return bucket.size(digest) if bucket else None
 
 
 def remove_weights(digest: str) -> None:

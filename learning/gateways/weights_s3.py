@@ -114,6 +114,12 @@ class S3Bucket:
                 if not self._has(digest, name, facts=facts):
                     raise self._damaged(digest, name)
 
+    def size(self, digest: str) -> int | None:
+        """Add up the index."""
+        with self._speaking(digest):
+            index = self._read_index(digest)
+        return sum(facts[0] for facts in index.values()) if index else None
+
     def remove(self, digest: str) -> None:
         """Delete the index first, so that half of it never counts."""
         with self._speaking(digest):

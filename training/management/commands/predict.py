@@ -1,0 +1,74 @@
+"""``predict``: what the serving version says of texts, one JSON line each."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from learning.actions.answering import answer, answer_with
+from training.management.choosing import (
+    CAMPAIGN,
+    VERSION,
+    campaign_named,
+    complaints,
+    version_named,
+)
+
+AT_ONCE = 256
+
+
+class Command(BaseCommand):
+    """Reads for as long as lines come; whatever serves when a line is answered answers it."""
+
+    help = (
+        "Have the serving version answer texts: those given here, or each line of standard input."
+        " Every answer is one JSON line with the label, calibrated probabilities, and the version and"
+        " digest that gave it. After a promotion or a rollback the next line is the other version's."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Whose version, in which language, which texts."""
+        parser.add_argument("campaign", help=CAMPAIGN)
+        parser.add_argument("text", nargs="*", help="a text; without any, standard input is read")
+        parser.add_argument("--language", required=True, help="tag of the texts' language: wo")
+        parser.add_argument(
+            "--version-number", metavar="N", help=f"not what serves but a {VERSION}"
+        )
+
+    def handle(self, **options: Any) -> None:
+        """Answer, and keep answering while lines come."""
+        campaign = campaign_named(options["campaign"])
+        name = options["version_number"]
+        chosen = version_named(campaign, name=name) if name else None
+        for texts in _batches(options["text"] or _lines()):
+            tags = [options["language"]] * len(texts)
+            with complaints():
+                if chosen:
+                    answers = answer_with(chosen, texts=texts, languages=tags)
+                else:
+                    answers = answer(campaign, texts=texts, languages=tags)
+            for text, told in zip(texts, answers, strict=True):
+                record = {"text": text, **told.record()}
+                self.stdout.write(json.dumps(record, ensure_ascii=False))
+            self.stdout.flush()
+
+
+def _lines() -> Iterator[str]:
+    for line in sys.stdin:
+        if text := line.rstrip("\n"):
+            yield text
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield what is given at once in lots; what comes line by line is answered line by line."""
+    if isinstance(texts, list):
+        source = iter(texts)
+        while lot := list(islice(source, AT_ONCE)):
+            yield lot
+        return
+    for text in texts:
+        yield [text]
