@@ -69,6 +69,9 @@ class Env(BaseSettings):
         60.0, description="Claimed work without a sign of life for so long is given out again."
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where networks run.")
+    train_processes: int = Field(
+        0, ge=0, description="Processes that train one run; 0: as many as there are GPUs, or one."
+    )
     torch_threads: int = Field(0, description="Threads for torch on a CPU; 0 lets torch choose.")
     weights: str = Field(
         "", description="Model versions: a folder, or s3://bucket/prefix. Empty: var/weights."

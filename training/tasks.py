@@ -95,9 +95,9 @@ def prepare(*, campaign_id: int, **_: object) -> None:
 @shared_task
 def train(*, run_id: int, **_: object) -> None:
     """Train a run that waits for a worker, unless this worker is about to leave."""
-    from training.actions import runs
+    from training.actions import launching
 
-    run = runs.train(run_id, now=timezone.now, should_stop=_leaving.is_set)
+    run = launching.train(run_id, now=timezone.now, should_stop=_leaving.is_set)
     _done("training.tasks.train", {"run_id": run_id}, campaign_id=run.campaign_id)
 
 

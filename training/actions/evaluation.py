@@ -178,21 +178,35 @@ def dev_items(campaign: Campaign) -> dict[str, int]:
 
 
 def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
-    """Return what measures a network in training: macro-F1 per language on development gold."""
+    """Return what measures a network in training: macro-F1 per language on development gold.
+
+    The processes of a run share the items, and each item counts once.
+    """
     from learning.inference import network_logits
+    from training.methods import distributed
 
     golds = [gold for gold in gold_of(campaign, split=GoldItem.Split.DEV) if gold.samples]
     classes = campaign.labels.count()
 
     def measure(network: Any) -> dict[str, float]:
-        found = {}
+        team, said = distributed.team(), {}
         for gold in golds:
-            tags = [gold.language.tag] * len(gold.texts)
-            best = network_logits(network, texts=gold.texts, languages=tags).argmax(axis=1)
-            found[gold.language.tag] = metrics.macro_f1(
-                best, truth=gold.truth, classes=classes, rng=np.random.default_rng(0), draws=1
-            ).value
+            rows = team.share(np.arange(len(gold.texts)))
+            tags = [gold.language.tag] * len(rows)
+            texts = [gold.texts[row] for row in rows]
+            best = network_logits(network, texts=texts, languages=tags).argmax(axis=1)
+            said |= {gold.samples[row]: int(label) for row, label in zip(rows, best, strict=True)}
             beat()
-        return found
+        said = team.gathered(said)
+        return {
+            gold.language.tag: metrics.macro_f1(
+                np.array([said[sample] for sample in gold.samples]),
+                truth=gold.truth,
+                classes=classes,
+                rng=np.random.default_rng(0),
+                draws=1,
+            ).value
+            for gold in golds
+        }
 
     return measure

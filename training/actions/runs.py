@@ -22,6 +22,7 @@ from training.models import SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:
     from learning.networks import Network
+    from training.methods.distributed import Team
     from training.methods.loop import Job, Learned, Lessons
 
 log = logging.getLogger(__name__)
@@ -49,11 +50,16 @@ class AbortedError(VernacularError):
 
 @dataclass
 class Claim:
-    """The right to work on a run, as long as the token is the newest and the lease holds."""
+    """The right to work on a run, as long as the token is the newest and the lease holds.
+
+    Where several processes train one run, one of them claims it and the others follow: they have
+    nothing to tell and nothing to write.
+    """
 
     run: TrainingRun
     token: int
     now: Now
+    follows: bool = False
     beaten_at: datetime | None = field(default=None)
     # When and at which step this worker was first seen at it, to tell its pace.
     began: tuple[datetime, int] | None = field(default=None)
@@ -68,6 +74,8 @@ class Claim:
 
     def beat(self, *, force: bool = False, **progress: Any) -> None:
         """Renew the lease and tell how far the run is; raise if it is somebody else's now."""
+        if self.follows:
+            return
         now = self.now()
         rest = timedelta(seconds=settings.ENV.lease_seconds / 20)
         if not force and self.beaten_at and now - self.beaten_at < rest:
@@ -79,6 +87,8 @@ class Claim:
 
     def write(self, **values: Any) -> None:
         """Change the run's row if this claim still holds, else raise."""
+        if self.follows:
+            return
         mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
         if not mine.update(**values):
             raise LostLeaseError(f"{self.run} is not ours any more.")
@@ -113,8 +123,7 @@ def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
 def claim_run(run_id: int, *, now: Now) -> Claim | None:
     """Claim a queued run, or one whose worker has gone silent; None if there is nothing to do."""
     run = TrainingRun.objects.select_related("campaign", "base", "snapshot").get(pk=run_id)
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now())
-    claimed = TrainingRun.objects.filter(free, pk=run_id, token=run.token).update(
+    claimed = TrainingRun.objects.filter(_free(now()), pk=run_id, token=run.token).update(
         status=Status.RUNNING,
         token=F("token") + 1,
         lease_until=_lease(now()),
@@ -124,6 +133,15 @@ def claim_run(run_id: int, *, now: Now) -> Claim | None:
     return Claim(run, run.token + 1, now) if claimed else None
 
 
+def claimable(run_id: int, *, now: Now) -> bool:
+    """Tell whether anybody may claim the run at the moment."""
+    return TrainingRun.objects.filter(_free(now()), pk=run_id).exists()
+
+
+def _free(now: datetime) -> Q:
+    return Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+
+
 def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> TrainingRun:
     """Fine-tune the run's base on its snapshot and register what comes of it.
 
@@ -131,30 +149,56 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
     that has to stop leaves a checkpoint and a queued run; an error leaves a failed one, and a
     person's wish an aborted one.
     """
+    from learning.inference import device
+    from training.methods import distributed
+
+    with distributed.joined(cuda=device().type == "cuda") as team:
+        claim = _claim(run_id, now=now, team=team)
+        if claim is not None:
+            _try(claim, should_stop=should_stop)
+    return TrainingRun.objects.get(pk=run_id)
+
+
+def _claim(run_id: int, *, now: Now, team: "Team") -> Claim | None:
+    """Return the leader's claim, which the other processes of a run follow."""
+    claim = claim_run(run_id, now=now) if team.leads else None
+    token = team.told(claim.token if claim else 0)
+    if claim or not token:
+        return claim
+    run = TrainingRun.objects.select_related("campaign", "base", "snapshot").get(pk=run_id)
+    return Claim(run, token, now, follows=True)
+
+
+def _try(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
+    """Train and see to it that the run's row says how that ended."""
+    from training.methods.distributed import BrokenTeamError
     from training.methods.loop import InterruptedTrainingError
 
-    claim = claim_run(run_id, now=now)
-    if claim is None:
-        return TrainingRun.objects.get(pk=run_id)
+    run_id, now = claim.run.pk, claim.now
     try:
         _train(claim, should_stop=should_stop)
     except LostLeaseError:
         log.warning("run %s was taken over by another worker", run_id)
     except AbortedError:
-        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
+        _clear(claim)
         claim.write(status=Status.ABORTED, lease_until=None, finished_at=now())
-    except InterruptedTrainingError:
+    except (InterruptedTrainingError, BrokenTeamError) as error:
+        log.warning("run %s was left with its checkpoint: %s", run_id, error)
         claim.write(status=Status.QUEUED, lease_until=None)
     except OperationalError:
         # The database was busy or away: the lease runs out, and the checkpoint is taken up.
         log.exception("run %s lost its database", run_id)
     except Exception as error:
         log.exception("run %s failed", run_id)
-        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
+        _clear(claim)
         claim.write(
             status=Status.FAILED, error=readable(error), finished_at=now(), lease_until=None
         )
-    return TrainingRun.objects.get(pk=run_id)
+
+
+def _clear(claim: Claim) -> None:
+    if not claim.follows:
+        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
 
 
 def run_folder(run: TrainingRun) -> Path:
@@ -186,6 +230,8 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     job = _job(claim, network.settings(), lessons=lessons)
 
     learned = fit(network, job=job, folder=folder, watch=claim.see, should_stop=should_stop)
+    if claim.follows:
+        return
     claim.beat(force=True)
     network.module.to("cpu")
     out = folder / f"candidate-{claim.token}"

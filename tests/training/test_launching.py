@@ -1,0 +1,98 @@
+"""By how many processes a run is trained, and what becomes of it when one is lost."""
+
+import sys
+from datetime import timedelta
+
+import pytest
+
+from tests.training.test_runs import make_run
+from tests.training.wheel import Now
+from training.actions import launching, runs
+from training.methods import distributed
+from training.models import TrainingRun
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
+
+WAITS = (
+    "import pathlib, signal, sys, time\n"
+    "signal.signal(signal.SIGTERM, lambda *_: (pathlib.Path(sys.argv[1]).write_text('asked'),"
+    " sys.exit(0)))\n"
+    "pathlib.Path(sys.argv[1]).write_text('begun')\n"
+    "time.sleep(60)\n"
+)
+
+
+@pytest.fixture
+def launched(monkeypatch, settings, tmp_path):
+    """A launcher that waits to be asked to go, and says in a file what it met."""
+    sign = tmp_path / "sign"
+    settings.ENV = settings.ENV.model_copy(update={"train_processes": 2})
+    waits = [sys.executable, "-c", WAITS, str(sign)]
+    monkeypatch.setattr(launching, "command", lambda run_id, *, count: waits)
+    return sign
+
+
+def train(run, **over):
+    return launching.train(run.pk, **({"now": Now, "should_stop": lambda: False} | over))
+
+
+def test_worker_asked_to_stop_asks_the_launcher_and_waits_for_it(launched):
+    def should_stop():
+        return launched.exists() and launched.read_text() == "begun"
+
+    left = train(make_run(), should_stop=should_stop)
+    assert launched.read_text() == "asked"
+    assert left.status == "queued"
+
+
+def test_nothing_is_started_for_a_run_that_another_holds(launched):
+    run = make_run()
+    runs.claim_run(run.pk, now=Now)
+    assert train(run).token == 1
+    assert not launched.exists()
+
+
+def test_one_process_trains_by_itself(settings, monkeypatch):
+    settings.ENV = settings.ENV.model_copy(update={"train_processes": 1})
+    monkeypatch.setattr(launching, "command", None)
+    assert train(make_run()).status == "finished"
+
+
+def test_command_starts_as_many_as_asked():
+    said = launching.command(12, count=3)
+    assert "--nproc-per-node=3" in said
+    assert list(said[-3:]) == ["manage.py", "train_run", "12"]
+
+
+def test_run_whose_other_process_is_lost_waits_with_its_checkpoint(monkeypatch):
+    run = make_run()
+    with monkeypatch.context() as patch:
+        patch.setattr(distributed.Team, "any", breaks_at(20))
+        left = runs.train(run.pk, now=Now, should_stop=lambda: False)
+    assert (left.status, left.lease_until) == ("queued", None)
+    whole = runs.train(run.pk, now=Now, should_stop=lambda: False)
+    assert (whole.status, whole.token) == ("finished", 2)
+
+
+def breaks_at(call):
+    calls = [0]
+
+    def any_(self, said):
+        calls[0] += 1
+        if calls[0] == call:
+            raise distributed.BrokenTeamError("gone")
+        return said
+
+    return any_
+
+
+def test_process_that_follows_writes_nothing_and_never_loses_the_lease():
+    run = make_run()
+    claim = runs.claim_run(run.pk, now=Now)
+    follower = runs.Claim(claim.run, claim.token, Now, follows=True)
+    taken = runs.claim_run(run.pk, now=lambda: Now() + timedelta(hours=1))
+    follower.beat(force=True, step=7)
+    follower.see(7, steps=9, curve=[])
+    follower.write(status="failed")
+    now = TrainingRun.objects.get()
+    assert (now.status, now.step, now.token) == ("running", 0, taken.token)
