@@ -4,6 +4,7 @@ import hashlib
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,9 @@ def lessons(rows: int = 120) -> Lessons:
     targets[np.arange(rows), label] = 0.9
     languages = ["wo" if n % 4 else "qu" for n in range(rows)]
     weights = rng.uniform(0.2, 1, rows).astype(np.float32)
-    return Lessons(texts, languages, targets, weights, np.arange(rows) % 3 == 0)
+    fresh = np.arange(rows) % 3 == 0
+    logits = np.where(fresh[:, None], np.nan, rng.normal(size=(rows, 3))).astype(np.float32)
+    return Lessons(texts, languages, targets, weights, fresh, logits)
 
 
 def digest_of(network: Tiny) -> str:
@@ -38,7 +41,19 @@ def measure(network: Tiny) -> dict[str, float]:
     return {"wo": head % 1, "qu": (head * 7) % 1}
 
 
-def learn(folder: Path, *, pause: float = 0.0, stop_at: int = -1) -> tuple[str, Learned]:
+class KilledError(Exception):
+    """Takes the place of a signal where a process of its own would cost too much."""
+
+
+def learn(
+    folder: Path,
+    *,
+    pause: float = 0.0,
+    stop_at: int = -1,
+    die_at: int = -1,
+    recipe: Recipe = RECIPE,
+    carried: Any = (),
+) -> tuple[str, Learned]:
     """Train, slowly if asked, and return the digest of what comes out."""
     torch.set_num_threads(1)
     network, seen = Tiny(["a", "b", "c"], seed=7), [0]
@@ -47,8 +62,10 @@ def learn(folder: Path, *, pause: float = 0.0, stop_at: int = -1) -> tuple[str, 
         seen[0] = step
         (folder / "step").write_text(str(step))
         time.sleep(pause)
+        if step == die_at:
+            raise KilledError
 
-    job = Job(lessons(), measure, RECIPE, seed=11, snapshot="s1")
+    job = Job(lessons(), measure, recipe, seed=11, snapshot="s1", carried=dict(carried))
     learned = fit(
         network, job=job, folder=folder, watch=watch, should_stop=lambda: seen[0] == stop_at
     )

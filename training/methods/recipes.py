@@ -22,14 +22,14 @@ OWN: dict[str, dict[str, Any]] = {
     UPDATE: {},
     NAIVE: PLAIN,
     CUMULATIVE: PLAIN,
-    ER: PLAIN | {"store_weight": 1.0},
-    DER: PLAIN,
+    ER: PLAIN,
+    DER: PLAIN | {"store_weight": 0.5, "hold_weight": 0.1},
     LWF: PLAIN,
     EWC: PLAIN,
     A_GEM: PLAIN,
-    LORA: PLAIN | {"store_weight": 1.0},
-    BOTTLENECK: PLAIN | {"store_weight": 1.0},
-    O_LORA: PLAIN | {"store_weight": 1.0},
+    LORA: PLAIN,
+    BOTTLENECK: PLAIN,
+    O_LORA: PLAIN,
 }
 METHODS = tuple(OWN)
 SAMPLINGS = ("unimax", "proportional", "temperature")
@@ -73,8 +73,9 @@ class Recipe:
     curriculum: str = ""
     weighing: str = ""
     memory: int = 0
-    store_weight: float = 0.5
-    hold_weight: float = 0.1
+    # Half the say for the store and .1 for its logits forgot twice as much, learning no better.
+    store_weight: float = 1.0
+    hold_weight: float = 0.3
     distil_weight: float = 1.0
     distil_temperature: float = 2.0
     penalty: float = 1000.0
