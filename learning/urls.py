@@ -2,7 +2,7 @@ from django.urls import path
 
 from annotation.views import campaigns
 from learning.forms import NewCampaignForm
-from learning.views import quota, rounds, stops
+from learning.views import calibrations, quota, rounds, stops
 
 urlpatterns = [
     path(
@@ -14,6 +14,11 @@ urlpatterns = [
     path("campaigns/<slug:slug>/quota/", quota.quota, name="quota"),
     path("campaigns/<slug:slug>/quota/<int:number>/undo/", quota.undo, name="quota_undo"),
     path("campaigns/<slug:slug>/rounds/<int:number>/", rounds.detail, name="round_detail"),
+    path(
+        "campaigns/<slug:slug>/versions/<int:number>/confidence/",
+        calibrations.confidence,
+        name="version_confidence",
+    ),
     path(
         "campaigns/<slug:slug>/languages/<str:tag>/keep-open/",
         stops.keep_open,

@@ -20,6 +20,7 @@ from annotation.models import (
 from learning.models import (
     Allotment,
     Deployment,
+    LanguageCalibration,
     ModelVersion,
     Pick,
     Round,
@@ -27,6 +28,7 @@ from learning.models import (
     ScoringShard,
     SelectionGain,
     StopDecision,
+    Temperature,
 )
 from tests.make import make_annotator, make_gold, make_sample
 from training.models import (
@@ -145,7 +147,10 @@ class _Maker:
         for k, home in enumerate(self.homes[:12]):
             kind = "person" if k % 3 else "simulated"
             # They never sign in here, and hashing a password each would take seconds.
-            User.objects.create(username=f"speaker{k}", name=f"Speaker {k + 1}")
+            number = None if k == 5 else k + 1000
+            User.objects.create(
+                username=f"speaker{k}", name=f"Speaker {k + 1}", desk_user_id=number
+            )
             person = make_annotator(f"speaker{k}", home.language.tag, kind=kind)
             self.people.append(person)
             skill = 0.95 - 0.06 * k
@@ -184,7 +189,33 @@ class _Maker:
                 macro_f1=value - 0.03,
                 answers={},
             )
+            if number > 1:
+                self._calibrate(version, home.language, promise=k != 7)
         return version
+
+    def _calibrate(self, version: ModelVersion, language: Language, *, promise: bool) -> None:
+        """Thresholds that keep their promise, or break it."""
+        Temperature.objects.create(version=version, language=language, value=1.62, gold=60)
+        LanguageCalibration.objects.create(
+            version=version,
+            language=language,
+            gold=60,
+            set_level=0.9,
+            set_threshold=0.8,
+            set_size=1.84,
+            approximate=not promise,
+            risk_target=0.05,
+            answer_threshold=0.93 if promise else None,
+            answered=0.41,
+            checked=240,
+            coverage=0.92 if promise else 0.71,
+            coverage_low=0.88 if promise else 0.65,
+            coverage_high=0.95 if promise else 0.77,
+            risk=0.03,
+            risk_low=0.01,
+            risk_high=0.07,
+            aurc=0.081,
+        )
 
     def _deploy(self, version: ModelVersion, kind: str) -> None:
         Deployment.objects.create(
@@ -205,7 +236,11 @@ class _Maker:
             target=240,
             shortfall=3 if number == 2 else 0,
             closed_at=self.now if status == "closed" else None,
+            mix={"margin": 0.25, "batch_bald": 0.75} if number == 1 else {},
         )
+        if number == 1:
+            round_.looks.create(kind="mc", passes=10, status="done", texts=840)
+            round_.looks.create(kind="surprise", passes=1, status="failed", error="No masked head.")
         for rank, home in enumerate(self.homes, 1):
             Allotment.objects.create(
                 round=round_,
@@ -242,8 +277,10 @@ class _Maker:
             round=round_,
             item=item,
             rank=1,
-            slot="audit" if rank % 5 == 0 else "weight",
+            slot="audit" if rank % 5 == 0 else "relabel" if rank == 3 else "weight",
             strategy="margin",
+            nearest=None if rank % 2 else self.campaign.samples.filter(language=home.language)[0],
+            nearest_distance=None if rank % 2 else 0.31,
             propensity=0.25,
             margin=0.02,
             rationale=f"{home.language.name} quota 1 of 17; torn between admin and dates.",

@@ -22,6 +22,7 @@ from annotation.models import (
     Annotation,
     Annotator,
     Campaign,
+    DeskEvent,
     Language,
     QuarantinedAnswer,
     Reliability,
@@ -55,6 +56,10 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         "campaign": campaign,
         "annotators": annotators,
         "unserved": [language for language in languages if language.pk not in active],
+        "strangers": [p for p in annotators if p.active and p.user.desk_user_id is None],
+        "moved": DeskEvent.objects.filter(
+            campaign_language__campaign=campaign, action="ACCOUNTS_MOVED"
+        ).first(),
     }
     return render(request, "annotation/people.html", context)
 
@@ -65,7 +70,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
 def add_person(request: HttpRequest, slug: str) -> HttpResponse:
     """Add a speaker; the answer to that is the only page that ever shows the password."""
     campaign = get_object_or_404(Campaign, slug=slug)
-    chosen = {"language": request.GET.get("language", "")}
+    chosen = {name: request.GET.get(name, "") for name in ("language", "username")}
     form = SpeakerForm(request.POST or None, initial=chosen, campaign=campaign)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data

@@ -26,6 +26,16 @@ def capped(reason: str) -> str:
 
 
 @register.simple_tag
+def strategy_shares(mix: dict[str, float]) -> SafeString:
+    """A mixture of strategies: ``margin 50 %, badge 50 %``, the largest share first."""
+    parts = sorted(mix.items(), key=lambda part: (-part[1], part[0]))
+    told = [(name, f"{100 * share:.0f} %") for name, share in parts]
+    return format_html(
+        "<span>{}</span>", format_html_join(", ", '<bdi dir="ltr">{} {}</bdi>', told)
+    )
+
+
+@register.simple_tag
 def knob_moves(change: QuotaChange) -> SafeString:
     """Every knob that moved, from what to what, one after the other."""
     moved = [

@@ -19,7 +19,7 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     )
     allotments = list(round_.allotments.select_related("campaign_language__language"))
     tag, slot = request.GET.get("language", ""), request.GET.get("slot", "")
-    picks = round_.picks.select_related("item__sample__language").order_by(
+    picks = round_.picks.select_related("item__sample__language", "nearest__language").order_by(
         "item__campaign_language__language__tag", "rank"
     )
     if tag:
@@ -28,14 +28,17 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         picks = picks.filter(slot=slot)
     query = request.GET.copy()
     query.pop("page", None)
+    page = Paginator(picks, PICKS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
+        "looks": round_.looks.all(),
+        "measured": any(pick.nearest_distance is not None for pick in page),
         "round": round_,
         "campaign": round_.campaign,
         "allotments": allotments,
         "slots": Pick.Slot.choices,
         "language": tag,
         "slot": slot,
-        "page": Paginator(picks, PICKS_PER_PAGE).get_page(request.GET.get("page")),
+        "page": page,
         "query": f"&{query.urlencode()}" if query else "",
     }
     return render(request, "learning/round_detail.html", context)

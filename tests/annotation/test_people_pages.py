@@ -11,7 +11,7 @@ from annotation.actions.queue import push_items
 from annotation.errors import TransientError
 from annotation.gateways.accounts import AccountsAtTheDesk
 from annotation.gateways.wire import sign_in
-from annotation.models import Annotation, Annotator, Campaign, User
+from annotation.models import Annotation, Annotator, Campaign, DeskEvent, User
 from tests.fakes import FakeLabelingDesk
 from tests.make import (
     make_annotator,
@@ -173,6 +173,35 @@ def test_languages_without_speakers_stand_first(
     assert "?language=qu" in missing
     assert "?language=wo" not in missing
     assert '<option value="qu" selected>' in noor.get(f"{HERE}add/?language=qu").content.decode()
+
+
+def test_people_who_lost_their_account_are_named_until_they_are_added_again(
+    noor: Client, desk: FakeLabelingDesk, campaign: Campaign
+) -> None:
+    add(noor)
+    make_annotator("inti", "qu")
+    DeskEvent.objects.create(
+        campaign_language=campaign.languages.get(language__tag="wo"),
+        action="ACCOUNTS_MOVED",
+        accepted=True,
+        detail="The desk numbers its accounts anew: 1 found, none for Awa: add them again.",
+    )
+    there = noor.get(HERE).content.decode()
+    assert "The desk numbers its accounts anew: 1 found, none for Awa" in there
+    assert "People without an account at the desk" not in there
+    desk.accounts.clear()
+    User.objects.filter(username="awa").update(desk_user_id=None)
+    page = noor.get(HERE).content.decode()
+    section = page.split("People without an account at the desk")[1].split("</ul>")[0]
+    assert "Awa" in section
+    assert "inti" not in section
+    again = f"{HERE}add/?language=wo&amp;username=awa"
+    assert again in section
+    form = noor.get(again.replace("&amp;", "&")).content.decode()
+    assert 'value="awa"' in form
+    assert "Password" in add(noor)
+    assert "People without an account at the desk" not in noor.get(HERE).content.decode()
+    assert Annotator.objects.filter(user__username="awa").count() == 1
 
 
 @pytest.mark.label_studio

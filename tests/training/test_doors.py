@@ -35,6 +35,7 @@ TO_READ = {
     "run_detail",
     "run_live",
     "versions",
+    "version_confidence",
     "version_roll_back",
     "health",
 }

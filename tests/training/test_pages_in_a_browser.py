@@ -34,6 +34,7 @@ def addresses(campaign: Campaign) -> list[str]:
         "rounds/1/",
         f"runs/{run.pk}/",
         "versions/",
+        "versions/2/confidence/",
         "versions/1/roll-back/",
         "finish/",
     )
