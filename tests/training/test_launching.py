@@ -67,7 +67,7 @@ def test_command_starts_as_many_as_asked():
 def test_run_whose_other_process_is_lost_waits_with_its_checkpoint(monkeypatch):
     run = make_run()
     with monkeypatch.context() as patch:
-        patch.setattr(distributed.Team, "any", breaks_at(20))
+        patch.setattr(distributed.Team, "any", breaks_at(8))
         left = runs.train(run.pk, now=Now, should_stop=lambda: False)
     assert (left.status, left.lease_until) == ("queued", None)
     whole = runs.train(run.pk, now=Now, should_stop=lambda: False)
