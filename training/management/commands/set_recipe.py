@@ -35,7 +35,7 @@ class Command(BaseCommand):
             recipe = set_recipe(campaign, changes=changes)
         except VernacularError as error:
             raise CommandError(str(error)) from error
-        for name, value in recipe.items():
+        for name, value in sorted(recipe.items()):
             self.stdout.write(f"{name}={value}")
         if not recipe:
             self.stdout.write("As the network advises.")
