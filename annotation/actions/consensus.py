@@ -121,7 +121,10 @@ def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
 
 
 def _known(home: CampaignLanguage) -> dict[int, int]:
-    gold = GoldItem.objects.filter(sample__items__campaign_language=home)
+    # Nobody is measured on what they made gold themselves.
+    gold = GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
+        sample__items__campaign_language=home
+    )
     return dict(gold.values_list("sample_id", "label__position"))
 
 

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 
 from annotation.actions.desk import prepare_desk
 from annotation.gateways import DeskItem, LabelingDesk
 from annotation.models import CampaignLanguage, DeskConfig, Item
 
-__all__ = ["PushResult", "prepare_desk", "push_items"]
+__all__ = ["PushResult", "ask_one_more", "prepare_desk", "push_items"]
 logger = logging.getLogger(__name__)
 
 BATCH = 500
@@ -58,6 +58,14 @@ def push_items(
     return result
 
 
+def ask_one_more(item: Item) -> None:
+    """Have one more person answer an item that has the answers it wanted."""
+    item.wanted += 1
+    item.state = Item.State.PUSHED if item.desk_task_id else Item.State.QUEUED
+    item.answered_at = None
+    item.save(update_fields=["wanted", "state", "answered_at"])
+
+
 def _lease(home: CampaignLanguage) -> QuerySet[CampaignLanguage]:
     return CampaignLanguage.objects.filter(pk=home.pk, pushing_until=home.pushing_until)
 
@@ -76,6 +84,7 @@ def _push(
     home: CampaignLanguage, *, desk: LabelingDesk, now: datetime, in_doubt: bool
 ) -> PushResult:
     result = PushResult(withdrawn=_withdraw(home, desk=desk))
+    _widen(home, desk=desk)
     config = home.desk_configs.order_by("-version").first()
     batch = _present_batch(home)
     room = settings.ENV.queue_slice - home.items.filter(state=Item.State.PUSHED).count()
@@ -149,6 +158,18 @@ def _ask_of_several(
     wanted = {task_ids[str(item.uid)]: item.wanted for item in items if item.wanted > 1}
     if wanted:
         desk.set_wanted(_project(home), wanted)
+        asked = [item.pk for item in items if item.wanted > 1]
+        Item.objects.filter(pk__in=asked).update(desk_wanted=F("wanted"))
+
+
+def _widen(home: CampaignLanguage, *, desk: LabelingDesk) -> None:
+    """Tell the desk of items at it that by now want more answers than it knows of."""
+    at_desk = home.items.filter(state=Item.State.PUSHED, desk_task_id__isnull=False)
+    more = list(at_desk.filter(desk_wanted__lt=F("wanted")))
+    if more:
+        wanted = {item.desk_task_id: item.wanted for item in more if item.desk_task_id is not None}
+        desk.set_wanted(_project(home), wanted)
+        Item.objects.filter(pk__in=[item.pk for item in more]).update(desk_wanted=F("wanted"))
 
 
 @transaction.atomic

@@ -185,6 +185,9 @@ class GoldItem(models.Model):
         DEV = "dev", _("development")
         GATE = "gate", _("gate")
 
+    # Made of what speakers agreed on: it judges models, but not the people who made it.
+    SPEAKERS = "speakers"
+
     sample = models.OneToOneField(Sample, models.CASCADE, related_name="gold")
     label = models.ForeignKey(Label, models.PROTECT)
     split = models.CharField(max_length=4, choices=Split, default=Split.GATE)

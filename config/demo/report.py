@@ -126,7 +126,7 @@ def _bought(campaign: Campaign) -> dict[int, int]:
     """Answered items that were not gold, by campaign language."""
     items = Item.objects.filter(
         campaign_language__campaign=campaign, annotations__state="answered"
-    ).exclude(kind=Item.Kind.GOLD)
+    ).exclude(kind__in=Item.EXAMINING)
     counted = items.order_by().values_list("campaign_language")
     return dict(counted.annotate(Count("pk", distinct=True)))
 

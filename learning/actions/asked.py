@@ -114,7 +114,7 @@ def _placed(
 
 def _newest(home: CampaignLanguage) -> list[int]:
     """Return the samples that the language was asked last, each once, newest first."""
-    items = Item.objects.filter(campaign_language=home).exclude(kind=Item.Kind.GOLD)
+    items = Item.objects.filter(campaign_language=home).exclude(kind__in=Item.EXAMINING)
     return list(dict.fromkeys(items.order_by("-pk").values_list("sample_id", flat=True)[:MOST]))
 
 

@@ -58,6 +58,7 @@ def _candidates(home: CampaignLanguage) -> list[tuple[int, int]]:
             sample__in=ready,
             retired_at=None,
         )
+        .exclude(origin=GoldItem.SPEAKERS)
         .annotate(shown=shown)
         .filter(shown__lt=MOST_EXPOSURES)
         .order_by("sample_id")

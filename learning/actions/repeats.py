@@ -81,7 +81,7 @@ def _answers(home: CampaignLanguage, *, labels: Sequence[str]) -> _Answers:
     rows = (
         Annotation.objects.answered()
         .filter(item__campaign_language=home, annotator__active=True, label__key__in=position)
-        .exclude(item__kind=Item.Kind.GOLD)
+        .exclude(item__kind__in=Item.EXAMINING)
         .order_by("desk_updated_at", "pk")
     )
     newest: dict[tuple[int, int], int] = {}

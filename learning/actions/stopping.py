@@ -158,7 +158,7 @@ def _measured(
 
 
 def _labels(home: CampaignLanguage) -> int:
-    taught = home.items.filter(state=Item.State.ANSWERED).exclude(kind=Item.Kind.GOLD)
+    taught = home.items.filter(state=Item.State.ANSWERED).exclude(kind__in=Item.EXAMINING)
     return taught.values("sample").distinct().count()
 
 

@@ -20,6 +20,7 @@ def tiny_networks(monkeypatch: pytest.MonkeyPatch, tmp_path, settings) -> Iterat
     settings.WEIGHTS_DIR = tmp_path / "weights"
     settings.EMBEDDINGS_DIR = tmp_path / "embeddings"
     settings.VAR_DIR = tmp_path / "var"
+    settings.VAR_DIR.mkdir(exist_ok=True)
     monkeypatch.setattr(learning.networks.opening, "open_network", open_tiny)
     monkeypatch.setattr(learning.networks.opening, "load_network", Tiny.load)
     monkeypatch.setattr(learning.inference, "load_network", Tiny.load)

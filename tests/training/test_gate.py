@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from training.methods.gate import Answers, Comparison, calibration, decide, parity, reason
+from training.methods.gate import (
+    Answers,
+    Case,
+    Comparison,
+    Terms,
+    calibration,
+    decide,
+    parity,
+    reason,
+)
 from training.methods.paired import (
     discordance,
     harm_p,
@@ -44,8 +53,14 @@ def compare(language="wo", *, n=400, fixed=0, broken=0, groups=None, anchor=None
     )
 
 
-def judge(*comparisons, void=()):
-    return decide(comparisons, margin=MARGIN, rng=np.random.default_rng(0), void=void)
+def judge(*comparisons, void=(), cases=(), **terms):
+    return decide(
+        comparisons,
+        terms=Terms(margin=MARGIN, **terms),
+        rng=np.random.default_rng(0),
+        void=void,
+        cases=cases,
+    )
 
 
 def test_mcnemar_by_hand():
@@ -104,9 +119,9 @@ def test_clusters_count_once():
     """Twelve translations of one text that are all fixed are one reason, not twelve."""
     alone = [compare(f"l{k}", n=100, fixed=1) for k in range(12)]
     shared = [compare(f"l{k}", n=100, fixed=1, groups=("text-1", *[""] * 99)) for k in range(12)]
-    assert reason(alone).holds
-    assert reason(shared).numbers["p"] == pytest.approx(0.5)
-    assert not reason(shared).holds
+    assert reason(alone, terms=Terms(margin=MARGIN)).holds
+    assert reason(shared, terms=Terms(margin=MARGIN)).numbers["p"] == pytest.approx(0.5)
+    assert not reason(shared, terms=Terms(margin=MARGIN)).holds
 
 
 def test_gate_stays_shut_when_one_language_loses():
@@ -178,7 +193,7 @@ def test_anchor_stops_slow_decline():
 
 def test_calibration_says_when_there_is_too_little_gold():
     rng = np.random.default_rng(0)
-    found = calibration(compare(n=100), rng=rng)
+    found = calibration(compare(n=100, fixed=4, broken=4), rng=rng)
     assert found.holds
     assert "Not enough gold" in found.sentence
 

@@ -38,7 +38,13 @@ def make_wheel(
 ) -> Campaign:
     """A running campaign with gold, a pool and one speaker in each language."""
     rng = np.random.default_rng(0)
-    fields: dict[str, Any] = {"items_per_round": 40, "status": "running", "network": "tiny"} | over
+    fields: dict[str, Any] = {
+        "items_per_round": 40,
+        "status": "running",
+        "network": "tiny",
+        # The gold here is for one look at the whole risk; three looks want more of it.
+        "gate_looks": 1,
+    } | over
     campaign = make_campaign(languages=tags, **fields)
     for tag in tags:
         make_annotator({"wo": "awa", "qu": "inti"}.get(tag, tag), tag)

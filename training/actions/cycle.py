@@ -29,6 +29,8 @@ from learning.actions.serving import serving_version
 from learning.models import ModelVersion, Round, Scoring, ScoringShard
 from training.actions.aborts import abort_note
 from training.actions.dispatches import Work
+from training.actions.gold_answers import tend_gold
+from training.actions.gold_calls import call_for_gold
 from training.actions.hindsight import record_stops
 from training.actions.priors import priors_of
 from training.actions.promotion import promote
@@ -58,7 +60,7 @@ def advance(campaign: Campaign, *, now: datetime) -> list[Work]:
         works = _STEPS[round_.status](round_, now) if round_ else _begin(campaign, now)
         round_ = campaign.rounds.open().first()
         if ((round_.pk, round_.status) if round_ else None) == before:
-            return works
+            return [*works, *tend_gold(campaign, now=now)]
     return works
 
 
@@ -224,6 +226,7 @@ def _judge(round_: Round, now: datetime) -> list[Work]:
             promote(gate)
         except VernacularError as error:
             note = f"Not promoted: {error}"
+    call_for_gold(gate)
     record_stops(round_)
     _close(round_, note=f"{gate.verdict}: {note}", now=now)
     return []

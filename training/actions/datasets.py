@@ -3,47 +3,19 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import Q
 
 from annotation.errors import ConflictError
-from annotation.models import Annotation, Campaign, Consensus, GoldItem, Sample
+from annotation.models import Annotation, Campaign, Consensus, Sample
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.gold_marks import GoldMarks
 from training.actions.lineage import Origins
 from training.models import DataSnapshot, SnapshotRow
 
 BATCH = 500
-
-
-@dataclass(frozen=True)
-class GoldMarks:
-    """What a training sample must not share with any gold item of its campaign."""
-
-    samples: frozenset[int]
-    digests: frozenset[str]
-    groups: frozenset[str]
-
-    @classmethod
-    def of(cls, campaign: Campaign) -> "GoldMarks":
-        """Collect the marks of all gold, for tuning and for judging, retired or not."""
-        gold = GoldItem.objects.filter(sample__campaign=campaign)
-        rows = list(gold.values_list("sample_id", "sample__digest", "sample__group"))
-        return cls(
-            frozenset(row[0] for row in rows),
-            frozenset(row[1] for row in rows),
-            frozenset(row[2] for row in rows if row[2]),
-        )
-
-    def near(self, sample: Sample) -> bool:
-        """Tell whether the sample is gold, says the same as gold, or translates it."""
-        return (
-            sample.pk in self.samples
-            or sample.digest in self.digests
-            or bool(sample.group and sample.group in self.groups)
-        )
 
 
 @transaction.atomic

@@ -17,7 +17,8 @@ from annotation.errors import ConflictError, VernacularError
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
-from training.actions.datasets import GoldMarks, refuse_gold, take_snapshot
+from training.actions.datasets import refuse_gold, take_snapshot
+from training.actions.gold_marks import GoldMarks
 from training.models import SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:

@@ -1,22 +1,33 @@
 """The gate: may a candidate replace the champion, in every language, on the same gold?
 
 Each check is a function from paired answers to a :class:`Finding`, whose sentence needs no
-statistics to be read. The tests behind them are in :mod:`training.methods.paired`; the reason
-to change at all is an exact sign-flip test on clusters of items that are translations of one
-another.
+statistics to be read. The tests behind them are in :mod:`training.methods.paired` (accuracy),
+:mod:`training.methods.resampling` (any other metric) and :mod:`training.methods.honesty`
+(calibration); the reason to change at all is an exact sign-flip test on clusters of items that
+are translations of one another.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.stats import norm
 
+from training.methods.findings import (
+    Answers,
+    Case,
+    CaseRule,
+    Comparison,
+    Decided,
+    Decision,
+    Finding,
+    LanguageFinding,
+    Terms,
+    cases_finding,
+    points,
+)
+from training.methods.honesty import Sure, error_rise, items_to_judge
 from training.methods.paired import (
     ALPHA,
-    BoolArray,
     discordance,
     harm_p,
     holm,
@@ -24,106 +35,143 @@ from training.methods.paired import (
     sign_flip_p,
     tango_interval,
     tango_z,
+    unchanged_items,
 )
+from training.methods.resampling import Resampled, f1_counts, f1_difference, resample
 
-FloatArray = npt.NDArray[np.float64]
-Decision = Literal["VOID", "BLOCK", "HOLD", "PASS"]
+__all__ = ["Answers", "Case", "CaseRule", "Comparison", "Decided", "Terms", "decide", "points"]
 
 ANCHOR_MARGIN = 0.05
 CALIBRATION_MARGIN = 0.02
-# Below this the calibration error of a perfect model is larger than what we look for.
+# With fewer items the calibration error of a perfect model is larger than what is looked for.
 CALIBRATION_ITEMS = 250
 # Assumed share of changed answers where no gold says how many there are.
 USUAL_CHURN = 0.10
+# A gold version that has decided so often is worn out, until so much of it is fresh.
+MOST_DECISIONS = 20
+FRESH_SHARE = 0.25
+CHAMPION = "the champion"
 BEST = "the best ever released"
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What one version said on N gold items: right or not, how sure, how near the truth."""
-
-    right: BoolArray
-    confidence: FloatArray
-    truth: FloatArray
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two versions, and the best ever released, on the same N gold items of one language."""
-
-    language: str
-    old: Answers
-    new: Answers
-    groups: tuple[str, ...]
-    anchor: Answers | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One check: whether it holds, the numbers behind it, and a sentence to read."""
-
-    check: str
-    holds: bool
-    sentence: str
-    numbers: Mapping[str, float] = field(default_factory=dict)
+def decide(
+    comparisons: Sequence[Comparison],
+    *,
+    terms: Terms,
+    rng: np.random.Generator,
+    void: Sequence[str] = (),
+    cases: Sequence[Case] = (),
+) -> Decided:
+    """Give the verdict: VOID, BLOCK, HOLD or PASS, with a sentence for every reason."""
+    measured = [_Measured(c, terms=terms, rng=rng) for c in comparisons]
+    adjusted = holm([one.harm_p for one in measured])
+    languages = tuple(
+        _judge_language(one, holm_p=p, terms=terms, rng=rng, languages=len(measured))
+        for one, p in zip(measured, adjusted, strict=True)
+    )
+    why = reason(comparisons, terms=terms)
+    gap, kept = parity(comparisons, rng=rng), cases_finding(cases)
+    pooled = (why, gap, kept)
+    if void:
+        return Decided("VOID", tuple(void), languages, pooled)
+    verdict, reasons = _verdict(languages, why, gap, kept, terms=terms)
+    return Decided(verdict, reasons, languages, pooled)
 
 
-@dataclass(frozen=True)
-class LanguageFinding:
-    """Everything the gate found in one language."""
+class _Measured:
+    """One language's comparison with the difference to champion and anchor in the gate's metric."""
 
-    language: str
-    items: int
-    fixed: int
-    broken: int
-    delta: float
-    low: float
-    high: float
-    harm_p: float
-    champion_z: float
-    anchor_z: float | None
-    missing: int
-    verdict: Decision
-    findings: tuple[Finding, ...]
+    def __init__(self, comparison: Comparison, *, terms: Terms, rng: np.random.Generator) -> None:
+        self.comparison = comparison
+        self.items = len(comparison.groups)
+        self.fixed, self.broken = discordance(comparison.old.right, comparison.new.right)
+        self._against: dict[str, Resampled] = {}
+        if terms.metric != "accuracy" and self.items:
+            self._against[CHAMPION] = _redrawn(comparison, comparison.old, rng)
+            if comparison.anchor is not None:
+                self._against[BEST] = _redrawn(comparison, comparison.anchor, rng)
+
+    @property
+    def harm_p(self) -> float:
+        redrawn = self._against.get(CHAMPION)
+        return redrawn.p_not_below(0.0) if redrawn else harm_p(self.fixed, broken=self.broken)
+
+    def against(self, rival: str, answers: Answers, *, margin: float, alpha: float) -> Finding:
+        """Is the candidate shown not to be worse than the rival by the margin?"""
+        redrawn = self._against.get(rival)
+        if redrawn is None:
+            fixed, broken = discordance(answers.right, self.comparison.new.right)
+            return non_inferior(
+                fixed, broken=broken, items=self.items, margin=margin, alpha=alpha, rival=rival
+            )
+        return resampled_non_inferior(
+            redrawn, items=self.items, margin=margin, alpha=alpha, rival=rival
+        )
+
+    def difference(self) -> tuple[float, float, float]:
+        """Return the difference to the champion with its 90 % interval."""
+        redrawn = self._against.get(CHAMPION)
+        if redrawn:
+            return redrawn.value, redrawn.bound(0.05), redrawn.bound(0.95)
+        delta = (self.fixed - self.broken) / self.items if self.items else 0.0
+        return delta, *tango_interval(self.fixed, broken=self.broken, items=self.items)
 
 
-@dataclass(frozen=True)
-class Decided:
-    """The decision, why, and every finding."""
-
-    verdict: Decision
-    reasons: tuple[str, ...]
-    languages: tuple[LanguageFinding, ...]
-    pooled: tuple[Finding, ...]
-
-
-def points(share: float) -> str:
-    """Write a difference of shares as a person says it.
-
-    >>> points(0.0213), points(-0.03)
-    ('+2.1 points', '−3.0 points')
-    """
-    return f"{share * 100:+.1f} points".replace("-", "−")
+def _redrawn(comparison: Comparison, rival: Answers, rng: np.random.Generator) -> Resampled:
+    labels = [rival.label, comparison.new.label, comparison.gold]
+    if any(one is None for one in labels):
+        raise ValueError("F1 needs to know which label was given, and which is right")
+    classes = 1 + max(int(np.max(one)) for one in labels if one is not None)
+    old, new = (
+        f1_counts(said.label, gold=comparison.gold, classes=classes)  # type: ignore[arg-type]
+        for said in (rival, comparison.new)
+    )
+    return resample(f1_difference(old, new), groups=comparison.groups, rng=rng)
 
 
 def non_inferior(
     fixed: int, *, broken: int, items: int, margin: float, alpha: float = ALPHA, rival: str
 ) -> Finding:
-    """Is the candidate shown not to be worse than its rival by the margin?"""
+    """Is the candidate shown not to be worse than its rival by the margin (Tango)?"""
     z = tango_z(fixed, broken=broken, items=items, margin=margin)
-    holds = bool(items and z > norm.ppf(1 - alpha))
     low, high = tango_interval(fixed, broken=broken, items=items, level=1 - 2 * alpha)
-    said = f"between {points(low)} and {points(high)} against {rival}"
+    churn = (fixed + broken) / items if items else USUAL_CHURN
+    numbers = {"z": z, "p": float(norm.sf(z)), "low": low, "high": high, "margin": margin}
+    numbers["needed"] = items_needed(churn, margin=margin, alpha=alpha)
+    return _shown(rival, bool(items and z > norm.ppf(1 - alpha)), numbers, items=items)
+
+
+def resampled_non_inferior(
+    found: Resampled, *, items: int, margin: float, alpha: float = ALPHA, rival: str
+) -> Finding:
+    """The same for a metric that was resampled; where nothing changed, items must still suffice."""
+    p = found.p_not_above(-margin)
+    low, high = found.bound(alpha), found.bound(1 - alpha)
+    least = unchanged_items(margin, alpha=alpha)
+    reach = float(norm.ppf(1 - alpha) + norm.ppf(0.8))
+    needed = max(int(np.ceil(items * (found.spread * reach / margin) ** 2)), least)
+    numbers = {"z": float(norm.isf(p)), "p": p, "low": low, "high": high, "margin": margin}
+    numbers |= {"needed": needed, "delta": found.value}
+    return _shown(rival, p < alpha and items >= least, numbers, items=items)
+
+
+def _shown(rival: str, holds: bool, numbers: dict[str, float], *, items: int) -> Finding:
+    said = f"between {points(numbers['low'])} and {points(numbers['high'])} against {rival}"
+    limit = points(-numbers["margin"])
     if not items:
         sentence = f"There is no gold to compare with {rival}."
     elif holds:
-        sentence = f"Not worse: {said}, all above the margin of {points(-margin)}."
+        sentence = f"Not worse: {said}, all above the margin of {limit}."
+    elif numbers["low"] > -numbers["margin"]:
+        sentence = f"Not shown: {said}, on too few items to tell."
     else:
-        sentence = f"Not shown: {said}, which reaches below the margin of {points(-margin)}."
-    return Finding(rival, holds, sentence, {"z": z, "low": low, "high": high, "margin": margin})
+        sentence = f"Not shown: {said}, which reaches below the margin of {limit}."
+    return Finding(rival, holds, sentence, numbers)
 
 
-def harm(fixed: int, *, broken: int, adjusted: float, alpha: float = ALPHA) -> Finding:
+def harm(
+    fixed: int, *, broken: int, adjusted: float, alpha: float = ALPHA, p: float | None = None
+) -> Finding:
     """Is the candidate shown to be worse, all languages looked at?"""
     holds = adjusted >= alpha
     counts = f"{broken} answers became wrong and {fixed} became right"
@@ -132,18 +180,20 @@ def harm(fixed: int, *, broken: int, adjusted: float, alpha: float = ALPHA) -> F
         if holds
         else f"Harm: {counts}, more than chance explains (p = {adjusted:.4f})."
     )
-    return Finding("harm", holds, sentence, {"p": harm_p(fixed, broken=broken), "holm_p": adjusted})
+    raw = harm_p(fixed, broken=broken) if p is None else p
+    return Finding("harm", holds, sentence, {"p": raw, "holm_p": adjusted})
 
 
-def reason(comparisons: Sequence[Comparison], *, alpha: float = ALPHA) -> Finding:
-    """Is there a reason to change: more fixed than broken, all languages pooled?
+def reason(comparisons: Sequence[Comparison], *, terms: Terms) -> Finding:
+    """Is there a reason to change: more fixed than broken, the target languages pooled?
 
     Items that share a group (translations of one another) move together, so a group counts
     once: under no change its sum is as likely up as down, and the distribution of all sums is
     computed exactly by convolution.
     """
     sums: dict[str, int] = {}
-    for comparison in comparisons:
+    aimed = [c for c in comparisons if not terms.targets or c.language in terms.targets]
+    for comparison in aimed:
         change = comparison.new.right.astype(int) - comparison.old.right.astype(int)
         for index, step in enumerate(change):
             own = f"{comparison.language}\0{index}"
@@ -151,61 +201,78 @@ def reason(comparisons: Sequence[Comparison], *, alpha: float = ALPHA) -> Findin
             sums[group] = sums.get(group, 0) + int(step)
     steps = [step for step in sums.values() if step]
     p = sign_flip_p(steps)
-    total, items = sum(steps), sum(len(c.groups) for c in comparisons)
+    total, items = sum(steps), sum(len(c.groups) for c in aimed)
     delta = total / items if items else 0.0
-    holds = p < alpha
+    where = "all languages" if len(aimed) == len(comparisons) else "the languages it learned in"
+    numbers = {"delta": delta, "p": p, "groups": len(sums)}
+    if terms.maintenance:
+        return Finding("reason", True, f"It is declared maintenance: {terms.maintenance}.", numbers)
+    holds = p < terms.alpha
     sentence = (
-        f"A reason to change: {points(delta)} over all languages (p = {p:.4f})."
+        f"A reason to change: {points(delta)} over {where} (p = {p:.4f})."
         if holds
-        else f"No reason to change is shown: {points(delta)} over all languages (p = {p:.3f})."
+        else f"No reason to change is shown: {points(delta)} over {where} (p = {p:.3f})."
     )
-    return Finding("reason", holds, sentence, {"delta": delta, "p": p, "groups": len(sums)})
+    return Finding("reason", holds, sentence, numbers)
 
 
-def calibration_error(answers: Answers, *, bins: int = 5) -> float:
-    """Adaptive expected calibration error: equally filled bins of confidence."""
-    order = np.argsort(answers.confidence, kind="stable")
-    gap = answers.right[order].astype(float) - answers.confidence[order]
-    return float(sum(abs(part.sum()) for part in np.array_split(gap, bins)) / max(len(gap), 1))
+def calibration(
+    comparison: Comparison,
+    *,
+    rng: np.random.Generator,
+    languages: int = 1,
+    strict: bool = False,
+) -> Finding:
+    """Does the candidate's confidence stay honest?
 
-
-def calibration(comparison: Comparison, *, rng: np.random.Generator, draws: int = 1000) -> Finding:
-    """Does the candidate's confidence stay honest? Bootstrap over items, 95 % upper bound."""
+    The 95 % bound of the rise must stay below two points wherever there is gold enough for an
+    equal candidate to show it, in every language. With less gold only a rise that is shown
+    counts, and under 250 items none, unless ``strict``. The change of the mean surprise is told.
+    """
     items = len(comparison.groups)
-    nll = _mean_nll(comparison.new) - _mean_nll(comparison.old)
-    if items < CALIBRATION_ITEMS:
-        sentence = (
-            f"Not enough gold to judge calibration: {items} of {CALIBRATION_ITEMS} items; "
-            f"the mean surprise changed by {nll:+.3f}."
+    if not items:
+        said = "There is no gold to judge calibration."
+        return Finding("calibration", not strict, said, {"items": 0})
+    fixed, broken = discordance(comparison.old.right, comparison.new.right)
+    churn = (fixed + broken) / items
+    needed = items_to_judge(churn, bound=CALIBRATION_MARGIN, languages=languages)
+    needed = max(needed, CALIBRATION_ITEMS)
+    rise = error_rise(_sure(comparison.old), _sure(comparison.new), rng=rng, languages=languages)
+    numbers = {"rise": rise.value, "bound": rise.high, "low": rise.low, "items": items}
+    numbers |= {"old": rise.old, "new": rise.new}
+    numbers["nll"] = _mean_nll(comparison.new) - _mean_nll(comparison.old)
+    at_most = f"its error rises by at most {rise.high * 100:.1f} points"
+    allowed = f"(allowed: {CALIBRATION_MARGIN * 100:.0f})"
+    if rise.high <= CALIBRATION_MARGIN:
+        return Finding(
+            "calibration", True, f"Confidence stays honest: {at_most} {allowed}.", numbers
         )
-        return Finding("calibration", True, sentence, {"items": items, "nll": nll})
-    rises = np.empty(draws)
-    for draw in range(draws):
-        rows = rng.integers(0, items, items)
-        rises[draw] = calibration_error(_take(comparison.new, rows)) - calibration_error(
-            _take(comparison.old, rows)
-        )
-    bound = float(np.quantile(rises, 0.95))
-    holds = bound <= CALIBRATION_MARGIN
-    sentence = (
-        f"Confidence {'stays' if holds else 'may no longer be'} honest: its error rises by at "
-        f"most {bound * 100:.1f} points (allowed: {CALIBRATION_MARGIN * 100:.0f})."
+    shown = rise.low > 0 and rise.value > CALIBRATION_MARGIN
+    if shown and (strict or items >= CALIBRATION_ITEMS):
+        said = f"Confidence became less honest: its error rose by {rise.value * 100:.1f} points {allowed}."
+        return Finding("calibration", False, said, numbers)
+    if strict or items >= needed:
+        said = f"Confidence may no longer be honest: {at_most} {allowed}."
+        return Finding("calibration", False, said, {**numbers, "needed": needed})
+    said = (
+        f"Not enough gold to judge calibration: {items} of {needed} items; {at_most}, "
+        f"and the mean surprise changed by {numbers['nll']:+.3f}."
     )
-    return Finding("calibration", holds, sentence, {"bound": bound, "nll": nll, "items": items})
+    return Finding("calibration", True, said, numbers)
+
+
+def _sure(answers: Answers) -> Sure:
+    return Sure(answers.right, answers.confidence)
 
 
 def _mean_nll(answers: Answers) -> float:
     return float(-np.log(np.maximum(answers.truth, 1e-12)).mean()) if len(answers.truth) else 0.0
 
 
-def _take(answers: Answers, rows: npt.NDArray[np.int64]) -> Answers:
-    return Answers(answers.right[rows], answers.confidence[rows], answers.truth[rows])
-
-
 def parity(
     comparisons: Sequence[Comparison], *, rng: np.random.Generator, draws: int = 1000
 ) -> Finding:
-    """Does the worst language fall further behind the mean? Reported, never decisive."""
+    """Does the worst language fall further behind the mean? Decisive if the campaign says so."""
     judged = [c for c in comparisons if c.groups]
     if len(judged) < 2:
         return Finding("parity", True, "Parity needs gold in two languages at least.")
@@ -226,41 +293,27 @@ def parity(
     return Finding("parity", bound <= CALIBRATION_MARGIN, sentence, numbers)
 
 
-def decide(
-    comparisons: Sequence[Comparison],
-    *,
-    margin: float,
-    rng: np.random.Generator,
-    void: Sequence[str] = (),
-    alpha: float = ALPHA,
-) -> Decided:
-    """Give the verdict: VOID, BLOCK, HOLD or PASS, with a sentence for every reason."""
-    tables = [discordance(c.old.right, c.new.right) for c in comparisons]
-    adjusted = holm([harm_p(fixed, broken=broken) for fixed, broken in tables])
-    languages = tuple(
-        _judge_language(c, margin=margin, holm_p=p, rng=rng, alpha=alpha)
-        for c, p in zip(comparisons, adjusted, strict=True)
-    )
-    pooled = (reason(comparisons, alpha=alpha), parity(comparisons, rng=rng))
-    if void:
-        return Decided("VOID", tuple(void), languages, pooled)
-    verdict, reasons = _verdict(languages, pooled[0])
-    return Decided(verdict, (*reasons, pooled[1].sentence), languages, pooled)
-
-
 def _verdict(
-    languages: Sequence[LanguageFinding], why: Finding
+    languages: Sequence[LanguageFinding],
+    why: Finding,
+    gap: Finding,
+    kept: Finding,
+    *,
+    terms: Terms,
 ) -> tuple[Decision, tuple[str, ...]]:
     harmed = [found for found in languages if found.verdict == "BLOCK"]
     held = [found for found in languages if found.verdict == "HOLD"]
-    if harmed:
-        return "BLOCK", tuple(_why(found) for found in harmed)
-    if held or not why.holds or not languages:
-        sentences = [_why(found) for found in held]
-        return "HOLD", tuple(sentences if why.holds else [*sentences, why.sentence])
+    told = (kept.sentence,) if not kept.holds else ()
+    if harmed or (told and terms.case_rule == "block"):
+        return "BLOCK", (*(_why(found) for found in harmed), *told, gap.sentence)
+    against = [_why(found) for found in held]
+    against += [why.sentence] if not why.holds else []
+    uneven = terms.parity_blocks and not gap.holds
+    if against or not languages or uneven or (told and terms.case_rule == "hold"):
+        return "HOLD", (*against, *told, gap.sentence)
     count = len(languages)
     everywhere = f"Shown not to be worse in {'the' if count == 1 else f'all {count}'} language"
-    return "PASS", (f"{everywhere}{'' if count == 1 else 's'}.", why.sentence)
+    return "PASS", (f"{everywhere}{'' if count == 1 else 's'}.", why.sentence, *told, gap.sentence)
 
 
 def _why(found: LanguageFinding) -> str:
@@ -271,34 +324,36 @@ def _why(found: LanguageFinding) -> str:
 
 
 def _judge_language(
-    comparison: Comparison,
+    one: _Measured,
     *,
-    margin: float,
     holm_p: float,
+    terms: Terms,
     rng: np.random.Generator,
-    alpha: float,
+    languages: int,
 ) -> LanguageFinding:
-    items = len(comparison.groups)
-    fixed, broken = discordance(comparison.old.right, comparison.new.right)
+    comparison, alpha = one.comparison, terms.alpha
     findings = [
-        harm(fixed, broken=broken, adjusted=holm_p, alpha=alpha),
-        non_inferior(
-            fixed, broken=broken, items=items, margin=margin, alpha=alpha, rival="the champion"
-        ),
-        *_anchor(comparison, alpha=alpha),
-        calibration(comparison, rng=rng),
+        harm(one.fixed, broken=one.broken, adjusted=holm_p, alpha=alpha, p=one.harm_p),
+        one.against(CHAMPION, comparison.old, margin=terms.margin, alpha=alpha),
     ]
-    missing, advice = _gold(comparison, findings, margin=margin, alpha=alpha)
-    low, high = tango_interval(fixed, broken=broken, items=items)
+    if comparison.anchor is not None and one.items:
+        findings.append(one.against(BEST, comparison.anchor, margin=ANCHOR_MARGIN, alpha=alpha))
+    findings.append(
+        calibration(comparison, rng=rng, languages=languages, strict=terms.strict_calibration)
+    )
+    if comparison.language in terms.worn:
+        findings.append(worn_out(terms.worn[comparison.language], items=one.items))
+    missing, advice = _gold(findings, items=one.items)
+    delta, low, high = one.difference()
     return LanguageFinding(
         language=comparison.language,
-        items=items,
-        fixed=fixed,
-        broken=broken,
-        delta=(fixed - broken) / items if items else 0.0,
+        items=one.items,
+        fixed=one.fixed,
+        broken=one.broken,
+        delta=delta,
         low=low,
         high=high,
-        harm_p=harm_p(fixed, broken=broken),
+        harm_p=one.harm_p,
         champion_z=findings[1].numbers["z"],
         anchor_z=next((f.numbers["z"] for f in findings if f.check == BEST), None),
         missing=missing,
@@ -307,16 +362,13 @@ def _judge_language(
     )
 
 
-def _anchor(comparison: Comparison, *, alpha: float) -> list[Finding]:
-    if comparison.anchor is None or not comparison.groups:
-        return []
-    fixed, broken = discordance(comparison.anchor.right, comparison.new.right)
-    items = len(comparison.groups)
-    found = non_inferior(
-        fixed, broken=broken, items=items, margin=ANCHOR_MARGIN, alpha=alpha, rival=BEST
+def worn_out(fresh: int, *, items: int) -> Finding:
+    """Gold that has decided too often decides no more: candidates would be bred to it."""
+    sentence = (
+        f"This gold has decided {MOST_DECISIONS} times and is worn out: {fresh} fresh items must"
+        f" join it, a quarter of all, before it decides again."
     )
-    churn = (fixed + broken) / items
-    return [Finding(found.check, found.holds, found.sentence, {**found.numbers, "churn": churn})]
+    return Finding("worn", False, sentence, {"needed": items + fresh})
 
 
 def _language_verdict(findings: Sequence[Finding]) -> Decision:
@@ -325,20 +377,12 @@ def _language_verdict(findings: Sequence[Finding]) -> Decision:
     return "PASS" if all(found.holds for found in findings) else "HOLD"
 
 
-def _gold(
-    comparison: Comparison, findings: Sequence[Finding], *, margin: float, alpha: float
-) -> tuple[int, list[Finding]]:
+def _gold(findings: Sequence[Finding], *, items: int) -> tuple[int, list[Finding]]:
     """Say how many gold items are missing; none when more of them would not help."""
-    items = len(comparison.groups)
-    fixed, broken = discordance(comparison.old.right, comparison.new.right)
-    needs = {
-        "the champion": ((fixed + broken) / items if items else USUAL_CHURN, margin),
-        BEST: (next((f.numbers["churn"] for f in findings if f.check == BEST), 0), ANCHOR_MARGIN),
-    }
-    short = [needs[f.check] for f in findings if not f.holds and f.check in needs]
+    short = [int(f.numbers["needed"]) for f in findings if not f.holds and "needed" in f.numbers]
     if not short:
         return 0, []
-    needed = max(items_needed(churn, margin=allowed, alpha=alpha) for churn, allowed in short)
+    needed = max(short)
     missing = max(needed - items, 0)
     sentence = (
         f"{missing} gold items are missing: {items} of {needed}."

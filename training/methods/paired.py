@@ -110,8 +110,17 @@ def items_needed(churn: float, *, margin: float, alpha: float = ALPHA) -> int:
     [344, 687, 1031]
     """
     z_alpha, z_power = norm.ppf(1 - alpha), norm.ppf(POWER)
-    unchanged = math.floor(float(z_alpha**2 * (1 - margin) / margin)) + 1
-    return max(math.ceil(float(churn * (z_alpha + z_power) ** 2 / margin**2)), unchanged)
+    wished = math.ceil(float(churn * (z_alpha + z_power) ** 2 / margin**2))
+    return max(wished, unchanged_items(margin, alpha=alpha))
+
+
+def unchanged_items(margin: float, *, alpha: float = ALPHA) -> int:
+    """Return how many gold items it takes to show non-inferiority when no answer changed.
+
+    >>> unchanged_items(0.03), unchanged_items(0.03, alpha=0.05 / 3)
+    (88, 147)
+    """
+    return math.floor(float(norm.ppf(1 - alpha) ** 2 * (1 - margin) / margin)) + 1
 
 
 def sign_flip_p(steps: Sequence[int]) -> float:

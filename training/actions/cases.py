@@ -1,0 +1,78 @@
+"""Regression cases: made once, never learned from, put to every candidate."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from annotation.errors import ConflictError, InvalidInputError
+from annotation.methods.texts import digest, problem_with
+from annotation.models import Campaign, GoldItem, Language, User
+from training.models import RegressionCase
+
+
+@transaction.atomic
+def add_case(
+    campaign: Campaign,
+    *,
+    tag: str,
+    text: str,
+    expected: Sequence[str],
+    source: str = "",
+    created_by: User | None = None,
+) -> RegressionCase:
+    """Add a case; the same text in the same language gives the case that is there, active again.
+
+    ``expected`` are the keys of the labels of which any is right.
+    """
+    language = Language.objects.filter(tag=tag, campaigns__campaign=campaign).first()
+    if language is None:
+        raise InvalidInputError(f"{tag} takes no part in {campaign}.", remedy="Choose another.")
+    if problem := problem_with(text):
+        raise InvalidInputError(f"The text {problem}.", remedy="Change it.")
+    labels = list(campaign.labels.filter(key__in=expected))
+    unknown = sorted(set(expected) - {label.key for label in labels})
+    if unknown or not labels:
+        known = ", ".join(campaign.labels.values_list("key", flat=True))
+        raise InvalidInputError(
+            f"There is no label {', '.join(unknown)}." if unknown else "No right answer is named.",
+            remedy=f"The labels are {known}.",
+        )
+    case, made = RegressionCase.objects.get_or_create(
+        campaign=campaign,
+        language=language,
+        digest=digest(text),
+        defaults={"text": text, "source": source[:200], "created_by": created_by},
+    )
+    if not made and set(case.expected.all()) != set(labels):
+        raise ConflictError(
+            "That text is a regression case already, with other right answers.",
+            remedy="Switch that one off and use another text, or keep it.",
+        )
+    case.expected.set(labels)
+    RegressionCase.objects.filter(pk=case.pk).update(active=True)
+    case.refresh_from_db()
+    return case
+
+
+@transaction.atomic
+def case_from_gold(gold: GoldItem, *, created_by: User | None = None) -> RegressionCase:
+    """Make a case of a gold item: its text, its answer."""
+    sample = gold.sample
+    case = add_case(
+        sample.campaign,
+        tag=sample.language.tag,
+        text=sample.text,
+        expected=[gold.label.key],
+        source=f"gold {sample.external_id or sample.pk}",
+        created_by=created_by,
+    )
+    RegressionCase.objects.filter(pk=case.pk, gold=None).update(gold=gold)
+    case.refresh_from_db()
+    return case
+
+
+def switch_case(case: RegressionCase, *, active: bool) -> RegressionCase:
+    """Put a case to candidates again, or no more; what was found with it stays."""
+    RegressionCase.objects.filter(pk=case.pk).update(active=active)
+    case.refresh_from_db()
+    return case

@@ -1,0 +1,147 @@
+"""Comparing: candidate, champion and anchors on the same gold, and on the regression cases."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from annotation.errors import VernacularError
+from annotation.models import Campaign, GoldItem, Language
+from learning.gateways.weights import open_weights
+from learning.models import ModelVersion
+from training.actions.evaluation import Gold, evaluate, gold_of
+from training.methods import gate as checks
+from training.models import Evaluation, RegressionCase, TrainingRun
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What was compared: per language the answers, the gold, the anchor; or why it is void."""
+
+    comparisons: list[checks.Comparison] = field(default_factory=list)
+    golds: dict[str, Gold] = field(default_factory=dict)
+    anchors: dict[str, ModelVersion] = field(default_factory=dict)
+    void: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class AskedCase:
+    """A regression case with the position of the label that each version gave."""
+
+    case: RegressionCase
+    champion: int
+    candidate: int
+    right: frozenset[int]
+
+    def told(self) -> checks.Case:
+        """The case as the gate wants to have it."""
+        return checks.Case(
+            self.case.language.tag,
+            self.case.text,
+            self.champion in self.right,
+            self.candidate in self.right,
+        )
+
+
+def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> Compared:
+    """Measure both versions, and each language's best ever released, on the gold as it is now."""
+    golds = gold_of(run.campaign, split=GoldItem.Split.GATE)
+    anchors = {gold.language.tag: anchor_of(run.campaign, gold.language) for gold in golds}
+    versions = {candidate, champion} | {anchor for anchor in anchors.values() if anchor}
+    found = {
+        version.pk: {e.language_id: e for e in evaluate(version, campaign=run.campaign)}
+        for version in versions
+    }
+    compared, moved = [], []
+    for gold in golds:
+        anchor = anchors[gold.language.tag]
+        evaluations = [
+            found[version.pk].get(gold.language.pk)
+            for version in (champion, candidate, anchor)
+            if version
+        ]
+        if any(e is None or e.gold_digest != gold.digest for e in evaluations):
+            moved.append(gold.language.tag)
+            continue
+        told = [_answers(e, gold) for e in evaluations if e is not None]
+        compared.append(
+            checks.Comparison(
+                gold.language.tag,
+                told[0],
+                told[1],
+                gold.groups,
+                told[2] if anchor else None,
+                np.array(gold.truth, np.int64),
+            )
+        )
+    void = [f"The gold of {', '.join(moved)} changed while it was measured."] if moved else []
+    return Compared(
+        compared,
+        {gold.language.tag: gold for gold in golds},
+        {tag: anchor for tag, anchor in anchors.items() if anchor},
+        void,
+    )
+
+
+def ask_cases(
+    campaign: Campaign, *, candidate: ModelVersion, champion: ModelVersion
+) -> list[AskedCase]:
+    """Put every active regression case of a language that takes part to both versions."""
+    languages = campaign.languages.filter(active=True).values("language")
+    cases = list(
+        RegressionCase.objects.filter(campaign=campaign, active=True, language__in=languages)
+        .select_related("language")
+        .prefetch_related("expected")
+        .order_by("pk")
+    )
+    if not cases:
+        return []
+    from learning.inference import logits_of
+
+    texts, tags = [case.text for case in cases], [case.language.tag for case in cases]
+    said = [
+        logits_of(version, texts=texts, languages=tags).argmax(axis=1).tolist()
+        for version in (champion, candidate)
+    ]
+    return [
+        AskedCase(case, old, new, frozenset(label.position for label in case.expected.all()))
+        for case, old, new in zip(cases, *said, strict=True)
+    ]
+
+
+def _answers(evaluation: Evaluation, gold: Gold) -> checks.Answers:
+    told: list[Any] = [evaluation.answers[str(sample)] for sample in gold.samples]
+    table = np.array(told, np.float64).reshape(-1, 3)
+    label = table[:, 0].astype(np.int64)
+    return checks.Answers(
+        right=label == np.array(gold.truth, np.int64),
+        confidence=table[:, 2],
+        truth=table[:, 1],
+        label=label,
+    )
+
+
+def anchor_of(campaign: Campaign, language: Language) -> ModelVersion | None:
+    """Return the best version ever released in a language, as it was last measured."""
+    released = campaign.deployments.values_list("version", flat=True)
+    latest: dict[int, Evaluation] = {}
+    for evaluation in Evaluation.objects.filter(
+        version__in=released, language=language, split=GoldItem.Split.GATE, items__gt=0
+    ).order_by("created_at", "pk"):
+        latest[evaluation.version_id] = evaluation
+    best_first = sorted(latest.values(), key=lambda e: (e.accuracy or 0, e.version_id))[::-1]
+    versions = (ModelVersion.objects.get(pk=each.version_id) for each in best_first)
+    return next((version for version in versions if _is_whole(version)), None)
+
+
+def _is_whole(version: ModelVersion) -> bool:
+    """Tell whether an old version can still be measured; its weights may have been pruned."""
+    try:
+        open_weights(version.path, digest=version.digest)
+    except VernacularError as error:
+        log.warning("%s is no anchor any more: %s", version, error)
+        return False
+    return True

@@ -1,0 +1,63 @@
+"""Gold marks: what a training sample must not share with anything that examines."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from django.db.models import Q
+
+from annotation.models import Campaign, Item, Sample
+from training.methods.leaks import Likeness
+from training.models import RegressionCase
+
+
+@dataclass(frozen=True)
+class GoldMarks:
+    """What a training sample must not share with any gold item of its campaign."""
+
+    samples: frozenset[int]
+    digests: frozenset[str]
+    groups: frozenset[str]
+    likeness: Likeness = field(default_factory=lambda: Likeness(()))
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "GoldMarks":
+        """Collect the marks of all that examines, now or once, and of what may become gold.
+
+        That is all gold, for tuning and for judging, retired or not; every text that people were
+        asked to make gold of, whatever they said; and the regression cases.
+        """
+        examining = Q(gold__isnull=False) | Q(items__kind=Item.Kind.CANDIDATE)
+        samples = Sample.objects.filter(examining, campaign=campaign).distinct()
+        cases = RegressionCase.objects.filter(campaign=campaign)
+        return cls.made(
+            samples.values_list("pk", "digest", "group", "text"),
+            cases=cases.values_list("digest", "text"),
+        )
+
+    @classmethod
+    def present(cls, campaign: Campaign) -> "GoldMarks":
+        """Collect the marks of the gold that counts now: what it meets makes a gate void."""
+        gold = Sample.objects.filter(campaign=campaign, gold__isnull=False, gold__retired_at=None)
+        return cls.made(gold.values_list("pk", "digest", "group", "text"))
+
+    @classmethod
+    def made(
+        cls, rows: Iterable[tuple[int, str, str, str]], *, cases: Iterable[tuple[str, str]] = ()
+    ) -> "GoldMarks":
+        """Make marks of samples (id, digest, group, text) and of cases (digest, text)."""
+        told, asked = list(rows), list(cases)
+        return cls(
+            frozenset(row[0] for row in told),
+            frozenset([*(row[1] for row in told), *(row[0] for row in asked)]),
+            frozenset(row[2] for row in told if row[2]),
+            Likeness([*(row[3] for row in told), *(row[1] for row in asked)]),
+        )
+
+    def near(self, sample: Sample) -> bool:
+        """Tell whether the sample is gold, says (nearly) the same as gold, or translates it."""
+        return (
+            sample.pk in self.samples
+            or sample.digest in self.digests
+            or bool(sample.group and sample.group in self.groups)
+            or self.likeness.like(sample.text)
+        )

@@ -1,0 +1,140 @@
+"""Findings: what a gate is told, what it may assume, and what it found, in numbers and words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int64]
+Decision = Literal["VOID", "BLOCK", "HOLD", "PASS"]
+Metric = Literal["accuracy", "macro-f1"]
+CaseRule = Literal["report", "hold", "block"]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one version said on N gold items: right or not, how sure, how near the truth, and what."""
+
+    right: BoolArray
+    confidence: FloatArray
+    truth: FloatArray
+    label: IntArray | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two versions, and the best ever released, on the same N gold items of one language.
+
+    ``groups`` names items that are translations of one another; ``gold`` are the N true labels.
+    """
+
+    language: str
+    old: Answers
+    new: Answers
+    groups: tuple[str, ...]
+    anchor: Answers | None = None
+    gold: IntArray | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One regression case: what it asks, and whether each version got it right."""
+
+    language: str
+    text: str
+    old_right: bool
+    new_right: bool
+
+    @property
+    def broken(self) -> bool:
+        """Whether the candidate spoils what was right."""
+        return self.old_right and not self.new_right
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On which terms a gate decides.
+
+    ``alpha`` is the risk of this one look. ``targets`` are the languages in which an update was
+    to help (empty: all); ``maintenance`` says why an update needs no gain. ``worn`` are languages
+    whose gold has decided too often, with how many fresh items it lacks.
+    """
+
+    margin: float
+    alpha: float = 0.05
+    metric: Metric = "accuracy"
+    parity_blocks: bool = False
+    strict_calibration: bool = False
+    case_rule: CaseRule = "block"
+    targets: frozenset[str] = frozenset()
+    maintenance: str = ""
+    worn: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: whether it holds, the numbers behind it, and a sentence to read."""
+
+    check: str
+    holds: bool
+    sentence: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LanguageFinding:
+    """Everything the gate found in one language."""
+
+    language: str
+    items: int
+    fixed: int
+    broken: int
+    delta: float
+    low: float
+    high: float
+    harm_p: float
+    champion_z: float
+    anchor_z: float | None
+    missing: int
+    verdict: Decision
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The decision, why, and every finding."""
+
+    verdict: Decision
+    reasons: tuple[str, ...]
+    languages: tuple[LanguageFinding, ...]
+    pooled: tuple[Finding, ...]
+
+
+def points(share: float) -> str:
+    """Write a difference of shares as a person says it.
+
+    >>> points(0.0213), points(-0.03)
+    ('+2.1 points', '−3.0 points')
+    """
+    return f"{share * 100:+.1f} points".replace("-", "−")
+
+
+def cases_finding(cases: Sequence[Case], *, most: int = 5) -> Finding:
+    """Does the candidate keep every regression case that the champion gets right?
+
+    >>> cases_finding([Case("wo", "na nga def", True, False)]).sentence
+    '1 of 1 regression cases got worse: wo “na nga def”.'
+    """
+    broken = [case for case in cases if case.broken]
+    numbers = {"cases": len(cases), "broken": len(broken)}
+    if not broken:
+        said = f"All {len(cases)} regression cases are as right as before." if cases else ""
+        return Finding("cases", True, said or "There are no regression cases.", numbers)
+    named = "; ".join(f"{case.language} “{case.text[:60]}”" for case in broken[:most])
+    more = f"; and {len(broken) - most} more" if len(broken) > most else ""
+    sentence = f"{len(broken)} of {len(cases)} regression cases got worse: {named}{more}."
+    return Finding("cases", False, sentence, numbers)
