@@ -1,12 +1,16 @@
 """Runtimes: the arithmetic a network answers in, the quickest that says the same as float32.
 
 Margins decide what people are asked, so a quick runtime is taken only if a probe on real texts
-finds it in agreement with float32. Dynamic int8 rounds activations batch by batch: its last
-digits depend on who shared the batch, which is what the bounds below allow for.
+finds it in agreement with float32. Gold is never measured in one: what a gate judges is what the
+version's own bytes say.
+
+A label that changes counts where float32 had decided. Between two labels that are nearly tied
+float32 has not: the same weights summed in another order would as soon say the other one, and
+selection asks such a text first, whichever way it fell. So what protects selection is looked at by
+itself: that the texts in most doubt are the same ones.
 """
 
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +22,20 @@ import torch
 
 from learning.networks import Batch, Network
 from learning.networks.encoder import Encoder
+from learning.networks.rounded import has_kernels, rounded
 
 FLOAT32, BFLOAT16, COMPILED, INT8 = "float32", "bfloat16", "bfloat16-compiled", "int8"
-# A runtime agrees if so many texts keep their label, no probability moves further than this,
-# and the gap between the two best moves no more than that on average.
+# A runtime agrees if so many of the decided texts keep their label, no probability moves further
+# than this, the gap between the two best moves no more than that on average, and of the texts
+# with the smallest gaps so many are the same.
 AGREEMENT = 0.995
 WORST = 0.05
 MARGINS = 0.01
+OVERLAP = 0.9
+# Two labels are tied where their probabilities lie closer than this: each may move by MARGINS.
+TIED = 2 * MARGINS
+# The share of texts in most doubt that has to stay the same: what a round asks, with some to spare.
+DOUBTFUL = 0.2
 # Instructions without which bfloat16 on a CPU is slower than float32.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
@@ -42,18 +53,24 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """How a runtime did on the probe's texts."""
+    """How a runtime did on the probe's texts.
+
+    ``agreement`` is over all texts, ``decided`` over those on which float32 had decided.
+    """
 
     runtime: str
     texts_per_second: float
     agreement: float
+    decided: float
     worst: float
     margins: float
+    overlap: float
 
     @property
     def accepted(self) -> bool:
-        """Whether it says what float32 says."""
-        return self.agreement >= AGREEMENT and self.worst <= WORST and self.margins <= MARGINS
+        """Whether it says what float32 says, and doubts what float32 doubts."""
+        steady = self.worst <= WORST and self.margins <= MARGINS
+        return steady and self.decided >= AGREEMENT and self.overlap >= OVERLAP
 
 
 def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]:
@@ -62,7 +79,7 @@ def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]
         return ()
     if device == "cuda":
         return (BFLOAT16, COMPILED) if many else (BFLOAT16,)
-    quantised = (INT8,) if _engine() else ()
+    quantised = (INT8,) if has_kernels() else ()
     return (*quantised, BFLOAT16) if _has_bfloat16() else quantised
 
 
@@ -71,7 +88,7 @@ def recast(network: Network, runtime: str) -> Network:
     if runtime == FLOAT32 or not isinstance(network, Encoder):
         return network
     if runtime == INT8:
-        return network.quantised(_quantised)
+        return network.quantised(_rounded)
     return network.in_bfloat16(compiled=runtime == COMPILED)
 
 
@@ -85,7 +102,7 @@ def choose(
 ) -> tuple[str, list[Trial]]:
     """Return the quickest runtime that agrees with float32 on these texts, and all trials."""
     exact, speed = _timed(network, texts, languages, device=device)
-    trials = [Trial(FLOAT32, speed, 1.0, 0.0, 0.0)]
+    trials = [Trial(FLOAT32, speed, 1.0, 1.0, 0.0, 0.0, 1.0)]
     for runtime in runtimes:
         try:
             other = recast(network, runtime)
@@ -95,7 +112,7 @@ def choose(
             NotImplementedError,
             AttributeError,
         ):  # this machine or this network cannot
-            trials.append(Trial(runtime, 0.0, 0.0, 1.0, 1.0))
+            trials.append(_useless(runtime, 0.0))
             continue
         trials.append(compared(runtime, exact=exact, told=told, texts_per_second=speed))
     best = max((t for t in trials if t.accepted), key=lambda trial: trial.texts_per_second)
@@ -105,15 +122,29 @@ def choose(
 def compared(runtime: str, *, exact: Floats, told: Floats, texts_per_second: float) -> Trial:
     """Hold N x K logits against those of float32."""
     if not np.isfinite(told).all():
-        return Trial(runtime, texts_per_second, 0.0, 1.0, 1.0)
+        return _useless(runtime, texts_per_second)
     p, q = _softmax(exact), _softmax(told)
+    same = p.argmax(axis=1) == q.argmax(axis=1)
     return Trial(
         runtime,
         texts_per_second,
-        agreement=float((p.argmax(axis=1) == q.argmax(axis=1)).mean()),
+        agreement=float(same.mean()),
+        decided=float((same | (_gap(p) < TIED)).mean()),
         worst=float(np.abs(p - q).max()),
         margins=float(np.abs(_gap(p) - _gap(q)).mean()),
+        overlap=_overlap(_gap(p), _gap(q)),
     )
+
+
+def _overlap(exact: Floats, told: Floats) -> float:
+    """Return how many of the texts with the smallest gaps are the same, as a share."""
+    most = max(1, round(DOUBTFUL * len(exact)))
+    first, second = (set(np.argsort(gaps, kind="stable")[:most]) for gaps in (exact, told))
+    return len(first & second) / most
+
+
+def _useless(runtime: str, texts_per_second: float) -> Trial:
+    return Trial(runtime, texts_per_second, 0.0, 0.0, 1.0, 1.0, 0.0)
 
 
 @torch.inference_mode()
@@ -141,29 +172,9 @@ def _timed(
     return found, len(texts) / max(clock() - begun, 1e-9)
 
 
-def _quantised(module: Any) -> Any:
-    """Round the encoder's matrices to int8, row by row, and leave the head as it is."""
-    torch.backends.quantized.engine = _engine()
-    ao: Any = torch.ao.quantization
-    activation = ao.PlaceholderObserver.with_args(
-        dtype=torch.quint8, quant_min=0, quant_max=255, is_dynamic=True
-    )
-    rounding = ao.QConfigDynamic(activation, ao.default_per_channel_weight_observer)
-    inner = f"{module.base_model_prefix}."
-    matrices = {
-        name: rounding
-        for name, part in module.named_modules()
-        if isinstance(part, torch.nn.Linear) and name.startswith(inner)
-    }
-    with warnings.catch_warnings():  # torch means to move this out one day; its release is pinned
-        warnings.simplefilter("ignore")
-        return ao.quantize_dynamic(module, matrices, dtype=torch.qint8)
-
-
-def _engine() -> str:
-    """Return the kernels for int8 that this build of torch and this processor offer."""
-    offered = torch.backends.quantized.supported_engines
-    return next((name for name in ("x86", "fbgemm", "qnnpack") if name in offered), "")
+def _rounded(module: Any) -> Any:
+    """Round the encoder's matrices, and leave its tables and its head as they are."""
+    return rounded(module, tables=False)
 
 
 def _has_bfloat16() -> bool:

@@ -98,7 +98,7 @@ def test_quick_runtime_that_says_something_else_is_refused(tmp_path, monkeypatch
                         )
         return other
 
-    monkeypatch.setattr(runtimes, "_quantised", spoilt)
+    monkeypatch.setattr(runtimes, "_rounded", spoilt)
     speeds = iter([1.0, 9.0])
     timed = runtimes._timed
     monkeypatch.setattr(runtimes, "_timed", lambda *a, **k: (timed(*a, **k)[0], next(speeds)))
@@ -115,11 +115,38 @@ def test_same_labels_with_other_margins_are_refused_too() -> None:
     assert not flatter.accepted
 
 
+def test_flip_counts_only_where_float32_had_decided() -> None:
+    exact = np.zeros((400, 2))
+    exact[:, 0] = np.linspace(0.0, 6.0, 400)
+    exact[:3, 0] = 0.01  # gaps of .005: tied
+    tied = exact.copy()
+    tied[:3] = tied[:3, ::-1]
+    found = compared("x", exact=exact, told=tied, texts_per_second=1)
+    assert (found.agreement, found.decided) == (397 / 400, 1.0)
+    assert found.accepted
+    decided = exact.copy()
+    decided[20:23] = decided[20:23, ::-1]  # gaps of .15 and more
+    assert compared("x", exact=exact, told=decided, texts_per_second=1).decided == 397 / 400
+
+
+def test_other_texts_in_doubt_are_another_selection() -> None:
+    gaps = np.concatenate([np.full(80, 0.10), np.full(320, 0.13)])
+    told = np.concatenate(
+        [np.full(20, 0.135), np.full(60, 0.10), np.full(20, 0.12), np.full(300, 0.13)]
+    )
+    exact, other = (np.stack([np.log(1 + g), np.log(1 - g)], axis=1) for g in (gaps, told))
+    found = compared("x", exact=exact, told=other, texts_per_second=1)
+    assert found.agreement == 1.0
+    assert found.margins < 0.01
+    assert found.overlap == 0.75
+    assert not found.accepted
+
+
 def test_runtime_that_this_machine_cannot_is_passed_over(tmp_path: Path, monkeypatch) -> None:
     def cannot(module):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(runtimes, "_quantised", cannot)
+    monkeypatch.setattr(runtimes, "_rounded", cannot)
     net = network(tmp_path)
     best, trials = choose(net, texts=TEXTS[:8], languages=TAGS[:8], device="cpu", runtimes=(INT8,))
     assert (best, len(trials)) == (FLOAT32, 2)
