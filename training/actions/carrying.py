@@ -45,7 +45,7 @@ def stored_logits(run: TrainingRun) -> dict[int, list[float]]:
     )
     found: dict[int, tuple[int, list[float]]] = {}
     for sample, target, logits in rows.iterator(chunk_size=2000):
-        found[sample] = (_label(target), logits)
+        found[sample] = (_label(target), list(logits or ()))
     return {
         sample: logits for sample, (label, logits) in found.items() if labels.get(sample) == label
     }

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from learning.networks import Network
+from learning.networks import Batch, Network
 from training.methods import distributed
 from training.methods.lessons import Floats, Lessons
 
@@ -148,5 +148,5 @@ def answers(network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]) 
     return found
 
 
-def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+def _to(batch: Batch, device: torch.device) -> Batch:
     return {name: part.to(device) for name, part in batch.items()}

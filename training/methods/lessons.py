@@ -69,15 +69,19 @@ class Lessons:
     def plan(self, recipe: Recipe, *, seed: int) -> Plan:
         """Return the order in which they are learned."""
         order: list[int] | None = None
+        epochs, repeats = max(recipe.epochs, self._least_epochs(recipe)), recipe.repeats
         if recipe.curriculum:
             nearest = by_likeness(self.texts, self.languages, known=list(~self.fresh))
             order = [self.tags.index(tag) for tag in nearest]
+        if recipe.memory:
+            # What is left of a store has to speak for all of it, as often as it takes.
+            repeats = epochs * len(self.texts)
         return make_plan(
             self.described,
             seed=seed,
             batch=recipe.batch,
-            epochs=max(recipe.epochs, self._least_epochs(recipe)),
-            repeats=recipe.repeats,
+            epochs=epochs,
+            repeats=repeats,
             sampling=recipe.sampling,
             temperature=recipe.temperature,
             order=order,
@@ -86,11 +90,10 @@ class Lessons:
     def weighed(self, plan: Plan, *, recipe: Recipe) -> "Lessons":
         """Return the same lessons with labels weighing alike over the plan, languages as wished."""
         draws = np.bincount(plan.rows, minlength=len(self.weights))
-        weights = (
-            self.weights * loss_weights(plan, wished=recipe.weighing)
-            if recipe.weighing
-            else self.weights
-        )
+        weights = self.weights
+        if recipe.weighing:
+            wished = loss_weights(plan, wished=recipe.weighing)
+            weights = (weights * wished).astype(np.float32)
         raised = balance(self.targets, weights * draws, most=recipe.balance)
         return replace(self, weights=(weights * raised).astype(np.float32))
 

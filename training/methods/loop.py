@@ -232,7 +232,7 @@ def _resume(
     )
     optimizer = torch.optim.AdamW(parts, eps=recipe.eps, fused=device.type == "cuda")
     if kept:
-        warm = kept["warm"]
+        warm = int(kept["warm"])
     elif recipe.keep_optimizer and carried.take_up(
         network, optimizer=optimizer, carried=job.carried
     ):
