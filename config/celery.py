@@ -34,6 +34,7 @@ app.conf.task_routes = {
     "training.tasks.pulse": {"queue": "gpu"},
     "training.tasks.train": {"queue": "gpu"},
     "training.tasks.judge": {"queue": "gpu"},
+    "training.tasks.measure": {"queue": "gpu"},
 }
 app.conf.beat_schedule = {
     "tick": {

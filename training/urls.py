@@ -1,6 +1,6 @@
 from django.urls import path
 
-from training.views import campaigns, health, runs, versions
+from training.views import campaigns, comparisons, health, runs, traces, versions
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
@@ -13,6 +13,16 @@ urlpatterns = [
     path("campaigns/<slug:slug>/runs/<int:pk>/curves/", runs.curves, name="run_curves"),
     path("campaigns/<slug:slug>/runs/<int:pk>/abort/", runs.abort, name="run_abort"),
     path("campaigns/<slug:slug>/versions/", versions.index, name="versions"),
+    path("campaigns/<slug:slug>/versions/undo/", versions.undo_move, name="version_undo"),
+    path("campaigns/<slug:slug>/versions/compare/", comparisons.compare, name="version_compare"),
+    path("campaigns/<slug:slug>/versions/measure/", comparisons.measure, name="version_measure"),
+    path("campaigns/<slug:slug>/versions/<int:number>/", versions.detail, name="version_detail"),
+    path(
+        "campaigns/<slug:slug>/versions/<int:number>/card.json", versions.card, name="version_card"
+    ),
+    path("campaigns/<slug:slug>/people/<int:pk>/answers/", traces.person, name="person_trace"),
+    path("campaigns/<slug:slug>/texts/", traces.find, name="text_find"),
+    path("campaigns/<slug:slug>/texts/<uuid:uid>/", traces.text, name="text_trace"),
     path(
         "campaigns/<slug:slug>/versions/<int:number>/roll-back/",
         versions.roll_back,

@@ -1,6 +1,7 @@
 """How numbers, texts, names and states are written on pages."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,6 +126,12 @@ def digest(value: str) -> SafeString:
 def pretty(value: Any) -> str:
     """JSON as a person reads it."""
     return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
+
+
+@register.filter
+def get(mapping: Mapping[Any, Any], key: object) -> Any:
+    """What a mapping holds under a key that only the page knows."""
+    return mapping.get(key)
 
 
 @register.filter

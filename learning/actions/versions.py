@@ -11,9 +11,9 @@ from django.db.models import Max
 
 from annotation.errors import ConflictError
 from annotation.models import Campaign
+from learning.actions.identities import identity_of
 from learning.actions.serving import deploy, serving_version
 from learning.gateways.weights import path_of, store
-from learning.methods.identity import identity
 from learning.models import Deployment, ModelParent, ModelVersion
 
 LIBRARIES = ("torch", "transformers", "safetensors", "numpy")
@@ -90,27 +90,6 @@ def register_version(
         version.pruned_at = None
         version.save(update_fields=["pruned_at"])
     return version
-
-
-def identity_of(version: ModelVersion) -> str:
-    """Return what the version's record amounts to now; its ``identity`` is what it was once."""
-    parents = version.parents.values_list("parent__identity", "weight")
-    return identity(
-        version.digest,
-        network=version.network,
-        manifest=version.manifest,
-        base=version.base.identity if version.base else "",
-        parents=list(parents),
-    )
-
-
-def check_identity(version: ModelVersion) -> None:
-    """Raise if the record of a version was changed since it was made."""
-    if version.identity and version.identity != identity_of(version):
-        raise ConflictError(
-            f"The record of {version} is not the one that was written when it was made.",
-            remedy="Restore the database from a backup, or serve another version.",
-        )
 
 
 def libraries() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from annotation.errors import ConflictError
+from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import Round
@@ -26,8 +26,7 @@ def run_to_train(
 
     Settings go over the campaign's recipe. A run that is open already keeps its own.
     """
-    whole = Recipe.of(dict(campaign.recipe) | dict(settings))
-    told = dict(campaign.recipe) | {name: getattr(whole, name) for name in settings}
+    told = _recipe(campaign, settings=settings)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
         waiting = campaign.training_runs.filter(status__in=UNFINISHED).order_by("pk").first()
@@ -45,6 +44,17 @@ def run_to_train(
         TrainingRun.objects.filter(pk=run.pk).update(settings=told)
         run.settings = told
         return run
+
+
+def _recipe(campaign: Campaign, *, settings: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted(settings.keys() - Recipe.knobs().keys())
+    if unknown:
+        raise InvalidInputError(
+            f"A recipe has no setting called {', '.join(unknown)}.",
+            remedy=f"Known are: {', '.join(Recipe.knobs())}.",
+        )
+    whole = Recipe.of(dict(campaign.recipe) | dict(settings))
+    return dict(campaign.recipe) | {name: getattr(whole, name) for name in settings}
 
 
 def _open_apart(campaign: Campaign, *, settings: Mapping[str, Any]) -> TrainingRun:

@@ -9,8 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from annotation.models import GoldItem
+from learning.actions.identities import size_of
 from learning.models import Deployment, ModelVersion
-from training.actions.comparisons import size_of
 from training.actions.lineage import Family, tainted
 from training.models import DataSnapshot, Evaluation, GateRun, TrainingRun
 

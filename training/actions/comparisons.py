@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from annotation.errors import ConflictError, TransientError
+from annotation.errors import ConflictError
 from annotation.methods.charts import Estimate
 from annotation.models import GoldItem, Language
-from learning.gateways.weights import weights_size
+from learning.actions.identities import size_of
 from learning.models import ModelVersion
 from training.actions.evaluation import Gold, evaluate, gold_of
 from training.methods.paired import discordance, harm_p, tango_interval
@@ -111,14 +111,6 @@ def compare_measured(a: ModelVersion, b: ModelVersion) -> Comparison:
     """Compare by what was measured already; no network is opened."""
     _check(a, b)
     return _compared(Side(a, size_of(a)), Side(b, size_of(b)))
-
-
-def size_of(version: ModelVersion) -> int | None:
-    """Return the bytes of a version's weights; nothing if they are not to be had now."""
-    try:
-        return weights_size(version.path, digest=version.digest)
-    except TransientError:
-        return None
 
 
 def _check(a: ModelVersion, b: ModelVersion) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import ConflictError
-from learning.actions.versions import check_identity
+from learning.actions.identities import check_identity
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.cards import card_of

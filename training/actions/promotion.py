@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
+from learning.actions.identities import check_identity
 from learning.actions.serving import deploy, serving_version
-from learning.actions.versions import check_identity
 from learning.gateways.weights import check_weights
 from learning.models import Deployment, ModelVersion
 from training.models import GateRun, Verdict, Waiver

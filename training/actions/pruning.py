@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from annotation.errors import VernacularError
+from learning.actions.identities import size_of
 from learning.gateways.weights import (
     check_weights,
     digest_of,
@@ -16,7 +17,6 @@ from learning.gateways.weights import (
     weights_dir,
 )
 from learning.models import Deployment, ModelVersion, Round, Scoring
-from training.actions.comparisons import size_of
 from training.models import GateRun, TrainingRun, Verdict
 
 OPEN_RUNS = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)

@@ -1,41 +1,92 @@
-"""Doors of versions: what served when, and the way back."""
+"""Doors of versions: what each is, what served when, and the way back."""
 
 from functools import partial
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_safe
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.models import Campaign
+from annotation.methods.charts import Estimate
+from annotation.models import Campaign, Language
 from annotation.permissions import person_of, staff_required
+from annotation.templatetags.charts import Comparison
 from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
-from training.actions.promotion import rollback
+from training.actions.cards import card_of
+from training.actions.lineage import tainted
+from training.actions.promotion import previous_version, rollback, undo
 from training.actions.review import versions_of
+from training.models import TrainingRun
+
+# One click should be enough in a bad moment, and still leave a reason behind.
+REASONS = (
+    gettext_lazy("The version that served answers worse than before."),
+    gettext_lazy("Answers that it had learned from were taken back."),
+    gettext_lazy("To look into something with the earlier version."),
+)
 
 
 @staff_required
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    rows = versions_of(campaign)
-    served = {d.version_id for d in campaign.deployments.all()}
+    deployments = list(campaign.deployments.select_related("version", "actor").order_by("-number"))
     context = {
         "campaign": campaign,
-        "rows": rows,
-        "served": served,
-        "deployments": campaign.deployments.select_related("version", "actor").order_by("-number"),
+        "rows": versions_of(campaign),
+        "served": {row.version_id for row in deployments},
+        "deployments": deployments,
+        "newest": deployments[0] if deployments else None,
+        "before": previous_version(campaign),
+        "reasons": REASONS,
+        "tainted": tainted(campaign),
     }
     return render(request, "training/version_list.html", context)
 
 
 @staff_required
+@require_safe
+def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    version = _version(slug, number)
+    card = card_of(version)
+    tags = set(card["quality"]) | set(card["learned_from"]["languages"])
+    languages = {row.tag: row for row in Language.objects.filter(tag__in=tags)}
+    base = card_of(version.base)["quality"] if version.base else {}
+    context = {
+        "campaign": version.campaign,
+        "version": version,
+        "card": card,
+        "quality": [(languages[tag], row) for tag, row in card["quality"].items()],
+        "learned": [
+            (languages[tag], row) for tag, row in card["learned_from"]["languages"].items()
+        ],
+        "comparisons": [
+            Comparison(languages[tag], _estimate(base.get(tag)), _estimate(row))
+            for tag, row in card["quality"].items()
+        ],
+        "run": TrainingRun.objects.filter(candidate=version).order_by("pk").first(),
+        "served": version.deployments.exists(),
+        "reasons": REASONS,
+        "tainted": tainted(version.campaign).get(version.pk),
+        "number": number,
+    }
+    return render(request, "training/version_detail.html", context)
+
+
+@staff_required
+@require_safe
+def card(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    told = card_of(_version(slug, number))
+    return JsonResponse(told, json_dumps_params={"ensure_ascii": False, "indent": 1})
+
+
+@staff_required
 @require_http_methods(["GET", "POST"])
 def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    version = get_object_or_404(
-        ModelVersion.objects.select_related("campaign"), campaign__slug=slug, number=number
-    )
+    version = _version(slug, number)
     serving = Deployment.objects.serving(version.campaign)
     if not version.deployments.exists():
         # What never served was never let through a gate: there is no way back to it.
@@ -51,5 +102,32 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         )
         attempt(request, act, done=_("Version %d serves from now on.") % number)
         return redirect("versions", slug)
-    context = {"campaign": version.campaign, "version": version, "serving": serving}
+    context = {
+        "campaign": version.campaign,
+        "version": version,
+        "serving": serving,
+        "reasons": REASONS,
+    }
     return render(request, "training/version_roll_back.html", context)
+
+
+@staff_required
+@require_POST
+def undo_move(request: HttpRequest, slug: str) -> HttpResponse:
+    campaign = get_object_or_404(Campaign, slug=slug)
+    told = request.POST.get("number", "")
+    if not told.isdecimal():
+        messages.error(request, _("Which move should be taken back was not said."))
+        return redirect("versions", slug)
+    act = partial(undo, campaign, number=int(told), actor=person_of(request))
+    attempt(request, act, done=_("The move was taken back."))
+    return redirect("versions", slug)
+
+
+def _version(slug: str, number: int) -> ModelVersion:
+    rows = ModelVersion.objects.select_related("campaign", "base__campaign")
+    return get_object_or_404(rows, campaign__slug=slug, number=number)
+
+
+def _estimate(row: dict[str, list[float | None]] | None) -> Estimate:
+    return Estimate(*row["accuracy"]) if row else Estimate()

@@ -1,0 +1,65 @@
+"""Doors of comparisons: two versions side by side."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.errors import VernacularError
+from annotation.models import Campaign
+from annotation.permissions import staff_required
+from annotation.templatetags.charts import Comparison
+from learning.models import ModelVersion
+from training import tasks
+from training.actions.dispatches import Work
+
+
+@staff_required
+@require_safe
+def compare(request: HttpRequest, slug: str) -> HttpResponse:
+    from training.actions.comparisons import compare_measured  # SciPy comes with it
+
+    campaign = get_object_or_404(Campaign, slug=slug)
+    a, b = (_version(campaign, request.GET.get(name, "")) for name in ("a", "b"))
+    if a is None or b is None:
+        messages.error(request, _("Choose two versions to compare."))
+        return redirect("versions", slug)
+    try:
+        found = compare_measured(a, b)
+    except VernacularError as error:
+        messages.error(request, str(error))
+        return redirect("versions", slug)
+    measured = [row for row in found.rows if row.measured]
+    context = {
+        "campaign": campaign,
+        "a": found.a,
+        "b": found.b,
+        "found": found,
+        "lacking": [row for row in found.rows if row.items and not row.measured],
+        "comparisons": [Comparison(row.language, row.a, row.b) for row in measured],
+        "choices": campaign.model_versions.order_by("-number"),
+    }
+    return render(request, "training/version_compare.html", context)
+
+
+@staff_required
+@require_POST
+def measure(request: HttpRequest, slug: str) -> HttpResponse:
+    """Have a worker measure both on the gold of today; the page shows it when that is done."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    versions = [_version(campaign, request.POST.get(name, "")) for name in ("a", "b")]
+    found = [version for version in versions if version is not None]
+    tasks.send([Work("training.tasks.measure", {"version_id": row.pk}) for row in found])
+    messages.success(request, _("A worker measures them now. Look again in a moment."))
+    if len(found) < len(versions):
+        return redirect("versions", slug)
+    a, b = found
+    return redirect(f"{reverse('version_compare', args=[slug])}?a={a.number}&b={b.number}")
+
+
+def _version(campaign: Campaign, told: str) -> ModelVersion | None:
+    if not told.isdecimal() or len(told) > 9:
+        return None
+    return campaign.model_versions.select_related("campaign").filter(number=int(told)).first()

@@ -1,0 +1,116 @@
+"""Doors of traces: where answers went, and taking them back."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.errors import VernacularError
+from annotation.models import Annotator, Campaign, Sample, Withdrawal
+from annotation.permissions import person_of, staff_required
+from learning.models import ModelVersion
+from training.actions.lineage import tainted, versions_of_annotator, versions_with
+
+if TYPE_CHECKING:
+    from training.actions.withdrawals import Wish
+
+
+@staff_required
+@require_http_methods(["GET", "POST"])
+def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    from training.actions.withdrawals import Wish
+
+    campaign = get_object_or_404(Campaign, slug=slug)
+    people = Annotator.objects.filter(language__campaigns__campaign=campaign)
+    annotator = get_object_or_404(people.select_related("user", "language"), pk=pk)
+    if request.method == "POST":
+        _withdraw(request, Wish(annotator=annotator))
+        return redirect("person_trace", slug, pk)
+    context = {
+        "campaign": campaign,
+        "annotator": annotator,
+        "waiting": Wish(annotator=annotator).answers.filter(withdrawal=None).count(),
+        "withdrawals": annotator.withdrawals.select_related("actor"),
+        "versions": _marked(versions_of_annotator(annotator.pk)),
+    }
+    return render(request, "training/trace.html", context)
+
+
+@staff_required
+@require_http_methods(["GET", "POST"])
+def text(request: HttpRequest, slug: str, uid: UUID) -> HttpResponse:
+    from training.actions.withdrawals import Wish
+
+    samples = Sample.objects.select_related("language", "source", "campaign")
+    sample = get_object_or_404(samples, campaign__slug=slug, uid=uid)
+    answers = Wish(sample=sample).answers
+    if request.method == "POST":
+        _withdraw(request, _of_one(request, sample))
+        return redirect("text_trace", slug, uid)
+    context = {
+        "campaign": sample.campaign,
+        "sample": sample,
+        "answers": answers.select_related("annotator__user", "label", "withdrawal").order_by("pk"),
+        "waiting": answers.filter(withdrawal=None).count(),
+        "withdrawals": Withdrawal.objects.filter(annotations__in=answers).distinct(),
+        "versions": _marked(versions_with(answers)),
+    }
+    return render(request, "training/trace.html", context)
+
+
+@staff_required
+@require_safe
+def find(request: HttpRequest, slug: str) -> HttpResponse:
+    """Go to the page of the text whose uid somebody has copied from the desk."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    try:
+        uid = UUID(request.GET.get("uid", "").strip())
+    except ValueError:
+        uid = None
+    found = campaign.samples.filter(uid=uid).first() if uid else None
+    if found is None and uid:
+        found = Sample.objects.filter(campaign=campaign, items__uid=uid).first()
+    if found is None:
+        messages.error(request, _("No text of this campaign has that number."))
+        return redirect("versions", slug)
+    return redirect("text_trace", slug, found.uid)
+
+
+def _of_one(request: HttpRequest, sample: Sample) -> "Wish":
+    """Return the wish: one person's answers on the text, or the text with everybody's."""
+    from training.actions.withdrawals import Wish
+
+    told = request.POST.get("annotator", "")
+    if not told.isdecimal():
+        return Wish(sample=sample)
+    return Wish(annotator=get_object_or_404(Annotator, pk=int(told)), sample=sample)
+
+
+def _withdraw(request: HttpRequest, wish: "Wish") -> None:
+    from training.actions.withdrawals import withdraw
+
+    try:
+        done = withdraw(
+            wish,
+            reason=request.POST.get("reason", ""),
+            actor=person_of(request),
+            now=timezone.now(),
+        )
+    except VernacularError as error:
+        messages.error(request, str(error))
+        return
+    told = ngettext("%d answer is taken back.", "%d answers are taken back.", done.answers)
+    messages.success(request, told % done.answers)
+
+
+def _marked(versions: Sequence[ModelVersion]) -> list[tuple[ModelVersion, bool]]:
+    campaigns = {version.campaign_id: version.campaign for version in versions}
+    flagged = {pk for campaign in campaigns.values() for pk in tainted(campaign)}
+    return [(version, version.pk in flagged) for version in versions]
