@@ -12,12 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
 
 from annotation.models import Language
 from learning.errors import EmbeddingsError
 from learning.gateways import embeddings as files
 from learning.models import EmbeddingShard, ModelVersion, Scoring, ScoringShard
 
+# Rows in one question to the database.
+FEW = 500
 AGAIN = "The shard that made them is scored again; the next try comes by itself."
 
 log = structlog.get_logger(__name__)
@@ -105,8 +108,7 @@ def gather(
     missing = np.ones(len(wanted), dtype=bool)
     if not len(wanted) or not width:
         return found, set(map(int, wanted))
-    near = rows.filter(shard__first_id__lte=wanted.max(), shard__last_id__gte=wanted.min())
-    for row in near.select_related("shard"):
+    for row in _with_any(rows, wanted[order]):
         block = _open(row)
         place = np.searchsorted(wanted[order], block.ids)
         place[place == len(order)] = 0
@@ -114,6 +116,19 @@ def gather(
         found[order[place[here]]] = block.embeddings[here]
         missing[order[place[here]]] = False
     return found, set(map(int, wanted[missing]))
+
+
+def _with_any(
+    rows: "QuerySet[EmbeddingShard]", ids: npt.NDArray[np.int64]
+) -> Iterator[EmbeddingShard]:
+    """Yield the files that may hold one of some ids in order: of thousands a few ids touch few."""
+    ends = list(rows.values_list("pk", "shard__first_id", "shard__last_id"))
+    keys, first, last = np.array(ends, dtype=np.int64).reshape(-1, 3).T
+    near = np.searchsorted(ids, first, "left") < np.searchsorted(ids, last, "right")
+    some = keys[near].tolist()
+    for start in range(0, len(some), FEW):
+        part = rows.filter(pk__in=some[start : start + FEW])
+        yield from part.select_related("shard__scoring__version").defer("shard__sample_ids")
 
 
 class Passing:

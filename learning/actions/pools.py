@@ -7,12 +7,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import structlog
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Q
+from django.db.models import CharField, Count, Value
+from django.db.models.functions import Cast, Concat
 
-from annotation.models import Campaign, CampaignLanguage, GoldItem, Item, Sample
+from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
 from learning.actions.repeats import doubtful_answers
-from learning.actions.scored import asked_groups, expected_rows, near_groups, scored_chunks
+from learning.actions.scored import (
+    asked_groups,
+    expected_rows,
+    near_groups,
+    scored_chunks,
+    spent_on,
+)
 from learning.actions.scoring import spoilt_for
 from learning.actions.supplies import ColumnsOnTheWay, columns_of, supplied
 from learning.actions.terms import capacities_of, policy_of, terms_of
@@ -183,9 +190,9 @@ def _states(version: ModelVersion, languages: list[CampaignLanguage]) -> tuple[L
 def known_digests(campaign: Campaign) -> dict[int, set[str]]:
     """Return, by language, the digests of texts that are gold or were asked."""
     known: dict[int, set[str]] = defaultdict(set)
-    for rows in (GoldItem.objects.all(), Item.objects.all()):
-        mine = rows.filter(sample__campaign=campaign).order_by()
-        for language, digest in mine.values_list("sample__language", "sample__digest").distinct():
+    for rows in spent_on(campaign):
+        texts = rows.order_by().values_list("sample__language", "sample__digest")
+        for language, digest in texts.distinct():
             known[language].add(digest)
     return known
 
@@ -239,11 +246,17 @@ def _counted_as_one(
 
 
 def _fresh(campaign: Campaign) -> SampleQuerySet:
-    """Return unasked samples of which no copy in the language is gold or was asked."""
-    known = Sample.objects.filter(
-        Q(gold__isnull=False) | Q(items__isnull=False),
-        campaign=campaign,
-        language=OuterRef("language"),
-        digest=OuterRef("digest"),
-    )
-    return unasked(campaign).filter(~Exists(known))
+    """Return unasked samples of which no copy in the language is gold or was asked.
+
+    What is gold or was asked is listed once, and not looked for again for every sample.
+    """
+    named = unasked(campaign).annotate(named=_name("language_id", "digest"))
+    for spent in spent_on(campaign):
+        texts = spent.order_by().annotate(named=_name("sample__language_id", "sample__digest"))
+        named = named.exclude(named__in=texts.values("named"))
+    return named
+
+
+def _name(language: str, digest: str) -> Concat:
+    """Name a text of a language in one column."""
+    return Concat(Cast(language, CharField()), Value(":"), digest)

@@ -33,7 +33,7 @@ DIGITS = 32
 # By language and digest, for the texts that are nearly the same as others.
 Groups = Mapping[tuple[int, str], str]
 Ints = npt.NDArray[np.int64]
-Columns = tuple[Sequence[Any], ...]
+Columns = tuple[Any, ...]
 
 
 def scored_chunks(
@@ -89,23 +89,30 @@ def _pages(
         # Beyond the end of a full page there may be more of its version: the next page tells.
         ends = [rows[-1][0] for rows in (fresh, stale) if len(rows) == PAGE]
         until = min(ends, default=None)
-        seen = {row[0] for row in fresh}
-        rows = [(*row, False) for row in fresh] + [
-            (*row, True) for row in stale if row[0] not in seen
-        ]
-        if until is not None:
-            rows = [row for row in rows if row[0] <= until]
-        if older:
-            rows.sort()
-        if rows:
-            yield tuple(zip(*rows, strict=True))
+        if stale:
+            yield from _merged(fresh, stale, until=until)
+        elif fresh:
+            yield (*zip(*fresh, strict=True), (False,) * len(fresh))
         if until is None:
             return
         after = until
 
 
+def _merged(
+    fresh: Sequence[Columns], stale: Sequence[Columns], *, until: int | None
+) -> Iterator[Columns]:
+    """Put what an older version told between what the newer has told already, up to an id."""
+    seen = {row[0] for row in fresh}
+    rows = [(*row, False) for row in fresh]
+    rows += [(*row, True) for row in stale if row[0] not in seen]
+    if rows := sorted(row for row in rows if until is None or row[0] <= until):
+        yield tuple(zip(*rows, strict=True))
+
+
 def _rows(version: ModelVersion, ready: Q, *, after: int) -> "QuerySet[Prediction, Any]":
-    found = Prediction.objects.filter(ready, version=version, sample__gt=after)
+    found = Prediction.objects.filter(
+        ready, version=version, sample__gt=after, sample__withdrawn_at=None
+    )
     return (
         found.order_by("sample_id")
         # As text: a page is parsed at once, which is quicker than row by row.
@@ -125,12 +132,19 @@ def _ready(campaign: Campaign) -> Q:
     return Q(sample__sample_import=None) | ~Q(sample__sample_import__in=several)
 
 
+def spent_on(campaign: Campaign) -> tuple["QuerySet[GoldItem]", "QuerySet[Item]"]:
+    """Return the campaign's gold and items, found from their own side: samples are far more."""
+    return (
+        GoldItem.objects.filter(label__campaign=campaign),
+        Item.objects.filter(campaign_language__campaign=campaign),
+    )
+
+
 def _spent(campaign: Campaign) -> Ints:
     """Return the samples that are gold or were asked, of which there are as many as labels."""
-    gold = GoldItem.objects.filter(sample__campaign=campaign).values_list("sample", flat=True)
-    asked = Item.objects.filter(sample__campaign=campaign).values_list("sample", flat=True)
-    both = [np.fromiter(rows.iterator(), dtype=np.int64) for rows in (gold, asked)]
-    return np.unique(np.concatenate(both))
+    rows = [spent.order_by().values_list("sample", flat=True) for spent in spent_on(campaign)]
+    found = np.concatenate([np.fromiter(one.iterator(), np.int64) for one in rows])
+    return np.asarray(np.unique(found))
 
 
 def _scales(
