@@ -41,6 +41,12 @@ SETTINGS = (
     "train_when_answered",
     "max_rounds",
     "margin",
+    "gate_metric",
+    "gate_looks",
+    "gold_at_once",
+    "parity_blocks",
+    "strict_calibration",
+    "case_rule",
 )
 
 
