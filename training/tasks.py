@@ -111,6 +111,16 @@ def judge(*, run_id: int, **_: object) -> None:
         _done("training.tasks.judge", {"run_id": run_id}, campaign_id=gate.run.campaign_id)
 
 
+@shared_task
+def measure(*, version_id: int, **_: object) -> None:
+    """Measure a version on the gold of today, at somebody's wish."""
+    from learning.models import ModelVersion
+    from training.actions.evaluation import evaluate
+
+    version = ModelVersion.objects.select_related("campaign").get(pk=version_id)
+    evaluate(version, campaign=version.campaign)
+
+
 def send(works: Sequence[Work], *, then: int | None = None) -> None:
     """Hand work to the workers; a broker that is away costs a warning, and time."""
     for work in works:
