@@ -67,7 +67,7 @@ def fitted(network: Network, *, place: int, name: str, carried: Carried) -> torc
     if value is None:
         return None
     if name == "step":
-        # A fused optimizer counts its steps where its weights are.
+        # The optimizer is a fused one, which counts its steps where its weights are.
         return value.to(weights.device, copy=True)
     keys, before = row_keys(network).get(place), carried.get(f"{place}.{ROWS}")
     if keys is not None and before is not None and len(before) + 1 == len(value):

@@ -230,7 +230,7 @@ def _resume(
         weight_decay=recipe.weight_decay,
         layer_decay=recipe.layer_decay,
     )
-    optimizer = torch.optim.AdamW(parts, eps=recipe.eps, fused=device.type == "cuda")
+    optimizer = torch.optim.AdamW(parts, eps=recipe.eps, fused=True)
     if kept:
         warm = int(kept["warm"])
     elif recipe.keep_optimizer and carried.take_up(
