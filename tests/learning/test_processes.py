@@ -1,4 +1,4 @@
-"""Several real processes on one real database: nothing leased twice, nothing lost with a killed one."""
+"""Several real processes on one database: nothing leased twice, nothing lost with a killed one."""
 
 import json
 import os
@@ -87,6 +87,11 @@ def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
 def test_eight_processes_at_once_never_lease_one_text_twice(home: Home, tmp_path: Path) -> None:
     if home.call("report")["predictions"] < 401:
         home.call("score")
+    killed = home.start("choose_and_die")
+    lost = json.loads(killed.communicate(timeout=200)[0])
+    assert killed.returncode == -signal.SIGKILL
+    left = home.call("report")
+    assert (left["first"], left["debts"]) == ([""], [])
     start = tmp_path / "start"
     racers = [home.start("race", "3", str(start)) for _ in range(8)]
     while len(list(tmp_path.iterdir())) < 8:
@@ -98,6 +103,7 @@ def test_eight_processes_at_once_never_lease_one_text_twice(home: Home, tmp_path
     assert sum(won) == len(seen["rounds"]) >= 3
     assert [number for number, _ in seen["rounds"]] == list(range(1, len(seen["rounds"]) + 1))
     assert {status for _, status in seen["rounds"]} == {"closed"}
+    assert seen["first"] == lost
     assert seen["twice"] == 0
     assert seen["got"] == seen["picks"] == [24] * len(seen["rounds"])
     assert all(abs(debt) < 1 for debt in seen["debts"])

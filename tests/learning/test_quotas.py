@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.methods.quotas import Quota, QuotaPolicy, Standing, allot
+from tests.cases import cases
 
 PLENTY = 10**6
 
@@ -44,7 +45,7 @@ policies = st.builds(
 
 
 @given(found=standings(), policy=policies, batch=st.integers(0, 80), seed=st.integers(0, 99))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 def test_whatever_comes_the_promises_hold(
     found: list[Standing], policy: QuotaPolicy, batch: int, seed: int
 ) -> None:
@@ -113,7 +114,7 @@ def test_ledger_is_never_a_whole_item_off_in_200_rounds(joins: int, skewed: bool
 
 
 @given(count=st.integers(1, 15), batch=st.integers(0, 40), seed=st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=cases(30), deadline=None)
 def test_ledger_holds_for_any_steady_shares(count: int, batch: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     start = [

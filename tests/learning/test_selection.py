@@ -16,6 +16,7 @@ from learning.methods.propensities import propensities
 from learning.methods.quotas import QuotaPolicy
 from learning.methods.requests import LanguageState, SelectionRequest
 from learning.methods.selection import select
+from tests.cases import cases
 from tests.learning.pools_made import request, rich, shuffled
 
 
@@ -241,7 +242,7 @@ def test_weighting_by_propensity_undoes_the_bias_of_the_queue() -> None:
 @given(
     count=st.integers(1, 60), audit=st.integers(0, 20), top=st.integers(0, 50), ties=st.booleans()
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=cases(150), deadline=None)
 def test_propensities_sum_to_the_size_of_the_batch(
     count: int, audit: int, top: int, ties: bool
 ) -> None:
@@ -254,7 +255,7 @@ def test_propensities_sum_to_the_size_of_the_batch(
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=cases(150), deadline=None)
 def test_whatever_the_pool_no_text_is_asked_twice(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 40))
     tags = data.draw(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True))

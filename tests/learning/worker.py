@@ -62,6 +62,33 @@ def score(batches: str = "1000000") -> Any:
     return work.pk
 
 
+def choose_and_die() -> Any:
+    """Choose for the first round, write all of it, and die by SIGKILL before it is committed."""
+    from annotation.models import Campaign
+    from learning.actions import rounds
+    from learning.models import Round
+
+    campaign = Campaign.objects.get()
+    commit = rounds._commit
+
+    def mortal(*args: Any, **kwargs: Any) -> Any:
+        round_ = commit(*args, **kwargs)
+        sys.stdout.write(json.dumps(_choice(round_)) + "\n")
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    rounds._commit = mortal
+    rounds.select_round(rounds.open_round(campaign, now=timezone.now()), now=timezone.now())
+    return Round.objects.count()
+
+
+def _choice(round_: Any) -> list[Any]:
+    """What a round chose, but for gold, which is drawn by how often it was shown."""
+    picks = round_.picks.exclude(slot="gold").order_by("item__sample")
+    chosen = picks.values_list("item__sample", "slot", "propensity")
+    return [round_.request_digest, *map(list, chosen)]
+
+
 def race(rounds: str, start: str) -> Any:
     """Open, select and close rounds as fast as others allow, from the moment the file is there."""
     from annotation.errors import ConflictError
@@ -102,6 +129,7 @@ def report() -> Any:
         "rounds": [(round_.number, round_.status) for round_ in rounds],
         "got": [sum(row.got for row in round_.allotments.all()) for round_ in rounds],
         "picks": [round_.picks.exclude(slot="gold").count() for round_ in rounds],
+        "first": _choice(rounds[0]) if rounds else [],
         "debts": list(QuotaAccount.objects.values_list("debt", flat=True)),
     }
 
