@@ -26,20 +26,24 @@ LABELS = ("a", "b", "c")
 
 
 def lessons(rows: int = 150) -> Lessons:
-    """Words that tell the label, in two languages of unequal size; a third is fresh."""
+    """Words that tell the label, in two languages of unequal size; a third is fresh, and argues.
+
+    Only where new rows pull against old ones do all methods have something to hold on to.
+    """
     rng = np.random.default_rng(3)
     label = rng.integers(0, 3, rows)
     words = ("sun moon", "river stone", "bird leaf")
     texts = [
         f"{words[k]} {'abcdefgh'[n]}" for k, n in zip(label, rng.integers(0, 8, rows), strict=True)
     ]
+    fresh = np.arange(rows) % 3 == 0
     logits = np.where(rng.random((rows, 1)) < 0.5, np.nan, rng.normal(size=(rows, 3)))
     return Lessons(
         texts=texts,
         languages=["wo" if n % 4 else "qu" for n in range(rows)],
-        targets=(np.eye(3, dtype=np.float32)[label] * 0.85 + 0.05),
+        targets=np.eye(3, dtype=np.float32)[np.where(fresh, (label + 1) % 3, label)] * 0.85 + 0.05,
         weights=rng.uniform(0.2, 1, rows).astype(np.float32),
-        fresh=np.arange(rows) % 3 == 0,
+        fresh=fresh,
         logits=logits.astype(np.float32),
     )
 
