@@ -25,6 +25,7 @@ from django.utils import timezone
 from annotation.models import Sample
 from learning.actions import embeddings
 from learning.actions.cutting import Slice, cut, previous_version, spoilt_for, unscored
+from learning.actions.pruning import make_room
 from learning.errors import ScoringError
 from learning.gateways.embeddings import Written, remove, write_block
 from learning.methods.acquisition import gap
@@ -164,6 +165,7 @@ def score_shard(shard_id: int, *, now: Clock = timezone.now) -> ScoringShard:
             found = _score(shard, attempt=attempt, runtime=runtime, now=now)
             if found:
                 _finish(shard, found, attempt=attempt, now=now)
+                make_room(shard)
         except Exception as error:
             _give_back(shard, attempt=attempt, error=error, now=now)
             raise

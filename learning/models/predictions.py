@@ -51,6 +51,7 @@ class Scoring(models.Model):
         RUNNING = "running", _("running")
         DONE = "done", _("done")
         STOPPED = "stopped", _("stopped: another version serves")
+        PRUNED = "pruned", _("pruned: what it said of the pool was forgotten")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="scorings")
     version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="scorings")
