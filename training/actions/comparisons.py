@@ -1,7 +1,6 @@
 """Comparisons: two versions side by side, language by language, on the gold as it is today."""
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -13,15 +12,11 @@ from annotation.methods.charts import Estimate
 from annotation.models import GoldItem, Language
 from learning.actions.identities import size_of
 from learning.models import ModelVersion
-from training.actions.evaluation import Gold, evaluate, gold_of
+from training.actions.evaluation import Gold, gold_of
 from training.methods.paired import discordance, harm_p, tango_interval
 from training.models import Evaluation
 
 Z95 = 1.959964
-# Texts by which speed is measured, and how often; the median counts.
-SPEED_TEXTS = 256
-SPEED_TURNS = 3
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -98,29 +93,22 @@ class Comparison:
         return {**sides, "mean": mean, "languages": [row.record() for row in self.rows]}
 
 
-def compare(a: ModelVersion, b: ModelVersion, *, clock: Clock | None = None) -> Comparison:
-    """Measure both on the gold of today, where that is not done, and compare; with a clock, time them."""
-    _check(a, b)
-    for version in (a, b):
-        evaluate(version, campaign=a.campaign)
-    speeds = _speeds((a, b), clock=clock) if clock else (None, None)
-    return _compared(Side(a, size_of(a), speeds[0]), Side(b, size_of(b), speeds[1]))
-
-
 def compare_measured(a: ModelVersion, b: ModelVersion) -> Comparison:
     """Compare by what was measured already; no network is opened."""
-    _check(a, b)
-    return _compared(Side(a, size_of(a)), Side(b, size_of(b)))
+    check_two(a, b)
+    return compared(Side(a, size_of(a)), Side(b, size_of(b)))
 
 
-def _check(a: ModelVersion, b: ModelVersion) -> None:
+def check_two(a: ModelVersion, b: ModelVersion) -> None:
+    """Raise unless they are two versions of one campaign."""
     if a.campaign_id != b.campaign_id:
         raise ConflictError(f"{a} and {b} belong to different campaigns.")
     if a.pk == b.pk:
         raise ConflictError(f"{a} is the same on both sides.", remedy="Name two versions.")
 
 
-def _compared(a: Side, b: Side) -> Comparison:
+def compared(a: Side, b: Side) -> Comparison:
+    """Compare by what was measured of both on the gold of today."""
     golds = gold_of(a.version.campaign, split=GoldItem.Split.GATE)
     found = {
         (e.version_id, e.language_id, e.gold_digest): e
@@ -184,30 +172,3 @@ def _mean(rows: Sequence[LanguageRow]) -> tuple[float | None, float | None, floa
     ]
     spread = Z95 * sqrt(sum(variances)) / len(rows)
     return mean, mean - spread, mean + spread
-
-
-def _speeds(versions: Sequence[ModelVersion], *, clock: Clock) -> tuple[float | None, ...]:
-    """Time both on the same texts in turn, so that a busy machine is as unfair to one as to the other."""
-    from learning.inference import logits_of
-
-    golds = gold_of(versions[0].campaign, split=GoldItem.Split.GATE)
-    pairs = [(text, gold.language.tag) for gold in golds for text in gold.texts][:SPEED_TEXTS]
-    if not pairs:
-        return (None,) * len(versions)
-    texts, tags = [text for text, _ in pairs], [tag for _, tag in pairs]
-    taken: dict[int, list[float]] = {version.pk: [] for version in versions}
-    for turn in range(SPEED_TURNS + 1):
-        for version in versions:
-            begun = clock()
-            logits_of(version, texts=texts, languages=tags)
-            if turn:  # the first one opens the network
-                taken[version.pk].append(clock() - begun)
-    return tuple(
-        round(len(pairs) / max(sorted(taken[version.pk])[SPEED_TURNS // 2], 1e-9), 1)
-        for version in versions
-    )
-
-
-def process_clock() -> float:
-    """The processor's seconds of this process: honest on a machine that others use too."""
-    return time.process_time()

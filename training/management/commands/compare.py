@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from training.actions.comparisons import Comparison, LanguageRow, Side, compare, process_clock
+from training.actions.comparisons import Comparison, LanguageRow, Side
+from training.actions.measuring import compare, process_clock
 from training.management.choosing import (
     CAMPAIGN,
     add_version,
