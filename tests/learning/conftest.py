@@ -1,6 +1,7 @@
 """The tiny network in place of the shipped ones, and a weights storage of the test's own."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,3 +20,17 @@ def tiny_networks(monkeypatch: pytest.MonkeyPatch, tmp_path, settings) -> Iterat
     learning.inference._networks.clear()
     yield
     learning.inference._networks.clear()
+
+
+@pytest.fixture
+def small_shards(settings) -> SimpleNamespace:
+    """Shards of ten samples, and nothing else of the environment that scoring asks for."""
+    settings.ENV = SimpleNamespace(
+        scoring_shard=10,
+        lease_seconds=60.0,
+        device="cpu",
+        torch_threads=0,
+        runtime="auto",
+        embeddings=True,
+    )
+    return settings.ENV

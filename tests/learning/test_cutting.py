@@ -1,8 +1,5 @@
 """Cutting: what is likely to be asked is scored first, everything exactly once."""
 
-from datetime import UTC, datetime
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -20,23 +17,15 @@ from learning.actions.scoring import (
 )
 from learning.actions.versions import initial_version
 from learning.models import Prediction, ScoringShard, Temperature
+from tests.learning.scored import NOW, score
 from tests.learning.test_embeddings import other_version
 from tests.make import make_campaign, make_gold, make_item, make_language, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def small_work(settings, monkeypatch) -> None:
-    settings.ENV = SimpleNamespace(
-        scoring_shard=10,
-        lease_seconds=60.0,
-        device="cpu",
-        torch_threads=0,
-        runtime="auto",
-        embeddings=True,
-    )
+def small_work(small_shards, monkeypatch) -> None:
     monkeypatch.setattr(cutting, "LIKELY", 1)
     monkeypatch.setattr(cutting, "LEAST_LIKELY", 4)
     monkeypatch.setattr(cutting, "LIKELY_SHARD", 3)
@@ -47,13 +36,6 @@ def campaign_with(samples: int):
     for number in range(samples):
         make_sample(campaign, ("wo", "qu")[number % 2], text=f"word {number}")
     return campaign
-
-
-def score(version, most: int = 1000):
-    scoring = open_scoring(version, now=NOW)
-    for pk in reclaim_shards(scoring, now=NOW)[:most]:
-        score_shard(pk, now=lambda: NOW)
-    return scoring
 
 
 def test_after_a_promotion_the_hardest_of_each_language_come_first(tmp_path) -> None:

@@ -1,36 +1,22 @@
 """Near-duplicates of a pool: found once all is scored, kept by text, searched again when it grew."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from learning.actions import duplicates
 from learning.actions.duplicates import due_searches, find_duplicates, open_searches, worth_waiting
-from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
+from learning.actions.scoring import open_scoring
 from learning.actions.versions import initial_version
 from learning.models import DuplicateSearch, EmbeddingShard, NearDuplicate
+from tests.learning.scored import NOW, score
 from tests.learning.tiny import TinyNetwork
 from tests.make import make_campaign, make_sample
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks", "small_shards")]
 ORCHARD = "the old man plants an apple tree behind the house"
-
-
-@pytest.fixture(autouse=True)
-def env(settings, monkeypatch) -> SimpleNamespace:
-    settings.ENV = SimpleNamespace(
-        scoring_shard=10,
-        lease_seconds=60.0,
-        device="cpu",
-        torch_threads=0,
-        runtime="auto",
-        embeddings=True,
-    )
-    return settings.ENV
 
 
 def scored(texts, tag: str = "wo", **over):
@@ -39,11 +25,6 @@ def scored(texts, tag: str = "wo", **over):
     version = initial_version(campaign)
     score(version)
     return version, samples
-
-
-def score(version) -> None:
-    for pk in reclaim_shards(open_scoring(version, now=NOW), now=NOW):
-        score_shard(pk, now=lambda: NOW)
 
 
 def search(version) -> None:
@@ -106,12 +87,12 @@ def test_what_is_added_is_searched_again_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("why", ["no wish", "no embeddings", "not scored"])
-def test_nothing_is_searched_without_a_wish_embeddings_and_a_scored_pool(why, env) -> None:
+def test_nothing_is_searched_without_a_wish_embeddings_and_a_scored_pool(why, small_shards) -> None:
     version, _ = scored([ORCHARD])
     if why == "no wish":
         version.campaign.near_duplicates = None
     elif why == "no embeddings":
-        env.embeddings = False
+        small_shards.embeddings = False
     else:
         make_sample(version.campaign, "wo", text="late")
         open_scoring(version, now=NOW)

@@ -1,8 +1,5 @@
 """Embeddings: there whole or not at all, found again by id, made again when they are damaged."""
 
-from datetime import UTC, datetime
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
@@ -13,25 +10,12 @@ from learning.actions.versions import initial_version, register_version
 from learning.errors import EmbeddingsError
 from learning.gateways import embeddings as files
 from learning.inference import network_of
-from learning.models import EmbeddingShard, ModelVersion, Scoring
+from learning.models import EmbeddingShard, ModelVersion
+from tests.learning.scored import NOW, score
 from tests.learning.tiny import TinyNetwork
 from tests.make import LABELS, make_campaign, make_language, make_sample
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-@pytest.fixture(autouse=True)
-def env(settings) -> SimpleNamespace:
-    settings.ENV = SimpleNamespace(
-        scoring_shard=10,
-        lease_seconds=60.0,
-        device="cpu",
-        torch_threads=0,
-        runtime="auto",
-        embeddings=True,
-    )
-    return settings.ENV
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks", "small_shards")]
 
 
 def campaign_with(samples: int):
@@ -39,15 +23,6 @@ def campaign_with(samples: int):
     for number in range(samples):
         make_sample(campaign, ("wo", "qu")[number % 2], text=f"word {number}")
     return campaign
-
-
-def score(version: ModelVersion) -> Scoring:
-    scoring = open_scoring(version, now=NOW)
-    while pks := reclaim_shards(scoring, now=NOW):
-        for pk in pks:
-            score_shard(pk, now=lambda: NOW)
-    scoring.refresh_from_db()
-    return scoring
 
 
 def other_version(campaign, place, seed: int = 1) -> ModelVersion:
@@ -132,15 +107,15 @@ def test_file_without_its_row_is_nothing(monkeypatch) -> None:
     assert not version.predictions.exists()
 
 
-def test_nothing_is_kept_when_switched_off_and_all_is_made_when_switched_on(env) -> None:
+def test_nothing_is_kept_when_switched_off_and_all_is_made_when_switched_on(small_shards) -> None:
     campaign = campaign_with(12)
     version = initial_version(campaign)
-    env.embeddings = False
+    small_shards.embeddings = False
     score(version)
     assert not files.embeddings_dir().exists()
     assert version.predictions.count() == 12
     assert open_scoring(version, now=NOW).status == "done"
-    env.embeddings = True
+    small_shards.embeddings = True
     score(version)
     assert sum(len(b.ids) for b in embedding_blocks(version)) == 12
     assert version.predictions.count() == 12

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,16 +12,15 @@ from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
 from annotation.models import Annotation, AnnotationRevision, Campaign, CampaignLanguage, Item
 from learning.actions.rounds import open_round, select_round
-from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.actions.serving import deploy
 from learning.actions.versions import initial_version, register_version
-from learning.models import Deployment, ModelVersion, QuotaAccount, Round
+from learning.models import Deployment, QuotaAccount, Round
 from tests.fakes import FakeLabelingDesk
+from tests.learning.scored import NOW, score
 from tests.learning.tiny import TinyNetwork
 from tests.make import make_annotator, make_campaign, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PEOPLE = {"wo": "awa", "qu": "inti"}
 KEYS = ("admin", "accounts", "dates")
 
@@ -73,11 +71,6 @@ class Desk:
         score(version)
 
 
-def score(version: ModelVersion) -> None:
-    for pk in reclaim_shards(open_scoring(version, now=NOW), now=NOW):
-        score_shard(pk, now=lambda: NOW)
-
-
 def orderly(desk: Desk, folder: Any) -> None:
     """Every answer comes home before the next round opens."""
     for number in range(3):
@@ -119,8 +112,8 @@ def test_next_batch_is_that_of_an_uninterrupted_run(tmp_path: Any) -> None:
     campaign = make_campaign(items_per_round=10, floor_per_language=2, languages=("wo", "qu"))
     for tag, name in PEOPLE.items():
         make_annotator(name, tag)
-        for number in range(60):
-            make_sample(campaign, tag, text=f"{tag} text {number % 55}")
+        for number in range(36):
+            make_sample(campaign, tag, text=f"{tag} text {number % 33}")
     score(initial_version(campaign))
     told: list[Any] = []
     stories: tuple[Callable[[Desk, Any], None], ...] = (orderly, messy)

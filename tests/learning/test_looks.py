@@ -1,6 +1,6 @@
 """Closer looks: a round waits for them, chooses by them, and says so where they cannot be had."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,22 +14,16 @@ from annotation.models import Annotation, Campaign, Item
 from learning.actions.looks import LEASE, due_looks, look_closer, looks_to_wait_for
 from learning.actions.pools import request_of
 from learning.actions.rounds import open_round, select_round
-from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.actions.serving import deploy
 from learning.actions.versions import initial_version, register_version
 from learning.methods.disagreement import bald
 from learning.models import Deployment, Look, LookedAt, ModelVersion, Pick, Round
 from learning.networks.opening import open_network
 from tests.learning.encoders import tiny_encoder, tiny_tokenizer
+from tests.learning.scored import NOW, score
 from tests.make import LABELS, make_annotator, make_campaign, make_item, make_sample
 
 pytestmark = pytest.mark.django_db
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def score(version: ModelVersion) -> None:
-    for pk in reclaim_shards(open_scoring(version, now=NOW), now=NOW):
-        score_shard(pk, now=lambda: NOW)
 
 
 def taught(campaign: Campaign) -> ModelVersion:

@@ -11,21 +11,15 @@ from annotation.models import CampaignLanguage, Item, Sample, SampleImport
 from learning.actions import rounds as actions
 from learning.actions.pools import askable, request_of
 from learning.actions.rounds import open_round, preview_quota, seed_of, select_round
-from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
+from learning.actions.scoring import open_scoring
 from learning.actions.versions import initial_version
 from learning.errors import NothingServesError
 from learning.methods import selection
 from learning.models import Allotment, Pick, Prediction, QuotaAccount, Round, Temperature
+from tests.learning.scored import NOW, score
 from tests.make import make_annotator, make_campaign, make_gold, make_item, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def score(version) -> None:
-    scoring = open_scoring(version, now=NOW)
-    for pk in reclaim_shards(scoring, now=NOW):
-        score_shard(pk, now=lambda: NOW)
 
 
 def campaign_with(wo: int = 60, qu: int = 30, gold: int = 8, **over):

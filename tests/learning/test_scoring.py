@@ -1,7 +1,6 @@
 """Scoring: everything once, whatever dies."""
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,15 +44,7 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def small_work(settings, monkeypatch) -> None:
-    settings.ENV = SimpleNamespace(
-        scoring_shard=10,
-        lease_seconds=60.0,
-        device="cpu",
-        torch_threads=0,
-        runtime="auto",
-        embeddings=True,
-    )
+def small_work(small_shards, monkeypatch) -> None:
     monkeypatch.setattr("learning.networks.packing.MOST_TEXTS", 4)
 
 

@@ -11,7 +11,8 @@ from learning.actions.rounds import open_round, select_round
 from learning.actions.terms import terms_of
 from learning.methods.selection import select
 from learning.models import NearDuplicate, Round, StopDecision
-from tests.learning.test_rounds import campaign_with, next_round, score
+from tests.learning.scored import score
+from tests.learning.test_rounds import campaign_with, next_round
 from tests.make import make_annotator, make_item, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
@@ -209,7 +210,7 @@ def test_strategy_without_its_embeddings_gives_way_to_margin_and_says_so(mix) ->
     round_ = next_round(campaign)
     assert (round_.strategy, round_.mix) == ("margin", {})
     assert "k_center" in round_.note
-    assert "needs embeddings" in round_.note
+    assert "no stored embeddings" in round_.note
     assert round_.picks.exclude(slot="gold").count() == 20
 
 

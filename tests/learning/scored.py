@@ -1,0 +1,20 @@
+"""Scoring as workers do it, at a time of the tests' own."""
+
+from datetime import UTC, datetime
+
+from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
+from learning.models import ModelVersion, Scoring
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def score(version: ModelVersion, *, most: int | None = None) -> Scoring:
+    """Score what a version has to score, all of it or so many shards."""
+    scoring = open_scoring(version, now=NOW)
+    while shards := reclaim_shards(scoring, now=NOW)[:most]:
+        for pk in shards:
+            score_shard(pk, now=lambda: NOW)
+        if most is not None:
+            break
+    scoring.refresh_from_db()
+    return scoring
