@@ -1,8 +1,11 @@
 """Runs, evaluations and gates: to be read, never edited."""
 
-from django.contrib import admin
+from typing import Any
 
-from annotation.admin import ReadOnlyAdmin
+from django.contrib import admin
+from django.http import HttpRequest
+
+from annotation.admin import Admin, ReadOnlyAdmin
 from training import models
 
 
@@ -38,3 +41,45 @@ class GateCheckAdmin(ReadOnlyAdmin):
     list_display = ("gate_id", "language", "items", "delta", "verdict", "items_missing")
     list_filter = ("verdict", "language")
     list_select_related = ("language",)
+
+
+@admin.register(models.Waiver)
+class WaiverAdmin(ReadOnlyAdmin):
+    list_display = ("gate", "name", "granted_by", "expires_at", "revoked_at")
+    list_select_related = ("gate__run__campaign", "granted_by")
+
+
+@admin.register(models.GoldCall)
+class GoldCallAdmin(ReadOnlyAdmin):
+    list_display = ("gate_id", "language", "missing", "asked", "note")
+    list_filter = ("language",)
+    list_select_related = ("language",)
+
+
+@admin.register(models.GoldCandidate)
+class GoldCandidateAdmin(ReadOnlyAdmin):
+    list_display = ("item_id", "state", "reason", "settled_at")
+    list_filter = ("state",)
+
+
+@admin.register(models.RegressionCase)
+class RegressionCaseAdmin(Admin):
+    """Which answers are right may be mended here; the text of a case never changes."""
+
+    list_display = ("text", "campaign", "language", "source", "active")
+    list_filter = ("campaign", "language", "active")
+    list_select_related = ("campaign", "language")
+    readonly_fields = ("campaign", "language", "text", "digest", "gold", "created_by")
+    filter_horizontal = ("expected",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        # The campaign's page and the command look at the text and its labels first.
+        return False
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        match = request.resolver_match
+        if db_field.name == "expected" and match and "object_id" in match.kwargs:
+            case = models.RegressionCase.objects.filter(pk=match.kwargs["object_id"]).first()
+            if case:
+                kwargs["queryset"] = case.campaign.labels.all()
+        return super().formfield_for_manytomany(db_field, request, **kwargs)

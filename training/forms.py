@@ -1,0 +1,70 @@
+"""Forms of the gate: how strict it is, who answers for what it held, what must stay right."""
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.utils.translation import gettext_lazy
+
+from annotation.models import Campaign
+from training.actions.waivers import LONGEST_DAYS
+
+# Generic for the type checker only: at run time Django's forms take no brackets.
+if TYPE_CHECKING:
+    SettingsFields = forms.ModelForm[Campaign]
+else:
+    SettingsFields = forms.ModelForm
+
+
+class GateSettingsForm(SettingsFields):
+    """What the campaign asks of its gate."""
+
+    class Meta:
+        model = Campaign
+        fields = (
+            "margin",
+            "gate_metric",
+            "gate_looks",
+            "gold_at_once",
+            "parity_blocks",
+            "strict_calibration",
+            "case_rule",
+        )
+
+
+class WaiverForm(forms.Form):
+    """Who answers for a held candidate, why, and for how long."""
+
+    name = forms.CharField(label=gettext_lazy("Who answers for it"), max_length=150)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"), widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"})
+    )
+    days = forms.IntegerField(
+        label=gettext_lazy("Days that it holds"), min_value=1, max_value=LONGEST_DAYS, initial=7
+    )
+
+
+class CaseForm(forms.Form):
+    """A regression case."""
+
+    language = forms.ChoiceField(label=gettext_lazy("Language"))
+    text = forms.CharField(
+        label=gettext_lazy("Text"), widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"})
+    )
+    expected = forms.MultipleChoiceField(
+        label=gettext_lazy("Right answers"),
+        help_text=gettext_lazy("If several are named, any of them is right."),
+        widget=forms.SelectMultiple(attrs={"size": 6}),
+    )
+    source = forms.CharField(
+        label=gettext_lazy("Where it comes from"), max_length=200, required=False
+    )
+
+    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        homes = campaign.languages.select_related("language")
+        labels = campaign.labels.order_by("position")
+        languages = self.fields["language"], [(h.language.tag, h.language.name) for h in homes]
+        answers = self.fields["expected"], [(label.key, label.name) for label in labels]
+        for field, choices in (languages, answers):
+            if isinstance(field, forms.ChoiceField):
+                field.choices = choices
