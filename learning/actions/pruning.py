@@ -59,6 +59,13 @@ def _needed(campaign: Campaign) -> set[int]:
     served = campaign.deployments.order_by("-number").values_list("version", flat=True)
     last = list(dict.fromkeys(served[:100]))[:2]
     running = campaign.scorings.filter(status=Scoring.Status.RUNNING)
+    # What was scored whole last stands in for the next version, served or not.
+    whole = campaign.scorings.filter(status=Scoring.Status.DONE).order_by("-created_at")
     resting = [*running.values_list("version", "previous")]
     rounds = campaign.rounds.open().values_list("version", flat=True)
-    return {*last, *rounds, *(pk for pair in resting for pk in pair if pk)}
+    return {
+        *last,
+        *rounds,
+        *whole.values_list("version", flat=True)[:1],
+        *(pk for pair in resting for pk in pair if pk),
+    }
