@@ -27,6 +27,10 @@ class Routed(nn.Module):
     """A linear layer with adapters, one a language; a kind says what they add."""
 
     parts: tuple[str, ...] = ()
+    down: nn.ParameterList
+    up: nn.ParameterList
+    down_bias: nn.ParameterList
+    up_bias: nn.ParameterList
 
     def __init__(self, base: nn.Linear, *, route: Route) -> None:
         super().__init__()

@@ -8,6 +8,7 @@ and ``dare_ties`` (Yu et al. 2024, arXiv 2311.03099) drop values at random and r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from peft import LoraConfig
@@ -91,8 +92,9 @@ def _factors(
     # Names of our own: a language may be called ``pop``, which a module's dictionary has a use for.
     shorts = {f"layer_{number}": name for number, name in enumerate(layers)}
     parts = [f"part_{number}" for number in range(len(places))]
-    home = torch.nn.ModuleDict({short: layers[name].base for short, name in shorts.items()})
+    home: Any = torch.nn.ModuleDict({short: layers[name].base for short, name in shorts.items()})
     rank = next(iter(layers.values())).down[places[0]].shape[0]
+    how: Any = merged.how
     config = LoraConfig(r=rank, lora_alpha=int(Lora.scale * rank), target_modules=list(shorts))
     model = LoraModel(home, dict.fromkeys(parts, config), parts[0])
     for part, place in zip(parts, places, strict=True):
@@ -107,13 +109,13 @@ def _factors(
             parts,
             list(merged.weights),
             adapter_name=MERGED,
-            combination_type=merged.how,
+            combination_type=how,
             density=merged.density,
         )
     return {name: _read(home[short]) for short, name in shorts.items()}
 
 
-def _read(layer: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+def _read(layer: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Return a merged adapter in our scale."""
     down, up = layer.lora_A[MERGED].weight, layer.lora_B[MERGED].weight
     return down.detach(), up.detach() * (layer.scaling[MERGED] / Lora.scale)
