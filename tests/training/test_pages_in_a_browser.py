@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from annotation.models import Campaign
+from annotation.models import Annotator, Campaign
 from tests.make import make_campaign, make_user
 from tests.rich import make_rich_campaign
 from training.models import TrainingRun
@@ -22,6 +22,10 @@ LONG = "Rindfleischetikettierungsüberwachungsaufgabenübertragungsgesetz"
 
 def addresses(campaign: Campaign) -> list[str]:
     run = TrainingRun.objects.get(campaign=campaign, round__number=2)
+    speaker = Annotator.objects.first()
+    text = campaign.samples.filter(language__tag="ar").first()
+    assert speaker
+    assert text
     pages = (
         "",
         "guidelines/ar/",
@@ -34,6 +38,10 @@ def addresses(campaign: Campaign) -> list[str]:
         "rounds/1/",
         f"runs/{run.pk}/",
         "versions/",
+        "versions/5/",
+        "versions/compare/?a=2&b=5",
+        f"people/{speaker.pk}/answers/",
+        f"texts/{text.uid}/",
         "versions/2/confidence/",
         "versions/1/roll-back/",
         "finish/",

@@ -108,7 +108,7 @@ def limits_of(
     values = {
         tag: row["accuracy"][0] for tag, row in known.items() if row["accuracy"][0] is not None
     }
-    if len(values) > 1:
+    if len(set(values.values())) > 1:
         worst, best = min(values, key=lambda t: values[t]), max(values, key=lambda t: values[t])
         limits.append(
             _("Worst in %(worst)s (accuracy %(low).2f), best in %(best)s (%(high).2f).")
