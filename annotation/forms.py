@@ -57,7 +57,7 @@ class CampaignForm(CampaignFields):
 
     class Meta:
         model = Campaign
-        fields = (
+        fields: tuple[str, ...] = (
             "title",
             "slug",
             "question",
@@ -92,7 +92,7 @@ class CampaignForm(CampaignFields):
         "train_when_answered",
         "max_rounds",
     )
-    FINE = ("slug", "audit_share", "gold_share", "margin", "network", "seed")
+    FINE: tuple[str, ...] = ("slug", "audit_share", "gold_share", "margin", "network", "seed")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,6 +8,7 @@ quota will ask, either those that are most in doubt, or any, where no doubt is w
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from learning.methods.acquisition import margin, order_of
 from learning.methods.candidates import Pool, candidates
@@ -49,7 +50,7 @@ def shortlist(
     )
 
 
-def _order(pool: Pool, *, by: By) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _order(pool: Pool, *, by: By) -> npt.NDArray[np.intp]:
     if by == "lot":
         return np.argsort(pool.lots("look"), kind="stable")
     return order_of(margin(pool.probabilities), lots=pool.lots("ties"))
