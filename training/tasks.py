@@ -42,13 +42,14 @@ def tick(**_: object) -> None:
     from annotation.actions import health
     from annotation.actions.imports import reclaim_imports
     from annotation.models import Campaign
+    from training.actions.compressions import due_compressions
 
     now = timezone.now()
     health.beat(health.TIMETABLE, now=now)
     health.beat(health.DEFAULT_QUEUE, now=now)
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
-    send(due([*pulses, *lost], now=now))
+    send(due([*pulses, *lost, *due_compressions(now=now)], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
 

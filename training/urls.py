@@ -1,6 +1,16 @@
 from django.urls import path
 
-from training.views import campaigns, cases, comparisons, compressions, gates, health, runs, traces, versions
+from training.views import (
+    campaigns,
+    cases,
+    comparisons,
+    compressions,
+    gates,
+    health,
+    runs,
+    traces,
+    versions,
+)
 
 urlpatterns = [
     path("", campaigns.home, name="home"),

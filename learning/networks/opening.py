@@ -50,6 +50,11 @@ def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Networ
         from learning.networks.encoder import Encoder
 
         return Encoder.load(folder, settings=settings)
+    if settings.get("kind") in ("starter-int8", "encoder-int8"):
+        from learning.networks.compressed import RoundedEncoder, RoundedStarter
+
+        kinds = {kind.kind: kind for kind in (RoundedStarter, RoundedEncoder)}
+        return kinds[settings["kind"]].load(folder, settings=settings)
     if (settings.get("kind"), settings.get("backbone")) == ("adapted", "starter"):
         from learning.networks.own_rows import AdaptedStarter
 

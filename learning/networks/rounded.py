@@ -150,6 +150,27 @@ def hollow(module: Any) -> None:
         _replace(module, name, RoundedEmbedding(table.num_embeddings, table.embedding_dim))
 
 
+def whole(module: Any) -> Any:
+    """Return a copy of a rounded encoder in float32, with what its whole numbers stand for."""
+    twin = copy.deepcopy(module)
+    for name, part in _inside(twin, RoundedLinear):
+        linear = torch.nn.Linear(part.weight.shape[1], len(part.scale), bias=part.bias is not None)
+        with torch.no_grad():
+            linear.weight.copy_(part.weight.float() * part.scale.unsqueeze(1))
+            if part.bias is not None:
+                linear.bias.copy_(part.bias)
+        _replace(twin, name, linear)
+    for name, table in _inside(twin, RoundedEmbedding):
+        vectors = table.weight.float() * table.scale.unsqueeze(1)
+        _replace(twin, name, torch.nn.Embedding.from_pretrained(vectors, freeze=False))
+    return twin
+
+
+def is_rounded(module: torch.nn.Module) -> bool:
+    """Tell whether a network answers in whole numbers already."""
+    return any(isinstance(part, RoundedLinear) for part in module.modules())
+
+
 def matrices(module: Any) -> list[tuple[str, torch.nn.Linear]]:
     """Return the linear layers inside an encoder, the head not among them, by name."""
     return _inside(module, torch.nn.Linear)

@@ -22,7 +22,7 @@ import torch
 
 from learning.networks import Batch, Network
 from learning.networks.encoder import Encoder
-from learning.networks.rounded import has_kernels, rounded
+from learning.networks.rounded import has_kernels, is_rounded, rounded
 
 FLOAT32, BFLOAT16, COMPILED, INT8 = "float32", "bfloat16", "bfloat16-compiled", "int8"
 # A runtime agrees if so many of the decided texts keep their label, no probability moves further
@@ -75,7 +75,7 @@ class Trial:
 
 def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]:
     """Return what is worth a try beside float32; compiling only pays on a GPU with much to do."""
-    if not isinstance(network, Encoder):
+    if not isinstance(network, Encoder) or is_rounded(network.module):
         return ()
     if device == "cuda":
         return (BFLOAT16, COMPILED) if many else (BFLOAT16,)
@@ -85,7 +85,7 @@ def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]
 
 def recast(network: Network, runtime: str) -> Network:
     """Return the network in another arithmetic; float32 is the network itself."""
-    if runtime == FLOAT32 or not isinstance(network, Encoder):
+    if runtime == FLOAT32 or not isinstance(network, Encoder) or is_rounded(network.module):
         return network
     if runtime == INT8:
         return network.quantised(_rounded)
@@ -154,6 +154,11 @@ def answers(network: Network, packed: Iterable[Packed], *, device: str) -> Itera
         there = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
         logits, embeddings = network.answer(there)
         yield Answers(rows, logits.float().cpu().numpy(), embeddings.float().cpu().numpy())
+
+
+def pace(network: Network, texts: Sequence[str], languages: Sequence[str], *, device: str) -> float:
+    """Return texts per second of processor (GPU: of clock), the better of two turns."""
+    return max(_timed(network, texts, languages, device=device)[1] for _ in range(2))
 
 
 def _timed(

@@ -258,14 +258,24 @@ class Starter:
             "bias": self.module.bias.detach().cpu().contiguous(),
             "vectors": self.module.vectors.cpu().half().contiguous(),
         }
-        save_file(weights, folder / WEIGHTS)
+        save_file(self.packed_weights(weights), folder / WEIGHTS)
         (folder / TOKENIZER).write_text(self._tokenizer_text, encoding="utf-8")
         write_settings(folder, self.settings())
+
+    @staticmethod
+    def packed_weights(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the weights as they are stored: a kind that stores them otherwise says how."""
+        return dict(weights)
+
+    @staticmethod
+    def unpacked_weights(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return stored weights as numbers to calculate with."""
+        return dict(weights)
 
     @classmethod
     def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> "Starter":
         """Bring a stored starter back, bit for bit."""
-        weights = read_weights(folder / WEIGHTS)
+        weights = cls.unpacked_weights(read_weights(folder / WEIGHTS))
         network = cls(
             settings["labels"],
             vectors=weights["vectors"].float(),

@@ -29,7 +29,11 @@ def run_to_train(
     told = _recipe(campaign, settings=settings)
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
-        waiting = campaign.training_runs.filter(status__in=UNFINISHED).order_by("pk").first()
+        waiting = (
+            campaign.training_runs.filter(kind=TrainingRun.Kind.UPDATE, status__in=UNFINISHED)
+            .order_by("pk")
+            .first()
+        )
         if waiting is not None:
             if settings and waiting.settings != told:
                 raise ConflictError(

@@ -217,6 +217,7 @@ def readable(error: Exception) -> str:
 def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     from learning.gateways.weights import open_weights
     from learning.inference import device
+    from learning.networks.compressed import learnable
     from learning.networks.opening import load_network
     from training.methods.loop import fit
 
@@ -224,7 +225,12 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     if claim.token > MOST_CLAIMS:
         raise ConflictError(f"{MOST_CLAIMS} workers gave this run up; another will not help.")
     refuse_gold(run.snapshot, marks=GoldMarks.of(run.campaign))
-    network = load_network(open_weights(run.base.path, digest=run.base.digest))
+    if run.kind != TrainingRun.Kind.UPDATE:
+        from training.actions.compressions import compress
+
+        compress(claim, should_stop=should_stop)
+        return
+    network = learnable(load_network(open_weights(run.base.path, digest=run.base.digest)))
     network.module.to(device())
     lessons = _lessons(run)
     network = _dressed(network, lessons=lessons, settings=run.settings)

@@ -81,7 +81,16 @@ class TrainingRun(models.Model):
         FAILED = "failed", _("failed")
         ABORTED = "aborted", _("aborted")
 
+    class Kind(models.TextChoices):
+        """What the run is to do to the version it starts from."""
+
+        UPDATE = "update", _("learn")
+        DISTIL = "distil", _("teach a smaller network")
+        QUANTISE = "quantise", _("round to int8")
+        PRUNE = "prune", _("drop small weights")
+
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="training_runs")
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.UPDATE)
     round = models.OneToOneField(
         Round, models.PROTECT, null=True, blank=True, related_name="training_run"
     )
@@ -119,6 +128,13 @@ class TrainingRun(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign",),
+                condition=~models.Q(kind="update") & models.Q(status__in=("queued", "running")),
+                name="one_compression_at_a_time",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"run {self.pk} of {self.campaign}"

@@ -19,6 +19,7 @@ from training.actions.cards import card_of
 from training.actions.lineage import tainted
 from training.actions.promotion import previous_version, rollback, undo
 from training.actions.review import versions_of
+from training.actions.shrinkage import compression_under_way, shrinkage_of
 from training.models import TrainingRun
 
 # One click should be enough in a bad moment, and still leave a reason behind.
@@ -72,6 +73,9 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "reasons": REASONS,
         "tainted": tainted(version.campaign).get(version.pk),
         "number": number,
+        "shrunk": shrinkage_of(version),
+        "compressing": compression_under_way(version),
+        "is_starter": version.network == "starter",
     }
     return render(request, "training/version_detail.html", context)
 
