@@ -1,5 +1,8 @@
 """What a label is worth: ``python -m benchmarks.label_efficiency DATA [--seeds 5] [--quick]``.
 
+With ``--ours`` no peer is asked: the default against ``two_stage``, with what each seed gave, kept
+set by set in a file of its own, so that sets and seeds may be measured at different times.
+
 Pools of NusaX, NollySenti and SIB-200; the starter is taught anew from all labels bought, true
 ones, after every round. Every strategy starts from the same few random labels of each language
 and buys as many again each round; ours within equal quotas per language, the peers over the
@@ -38,6 +41,8 @@ PER_ROUND = 6
 ROUNDS = 6
 OURS = ("margin", "two_stage", "random")
 DEFAULT = "margin"
+# Compared with ``--ours``: what is the default, and what might be.
+CONTENDERS = ("margin", "two_stage")
 PEERS = (
     "small-text BreakingTies",
     "small-text EmbeddingKMeans",
@@ -79,8 +84,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--set", choices=sorted(SETS), action="append")
     parser.add_argument("--quick", action="store_true", help="a seed, two rounds, not written")
+    parser.add_argument("--ours", action="store_true", help="our own strategies, without peers")
+    parser.add_argument("--first-seed", type=int, default=0, help="with --ours: go on from here")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    if given.ours:
+        compare_ours(given)
+        return
     rows: list[report.Row] = []
     found: dict[str, Any] = {}
     with peers_at_work() as ask:
@@ -99,6 +109,64 @@ def main() -> None:
                 notes = (str(__doc__).strip(),)
                 report.write("label_efficiency", rows, notes=notes, seeds=given.seeds, sets=found)
     print(report.table(rows))
+
+
+def compare_ours(given: argparse.Namespace) -> None:
+    """Measure some seeds of some sets, and write them beside those that were measured before."""
+    kept = report.RESULTS / "label_efficiency_ours.json"
+    known = json.loads(kept.read_text())["sets"] if kept.is_file() else {}
+    rounds = 2 if given.quick else ROUNDS
+    for name in given.set or sorted(SETS)[: 1 if given.quick else None]:
+        task = Task.of(read(given.data / SETS[name]))
+        found = known.setdefault(name, {"languages": list(task.data.languages), "areas": {}})
+        for seed in range(given.first_seed, given.first_seed + (1 if given.quick else given.seeds)):
+            for strategy in CONTENDERS:
+                began = time.process_time()
+                curve = run(task, strategy=strategy, seed=seed, rounds=rounds, ask=nobody)
+                area = np.mean(curve, axis=0)
+                found["areas"].setdefault(strategy, {})[str(seed)] = area.round(4).tolist()
+                took = time.process_time() - began
+                print(
+                    f"{name} seed {seed} {strategy} {area.mean():.4f} {took:.0f} CPU s", flush=True
+                )
+            rows = [row for tag in known for row in among_ourselves(tag, known[tag])]
+            if not given.quick:
+                notes = (str(__doc__).strip(),)
+                report.write("label_efficiency_ours", rows, notes=notes, sets=known)
+    print(report.table(rows))
+
+
+def among_ourselves(name: str, found: dict[str, Any]) -> list[report.Row]:
+    """Return a row for each other strategy against the default, and keep its paired gains."""
+    rows, gains = [], {}
+    by_seed = {one: found["areas"].get(one, {}) for one in CONTENDERS}
+    seeds = sorted(set.intersection(*(set(areas) for areas in by_seed.values())), key=int)
+    areas = {one: np.array([areas[seed] for seed in seeds]) for one, areas in by_seed.items()}
+    for strategy in CONTENDERS:
+        if strategy == DEFAULT or not seeds:
+            continue
+        apart = areas[strategy] - areas[DEFAULT]
+        worst = areas[strategy].min(axis=1) - areas[DEFAULT].min(axis=1)
+        lines = [*apart.T, apart.mean(axis=1), worst]
+        titles = [*found["languages"], "mean", "worst language"]
+        gains[strategy] = {t: told(line) for t, line in zip(titles, lines, strict=True)}
+        ratios = areas[strategy].mean(axis=1) / areas[DEFAULT].mean(axis=1)
+        rows.append(
+            report.Row(
+                row=f"{name}, {strategy} against {DEFAULT}, {len(seeds)} seeds",
+                ours=float(areas[strategy].mean()),
+                peer=float(areas[DEFAULT].mean()),
+                bar=None,
+                spread=float(np.abs(ratios - ratios.mean()).max()),
+            )
+        )
+    found["gain_over_default"] = gains
+    return rows
+
+
+def nobody(strategy: str, moment: Moment, count: int, seed: int) -> list[int]:
+    """Stand where the peers are asked; among ourselves nobody is."""
+    raise SystemExit(f"{strategy} is none of ours")
 
 
 def measure(
