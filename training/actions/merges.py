@@ -113,6 +113,7 @@ def _record(
     known = campaign.training_runs.filter(candidate=version, base=base).first()
     return known or TrainingRun.objects.create(
         campaign=campaign,
+        kind=TrainingRun.Kind.MERGE,
         snapshot=like.snapshot,
         base=base,
         candidate=version,

@@ -88,6 +88,7 @@ class TrainingRun(models.Model):
         DISTIL = "distil", _("teach a smaller network")
         QUANTISE = "quantise", _("round to int8")
         PRUNE = "prune", _("drop small weights")
+        MERGE = "merge", _("merge or drop adapters")
 
     campaign = models.ForeignKey(Campaign, models.CASCADE, related_name="training_runs")
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.UPDATE)
