@@ -69,6 +69,10 @@ def _own_database(server: str) -> str:
     return server.replace("/postgres?", "/selection?")
 
 
+def test_the_database_keeps_what_served_whoever_asks(home: Home) -> None:
+    assert home.call("tamper") == {"refused": [True] * 3, "left": ["The first version."]}
+
+
 def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
     worker = home.start("score", "11")
     worker.communicate(timeout=200)

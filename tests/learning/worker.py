@@ -111,6 +111,29 @@ def race(rounds: str, start: str) -> Any:
     return won
 
 
+def tamper() -> Any:
+    """Try to change what served, and say what the database answered and still holds."""
+    from django.db import IntegrityError, connection, transaction
+
+    from learning.actions.identities import check_identity
+    from learning.models import Deployment, ModelVersion
+
+    version = ModelVersion.objects.get()
+    check_identity(version)
+    said = []
+    for act in (
+        lambda: Deployment.objects.update(reason="it was never so"),
+        lambda: Deployment.objects.all().delete(),
+        lambda: connection.cursor().execute("DELETE FROM learning_deployment"),
+    ):
+        try:
+            with transaction.atomic():
+                act()
+        except IntegrityError as error:
+            said.append("append-only" in str(error))
+    return {"refused": said, "left": list(Deployment.objects.values_list("reason", flat=True))}
+
+
 def report() -> Any:
     """What is in the database now."""
     from django.db.models import Count
