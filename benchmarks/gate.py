@@ -140,26 +140,44 @@ def three_looks(truth: str, setting: Setting, sims: int) -> float:
     return float(passed.mean())
 
 
-def creep(sims: int, *, anchored: bool, items: int = 1600, churn: float = 0.05) -> Floats:
-    """Points lost in one language when twelve updates, each a point worse, ask to be released."""
-    rng = np.random.default_rng(6)
-    first = rng.random((sims, items), dtype=np.float32) < 0.8
-    best, now, lost = first.copy(), first, np.zeros(sims)
+def creep(sims: int, *, anchored: bool, languages: int = LANGUAGES) -> Floats:
+    """Points lost when twelve updates, each a point worse everywhere, ask to be released.
+
+    All are judged on the same 1,600 items a language, so what got through was lucky on them.
+    """
+    rng, block = np.random.default_rng(6), 200
+    parts = [
+        _chains(rng, min(block, sims - start), languages, anchored=anchored)
+        for start in range(0, sims, block)
+    ]
+    return np.concatenate(parts)
+
+
+def _chains(
+    rng: np.random.Generator,
+    sims: int,
+    languages: int,
+    *,
+    anchored: bool,
+    items: int = 1600,
+    churn: float = 0.05,
+) -> Floats:
+    now = rng.random((sims, languages, items), dtype=np.float32) < 0.8
+    best, lost = now.copy(), np.zeros(sims)
     for _ in range(12):
-        right = now.mean(axis=1, keepdims=True)
-        chance = rng.random((sims, items), dtype=np.float32)
-        breaks = now & (chance < (churn + 0.01) / 2 / right)
-        mends = ~now & (chance < (churn - 0.01) / 2 / (1 - right))
-        new = (now & ~breaks) | mends
-        counts = [(~old & new).sum(axis=1).astype(float) for old in (now, best)]
-        worse = [(old & ~new).sum(axis=1).astype(float) for old in (now, best)]
-        ok = tango_z(counts[0], worse[0], items, MARGIN) > 1.6449
-        ok &= harm(counts[0], worse[0]) >= 0.05
+        right = now.mean(axis=2, keepdims=True)
+        chance = rng.random(now.shape, dtype=np.float32)
+        new = np.where(
+            now, chance >= (churn + 0.01) / 2 / right, chance < (churn - 0.01) / 2 / (1 - right)
+        )
+        up, down = ((~now & new).sum(axis=2) * 1.0, (now & ~new).sum(axis=2) * 1.0)
+        ok, _ = verdicts(up, down, items, alpha=0.05)
         if anchored:
-            ok &= tango_z(counts[1], worse[1], items, ANCHOR) > 1.6449
+            up, down = ((~best & new).sum(axis=2) * 1.0, (best & ~new).sum(axis=2) * 1.0)
+            ok &= (tango_z(up, down, items, ANCHOR) > norm.ppf(0.95)).all(axis=1)
         lost += ok
-        now = np.where(ok[:, None], new, now)
-        better = now.mean(axis=1) > best.mean(axis=1)
+        now[ok] = new[ok]
+        better = now.mean(axis=2) > best.mean(axis=2)
         best[better] = now[better]
     return lost
 
@@ -188,7 +206,8 @@ def bars(rows: Sequence[dict[str, object]], sims: int) -> list[Figure]:
     early = three_looks(TRUTHS[0], SETTINGS[0], sims)
     found.append(_share("false accept at the margin, all three looks", late, sims, 0.05, True))
     found.append(_share("power, all +1, from n = 400 in three looks", early, sims, None, False))
-    plain, anchored = (creep(sims, anchored=with_anchor) for with_anchor in (False, True))
+    plain, anchored = (creep(sims // 4, anchored=with_anchor) for with_anchor in (False, True))
+    alone = creep(sims // 4, anchored=True, languages=1)
     found += [
         Figure(
             "twelve -1 updates: points let through, mean",
@@ -211,6 +230,13 @@ def bars(rows: Sequence[dict[str, object]], sims: int) -> list[Figure]:
             True,
         ),
     ]
+    found.append(
+        Figure(
+            "the same in a campaign of one language, 95th percentile",
+            float(np.quantile(alone, 0.95)),
+            less=True,
+        )
+    )
     return found
 
 
@@ -223,13 +249,18 @@ def main() -> None:
     """Simulate, print, and write ``results/gate.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the simulations")
-    quick = parser.parse_args().quick
+    parser.add_argument(
+        "--counts", action="store_true", help="only what is simulated on counts, not networks"
+    )
+    asked = parser.parse_args()
+    quick = asked.quick
     sims, began = (SIMS // 10 if quick else SIMS), time.process_time()
     rows = characteristics(sims)
     found = bars(rows, sims)
     counted = time.process_time() - began
-    found += calibration_figures(20 if quick else 120)
-    found += f1_figures(10 if quick else 60)
+    if not asked.counts:
+        found += calibration_figures(20 if quick else 120)
+        found += f1_figures(10 if quick else 60)
     print(figures.table(found))
     for row in rows:
         print(row)
