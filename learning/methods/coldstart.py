@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from learning.methods.balls import Balls
 from learning.methods.clusters import Homes, k_means, nearest
 from learning.methods.diversity import k_center
 from learning.methods.geometry import (
@@ -158,10 +159,11 @@ def prob_cover(
     Through a Covering Lens*), greedily: the next covers most points that nothing covers yet.
 
     N x d ``embeddings``; what is ``known``, L x d, covers already. Without a ``radius`` it is that
-    of :func:`pure_radius`. No graph is kept: the N degrees are counted block by block (work grows
-    with the square of N, so give it a sub-pool of a very large pool) and bound how much a ball can
-    still add, so that a few balls are counted again for each pick. When all is covered the rest
-    is picked farthest first (:func:`k_center`), without copies.
+    of :func:`pure_radius`. No graph is kept: the N degrees are counted once and bound how much a
+    ball can still add, so that a few balls are counted again for each pick. Only blocks of points
+    within reach of one another are compared (:class:`.balls.Balls`): where texts form clusters
+    that is a small part of all pairs, in mere noise it is all. When all is covered the rest is
+    picked farthest first (:func:`k_center`), without copies.
 
     >>> prob_cover([[0.0], [1.0], [2.0], [9.0], [9.5], [30.0]], count=3, radius=1.0).tolist()
     [1, 3, 5]
@@ -176,74 +178,10 @@ def prob_cover(
         radius = pure_radius(pool, rng=rng or np.random.default_rng(0), lots=lots)
     if not radius > 0:
         raise ValueError("a radius must be a positive number")
-    picks = _Balls(pool, seen, square=float(radius) ** 2, lots=lots).greedy(wanted)
+    picks = Balls(pool, seen, square=float(radius) ** 2, lots=lots).greedy(wanted)
     covered = np.concatenate([seen.rows, pool.rows[picks]])
     more = k_center(pool.rows, known=covered, count=wanted - len(picks), lots=lots)
     return np.concatenate([picks, more])
-
-
-class _Balls:
-    """How many uncovered points each ball holds. ``gain`` is a bound that only ever falls.
-
-    ``key`` orders the balls by gain, and by lot where gains are equal.
-    """
-
-    def __init__(self, pool: Points, seen: Points, *, square: float, lots: Lots | None) -> None:
-        self.pool, self.square = pool, square
-        self.open = np.ones(len(pool), dtype=np.bool_)
-        for group in seen.parts():
-            self._cover(seen.at(group))
-        order = np.arange(len(pool)) if lots is None else np.argsort(lots, kind="stable")
-        self.behind = np.empty(len(pool), dtype=np.int64)
-        self.behind[order] = np.arange(len(pool))
-        self.gain = self._degrees()
-
-    def greedy(self, wanted: int) -> Positions:
-        """Pick the ball that adds most, until there are enough or nothing is open."""
-        picks: list[int] = []
-        while len(picks) < wanted and self.open.any():
-            best = self._best()
-            picks.append(best)
-            self._cover(self.pool.at(np.array([best])))
-            self.gain[best] = 0
-        return np.array(picks, dtype=np.intp)
-
-    def _best(self) -> int:
-        """Count anew the balls that may be best, a few at a time, until one surely is."""
-        counted = np.zeros(len(self.pool), dtype=np.bool_)
-        while True:
-            key = self.gain * len(self.pool) - self.behind
-            best = int(key.argmax())
-            if counted[best]:
-                return best
-            key[counted] = np.iinfo(np.int64).min
-            few = min(TOGETHER, len(key))
-            some = np.argpartition(key, len(key) - few)[len(key) - few :]
-            self.gain[some] = self._count(some)
-            counted[some] = True
-
-    def _count(self, balls: Positions) -> npt.NDArray[np.int64]:
-        found, centres = np.zeros(len(balls), dtype=np.int64), self.pool.at(balls)
-        for part in self.pool.parts():
-            inside = self.pool.squared(part, centres) <= self.square
-            found += np.count_nonzero(inside & self.open[part], axis=1)
-        return found
-
-    def _cover(self, centres: Points) -> None:
-        for part in self.pool.parts():
-            self.open[part] &= (self.pool.squared(part, centres) > self.square).all(axis=0)
-
-    def _degrees(self) -> npt.NDArray[np.int64]:
-        """Count every ball, covered points and all; each pair of blocks is met once."""
-        found = np.zeros(len(self.pool), dtype=np.int64)
-        for part in blocks(len(self.pool), block=CROWD // 4):
-            centres = self.pool.at(part, dtype=np.float32)
-            for other in blocks(part.stop, block=CROWD // 4):
-                inside = self.pool.squared(other, centres) <= self.square
-                found[part] += np.count_nonzero(inside, axis=1)
-                if other != part:
-                    found[other] += np.count_nonzero(inside, axis=0)
-        return found
 
 
 def pure_radius(

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from learning.methods import balls
 from learning.methods.clusters import k_means, nearest
 from learning.methods.coldstart import (
     alps,
@@ -17,6 +18,7 @@ from learning.methods.coldstart import (
     typiclust,
 )
 from learning.methods.geometry import Points
+from learning.methods.geometry import given as as_points
 
 SMALL = arrays.arrays(
     np.float32,
@@ -97,6 +99,29 @@ def test_prob_cover_picks_what_greedy_on_the_whole_graph_picks(seed: int) -> Non
     want = brute_cover(rows, seen, radius=0.6, count=12)
     got = prob_cover(rows, known=seen, count=12, radius=0.6)
     assert got.tolist() == want
+
+
+def test_prob_cover_passes_over_what_is_out_of_reach_and_picks_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(balls, "CROWD", 40)
+    rows, _ = clouds([150, 90, 70, 50, 30, 10], seed=2)
+    seen = rows[:3] + 0.1
+    want = brute_cover(rows, seen, radius=1.6, count=12)
+    pairs = []
+    measured = Points.squared
+
+    def squared(self: Points, part: object, centres: Points) -> np.ndarray:
+        found = measured(self, part, centres)
+        pairs.append(found.size)
+        return found
+
+    monkeypatch.setattr(Points, "squared", squared)
+    pool = Points.of(rows)
+    found = balls.Balls(pool, as_points(seen, pool=pool), square=1.6**2, lots=None)
+    assert sum(pairs) < len(rows) ** 2 / 3
+    assert found.greedy(12).tolist() == want
+    assert prob_cover(rows, known=seen, count=12, radius=1.6).tolist() == want
 
 
 def test_prob_cover_covers_more_than_chance_and_then_picks_the_farthest() -> None:
