@@ -3,14 +3,13 @@
 A SQLite database of its own with 14 languages of unequal size, every sample scored, embeddings in
 files; then rounds are opened, chosen and leased by the product's own actions, in a process of
 its own for each size of pool and strategy. Also what the preview of a round costs, what
-reordering after a promotion costs, what near-duplicates cost, and what a prediction costs to
-write. Seconds are of processor time; memory is the peak of the process above what it had when
+reordering after a promotion costs, what near-duplicates cost, what a prediction costs to write,
+and what the choice alone costs (``--choice``), of numbers that come from nowhere. Seconds are of processor time; memory is the peak of the process above what it had when
 Django and the methods were there. Ten million samples take some 12 GB of disk and a quarter of
 an hour; ``--only`` measures one size and leaves the other rows as they were written.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import resource
@@ -18,23 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import report
+from benchmarks.pool_made import LANGUAGES, PER_ROUND, make, start_django
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-LANGUAGES = 14
-WIDTH = 32
-SHARD = 2_000
-SEEDED = 20_000
-PER_ROUND = 200
-# Predictions that the product's own way of writing them is measured by.
-WRITTEN = 20_000
 # Near-duplicates of noise take time that grows with the square: not searched in larger pools.
 SEARCHED = 100_000
 # What each size is measured for, each in a process of its own.
@@ -46,12 +38,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="20,000 samples; nothing is written")
     parser.add_argument("--only", type=int, help="one size; the rows of the others stay")
+    parser.add_argument("--choice", action="store_true", help="the choice alone, without a pool")
     parser.add_argument("--place", type=Path, help="where pools are made and kept for another run")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     parser.add_argument("--make", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.make or options.measure:
         print(json.dumps(make(options.make) if options.make else measure(options.measure)))
+        return
+    if options.choice:
+        for size in SIZES:
+            with tempfile.TemporaryDirectory(prefix="pool-") as place:
+                print(json.dumps(ask(Path(place), "--measure", f"choice:{size}")), flush=True)
         return
     sizes = (20_000,) if options.quick else (options.only,) if options.only else SIZES
     found = {}
@@ -107,200 +105,10 @@ def ask(place: Path, *words: object) -> dict[str, Any]:
     return dict(json.loads(told.stdout.splitlines()[-1]))
 
 
-def start_django() -> None:
-    """Bring Django up on the installation of this process."""
-    import django
-
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    django.setup()
-
-
-def make(samples: int) -> dict[str, Any]:
-    """Fill the database and the files; the first rows by the product's models, the rest in SQL."""
-    start_django()
-    from django.core.management import call_command
-    from django.db import connection, transaction
-
-    from annotation.models import Sample
-
-    begun = time.perf_counter()
-    call_command("migrate", verbosity=0)
-    version, homes = _campaign()
-    rng = np.random.default_rng(0)
-    share = 1.0 / np.arange(1, LANGUAGES + 1)
-    of = rng.choice(LANGUAGES, SEEDED, p=share / share.sum())
-    texts = [" ".join(f"word{w}" for w in row) for row in rng.integers(0, 9999, (SEEDED, 12))]
-    with transaction.atomic():
-        Sample.objects.bulk_create(
-            (
-                Sample(
-                    campaign=version.campaign,
-                    language=homes[tongue],
-                    text=text,
-                    digest=hashlib.sha256(text.encode()).hexdigest(),
-                )
-                for tongue, text in zip(of, texts, strict=True)
-            ),
-            batch_size=2_000,
-        )
-    microseconds = _score_some(version)
-    with _without_indexes(connection, "annotation_sample"), transaction.atomic():
-        _more_samples(connection, samples)
-    shards = _shards(version, samples)
-    with _without_indexes(connection, "learning_prediction"), transaction.atomic():
-        _more_predictions(connection, version)
-    for shard in shards:
-        _keep(shard, rng)
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    size = Path(connection.settings_dict["NAME"]).stat().st_size
-    return {
-        "made_in_seconds": round(time.perf_counter() - begun, 0),
-        "prediction_microseconds": microseconds,
-        "database_mb": round(size / 1e6, 1),
-    }
-
-
-@contextmanager
-def _without_indexes(connection: Any, table: str) -> Iterator[None]:
-    """Take a table's indexes away and make them again: one sort is quicker than many places."""
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA cache_size=-500000")
-        cursor.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
-            " AND tbl_name = %s",
-            [table],
-        )
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f'DROP INDEX "{name}"')
-        yield
-        for _, sql in indexes:
-            cursor.execute(sql)
-
-
-def _campaign() -> tuple[Any, list[Any]]:
-    """Make a campaign in which somebody speaks every language, and a version that serves."""
-    from annotation.models import Annotator, User
-    from learning.models import Deployment, ModelVersion
-    from tests.make import LABELS, make_campaign, make_language
-
-    tags = [f"x-{number:02d}" for number in range(LANGUAGES)]
-    campaign = make_campaign(
-        languages=tuple(tags), items_per_round=PER_ROUND, near_duplicates="0.995"
-    )
-    homes = [make_language(tag) for tag in tags]
-    for number, home in enumerate(homes):
-        person = User.objects.create(username=f"p{number}", name="Awa", desk_user_id=number + 1)
-        Annotator.objects.create(user=person, language=home)
-    version = ModelVersion.objects.create(
-        campaign=campaign,
-        number=1,
-        digest="a" * 64,
-        network="starter",
-        path="none",
-        manifest={"labels": list(LABELS)},
-    )
-    Deployment.objects.create(campaign=campaign, number=1, version=version, kind="initial")
-    return version, homes
-
-
-def _score_some(version: Any) -> float:
-    """Write predictions as scoring does; return how many microseconds each took."""
-    from django.db import transaction
-
-    from annotation.models import Sample
-    from learning.models import Prediction
-
-    ids = list(Sample.objects.order_by("pk").values_list("pk", flat=True)[:WRITTEN])
-    rng, seconds = np.random.default_rng(1), 0.0
-    for start in range(0, len(ids), SHARD):
-        some = ids[start : start + SHARD]
-        logits = rng.normal(size=(len(some), 3)).round(5).tolist()
-        begun = time.process_time()
-        with transaction.atomic():
-            Prediction.objects.bulk_create(
-                Prediction(
-                    sample_id=pk,
-                    version=version,
-                    logits=row,
-                    margin=abs(row[0]) / 9,
-                    label_position=0,
-                )
-                for pk, row in zip(some, logits, strict=True)
-            )
-        seconds += time.process_time() - begun
-    return round(1e6 * seconds / len(ids), 1)
-
-
-def _more_samples(connection: Any, samples: int) -> None:
-    """Copy the rows that are there under new names until there are enough."""
-    columns = 'campaign_id, language_id, text, dialect, meta, created_at, "group"'
-    with connection.cursor() as cursor:
-        done = SEEDED
-        while done < samples:
-            count = min(done, samples - done)
-            cursor.execute(
-                f"INSERT INTO annotation_sample ({columns}, uid, digest) "
-                f"SELECT {columns}, printf('%032x', id + {done}), lower(hex(randomblob(32))) "
-                f"FROM annotation_sample ORDER BY id LIMIT {count}"
-            )
-            done += count
-
-
-def _more_predictions(connection: Any, version: Any) -> None:
-    """Let every sample that has none be scored, with numbers that look like those of the first."""
-    numbers = ", ".join(["random() / 4611686018427387904.0"] * 3)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO learning_prediction"
-            " (sample_id, version_id, logits, margin, label_position, created_at)"
-            f" SELECT id, {version.pk}, printf('[%.5f, %.5f, %.5f]', {numbers}),"
-            " abs(random()) / 9223372036854775808.0, 0, created_at FROM annotation_sample"
-            f" WHERE id > (SELECT max(sample_id) FROM learning_prediction) ORDER BY id"
-        )
-
-
-def _shards(version: Any, samples: int) -> list[Any]:
-    """Write down the work that scoring would have been."""
-    from django.utils import timezone
-
-    from learning.models import Scoring, ScoringShard
-
-    scoring = Scoring.objects.create(
-        campaign=version.campaign,
-        version=version,
-        status="done",
-        samples_total=samples,
-        finished_at=timezone.now(),
-    )
-    return ScoringShard.objects.bulk_create(
-        ScoringShard(
-            scoring=scoring,
-            first_id=first,
-            last_id=min(first + SHARD - 1, samples),
-            samples=min(SHARD, samples - first + 1),
-            status="done",
-        )
-        for first in range(1, samples + 1, SHARD)
-    )
-
-
-def _keep(shard: Any, rng: Any) -> None:
-    """Write a file of embeddings: noise, and the place of the file in the pool."""
-    from annotation.models import Sample
-    from learning.actions.embeddings import keep
-    from learning.gateways.embeddings import write_block
-
-    mine = Sample.objects.filter(pk__gte=shard.first_id, pk__lte=shard.last_id).order_by("pk")
-    ids, tongues = np.array(list(mine.values_list("pk", "language")), np.int64).T
-    vectors = rng.standard_normal((len(ids), WIDTH), dtype=np.float32)
-    written = write_block(f"bench/{shard.pk}", ids=ids, languages=tongues, embeddings=vectors)
-    keep(shard, written)
-
-
 def measure(part: str) -> dict[str, Any]:
     """Do one thing that a large pool is asked for; tell what it took."""
+    if part.startswith("choice:"):
+        return _choice(int(part.partition(":")[2]))
     start_django()
     from annotation.models import Campaign
     from learning.actions.pools import preview_quota
@@ -312,6 +120,38 @@ def measure(part: str) -> dict[str, Any]:
     if part == "cut":
         return _cut(campaign)
     return _duplicates(campaign) if part == "duplicates" else _lease(campaign, part)
+
+
+def _choice(samples: int) -> dict[str, Any]:
+    """Sieve numbers that come from nowhere, page by page as from a database, and choose."""
+    from learning.methods.lots import draw
+    from learning.methods.requests import LanguageState, SelectionRequest
+    from learning.methods.selection import select
+    from learning.methods.sieve import Chunk, Sieve
+
+    states = tuple(LanguageState(f"x-{number:02d}") for number in range(LANGUAGES))
+    none, page = np.zeros(0, np.int64), 10_000
+    question = SelectionRequest(
+        (), none, states, ("a", "b", "c"), PER_ROUND, 1, logits=np.zeros((0, 3))
+    )
+    share = 1.0 / np.arange(1, LANGUAGES + 1)
+    rng = np.random.default_rng(0)
+
+    def work() -> None:
+        sieve = Sieve(question, expected=samples)
+        for first in range(0, samples, page):
+            ids = np.arange(first, min(first + page, samples))
+            sieve.take(
+                Chunk(
+                    ids,
+                    rng.choice(LANGUAGES, len(ids), p=share / share.sum()),
+                    draw(ids.astype(np.uint64), seed=0, purpose="texts"),
+                    rng.standard_normal((len(ids), 3)),
+                )
+            )
+        assert len(select(sieve.request()).items) == PER_ROUND
+
+    return {"samples": samples, **clocked("choice", work)}
 
 
 def _lease(campaign: Any, strategy: str) -> dict[str, Any]:
