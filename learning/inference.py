@@ -116,7 +116,8 @@ def network_logits(
         raise ValueError("every text needs its language tag")
     found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
     home = next(network.module.parameters()).device
-    with _resting(network), torch.inference_mode(), _precision(home):
+    # Not in inference mode: weights that are cut among processes (FSDP) are put together here.
+    with _resting(network), torch.no_grad(), _precision(home):
         for rows, batch in network.packed(texts, languages, device=home.type):
             there = {name: tensor.to(home) for name, tensor in batch.items()}
             found[rows] = network.logits(there).float().cpu().numpy()

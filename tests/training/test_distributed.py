@@ -30,6 +30,9 @@ def scenario(folder, name, processes, *, kind="starter", recipe=None, **more):
 SCENARIOS = [
     scenario("e1", "whole", 1, kind="encoder", recipe=ENCODER),
     scenario("e2", "whole", 2, kind="encoder", recipe=ENCODER),
+    scenario("f2", "whole", 2, kind="encoder", recipe=ENCODER | {"shard": 1}),
+    scenario("f3", "first", 2, kind="encoder", recipe=ENCODER | {"shard": 1}, stop_at=30),
+    scenario("f3", "again", 1, kind="encoder", recipe=ENCODER),
     scenario("s1", "whole", 1),
     scenario("s3", "whole", 3),
     scenario("killed", "first", 2, pause=0.02, at=8, rank=1, signal=signal.SIGKILL),
@@ -99,6 +102,20 @@ def test_one_process_asked_to_go_has_all_leave_behind_a_checkpoint(home):
     distance, same = apart(home, "s1/whole", "asked/again")
     assert distance <= NEAR
     assert same >= 0.995
+
+
+def test_weights_cut_among_two_are_learned_alike_and_stored_whole(home):
+    distance, same = apart(home, "e1/whole", "f2/whole")
+    assert distance <= NEAR
+    assert same >= 0.995
+    assert ended(home, "f3/first") == [3, 3]
+    distance, same = apart(home, "e1/whole", "f3/again")
+    assert distance <= NEAR
+    assert same >= 0.995
+    stored = [
+        json.loads((home / run / "config.json").read_text()) for run in ("e1/whole", "f2/whole")
+    ]
+    assert stored[0] == stored[1]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from learning.networks import Network
+from training.methods.distributed import laid_like, whole
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 FISHER = "fisher"
@@ -37,7 +38,7 @@ def to_carry(
                 found[f"{place}.{name}"] = optimizer.state[weights][name]
     found |= {f"{place}.{FISHER}": value for place, value in enumerate(fisher)}
     found |= {f"{place}.{ROWS}": keys for place, keys in row_keys(network).items()}
-    return {name: value.detach().cpu().contiguous() for name, value in found.items()}
+    return {name: whole(value.detach()).cpu().contiguous() for name, value in found.items()}
 
 
 def take_up(network: Network, *, optimizer: torch.optim.Optimizer, carried: Carried) -> bool:
@@ -49,7 +50,11 @@ def take_up(network: Network, *, optimizer: torch.optim.Optimizer, carried: Carr
             return False
         states.append((weights, parts))
     for weights, parts in states:
-        optimizer.state[weights] = parts
+        optimizer.state[weights] = {
+            name: part if name == "step" else laid_like(part, weights)
+            for name, part in parts.items()
+            if part is not None
+        }
     return bool(states)
 
 

@@ -17,7 +17,7 @@ anything.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -26,6 +26,8 @@ import numpy.typing as npt
 import torch
 from torch import distributed as dist
 from torch import nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 IntArray = npt.NDArray[np.int64]
 Key = TypeVar("Key")
@@ -43,11 +45,16 @@ class BrokenTeamError(Exception):
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of a run, and which of them this is."""
+    """The processes of a run, and which of them this is.
+
+    ``sharded`` are those that hold a part of each weight: all have to do the same at each moment,
+    so each looks at every row that is only asked for an answer.
+    """
 
     rank: int = 0
     size: int = 1
     words: Any = None
+    sharded: bool = False
 
     @property
     def leads(self) -> bool:
@@ -55,24 +62,27 @@ class Team:
         return self.rank == 0
 
     def share(self, rows: IntArray) -> IntArray:
-        """Return this process's part of N rows: every W-th.
+        """Return this process's part of N rows: every W-th, or all if weights are sharded.
 
         >>> Team(rank=1, size=2).share(np.arange(5))
         array([1, 3])
         """
-        return rows[self.rank :: self.size]
+        return rows if self.sharded else rows[self.rank :: self.size]
 
     def pieces(self, count: int) -> range:
         """Return which of the fixed parts of a batch are this process's.
 
+        Where weights are sharded all have as many; who has a part too many learns nothing from it.
+
         >>> [list(Team(rank=rank, size=4).pieces(6)) for rank in range(4)]
         [[0, 4], [1, 5], [2], [3]]
         """
-        return range(self.rank, count, self.size)
+        most = -(-count // self.size) * self.size if self.sharded else count
+        return range(self.rank, most, self.size)
 
     def sum_gradients(self, weights: Sequence[nn.Parameter]) -> None:
         """Give each weight the sum of all processes' gradients; none where nobody has one."""
-        if self.size == 1:
+        if self.size == 1 or self.sharded:  # a sharded weight's gradient is summed on its way back
             return
         held = torch.tensor([float(part.grad is not None) for part in weights])
         met = [bool(n) for n in self._summed(held, group=self.words)]
@@ -102,6 +112,10 @@ class Team:
         if self.size == 1:
             return said
         return bool(self._summed(torch.tensor([float(said)]), group=self.words)[0])
+
+    def one_for_all(self, said: bool) -> bool:
+        """Tell what any process says where all have to do alike; where not, what this one says."""
+        return self.any(said) if self.sharded else said
 
     def told(self, value: Value) -> Value:
         """Return what the leader has; the value of the others is nothing but a place for it."""
@@ -193,6 +207,64 @@ def joined(*, cuda: bool) -> Iterator[Team]:
     finally:
         _team = Team()
         dist.destroy_process_group()
+
+
+def spread(module: nn.Module) -> None:
+    """Leave each process a part of every weight (FSDP), layer by layer.
+
+    Zhao et al. 2023, arXiv 2304.11277. For networks of more than about a billion weights, which
+    one device does not hold; it costs messages at every layer. A network without layers stays whole.
+    """
+    global _team
+    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
+    layers = [layer for part in lists for layer in part if len(part) > 1]
+    if _team.size == 1 or not layers:
+        return
+    for layer in layers:
+        fully_shard(layer)
+    # What is asked for its weights between two passes must not be found with whole ones.
+    root: Any = fully_shard(module, reshard_after_forward=True)
+    for part in (*layers, root):
+        part.set_gradient_divide_factor(1.0)  # a sum, as of one batch, and not a mean
+        part.set_force_sum_reduction_for_comms(True)
+    _team = replace(_team, sharded=True)
+
+
+def whole(value: Any) -> Any:
+    """Return tensors, however they lie in lists and dictionaries, with no part of them elsewhere.
+
+    All processes have to ask for it.
+    """
+    if isinstance(value, DTensor):
+        return value.full_tensor()
+    if isinstance(value, dict):
+        return {name: whole(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [whole(part) for part in value]
+    return value
+
+
+def laid_like(value: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Return a tensor on the device, and in the parts, of another of its shape."""
+    there = value.to(own.device)
+    if not isinstance(own, DTensor) or isinstance(value, DTensor) or value.shape != own.shape:
+        return there
+    return distribute_tensor(there, own.device_mesh, own.placements)
+
+
+def made_whole(module: nn.Module) -> None:
+    """Give each process all weights again, on the CPU, to be stored."""
+    global _team
+    if not _team.sharded:
+        return
+    for part in module.modules():
+        for name, weights in list(part.named_parameters(recurse=False)):
+            part.register_parameter(name, nn.Parameter(whole(weights.detach()).cpu()))
+        if type(part).__name__.startswith("FSDP"):
+            part.__class__ = type(part).__bases__[-1]
+            part._forward_pre_hooks.clear()
+            part._forward_hooks.clear()
+    _team = replace(_team, sharded=False)
 
 
 def draw_for(seed: int, *, step: int, piece: int) -> None:

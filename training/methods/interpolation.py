@@ -7,6 +7,7 @@ import torch
 
 from learning.networks import Network
 from training.methods.adapters import between
+from training.methods.distributed import laid_like
 from training.methods.leaning import merit
 from training.methods.lessons import Measure
 
@@ -24,7 +25,7 @@ def copied(weights: Tensors) -> list[torch.Tensor]:
 def put(network: Network, weights: Tensors) -> None:
     """Give the network these weights."""
     for own, value in zip(network.trainable(), weights, strict=True):
-        own.copy_(value)
+        own.copy_(laid_like(value, own))
 
 
 @contextmanager

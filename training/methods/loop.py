@@ -13,6 +13,7 @@ a run that was killed at any step and taken up again ends with the same bits. A 
 that only where its kernels do. There it multiplies in bfloat16, which needs no loss scaling.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -76,12 +77,13 @@ def fit(
 
     In a team of processes each calls this alike; the leader writes, watches and is asked to stop.
     """
-    team, recipe, seen = distributed.team(), job.recipe, rows_seen(job.lessons, recipe=job.recipe)
+    recipe, seen = job.recipe, rows_seen(job.lessons, recipe=job.recipe)
     lessons = seen_by(job.lessons, rows=seen, recipe=recipe)
     plan = lessons.plan(recipe, seed=job.seed)
     lessons = lessons.weighed(plan, recipe=recipe)
     marks = {"plan": plan.digest, "snapshot": job.snapshot}
     state = _resume(network, job=job, lessons=lessons, plan=plan, folder=folder, marks=marks)
+    team = distributed.team()
     for place in range(len(state.curve)):
         plan = _leant(plan, state.curve[: place + 1], state=state, lessons=lessons, job=job)
     every = max(1, plan.steps // recipe.curve_points)
@@ -94,7 +96,7 @@ def fit(
         state.step += 1
         if state.step % every == 0 or state.step == plan.steps:
             plan = _look(state, plan, job=job, lessons=lessons)
-        old = time.monotonic() - saved_at > recipe.checkpoint_seconds
+        old = team.one_for_all(time.monotonic() - saved_at > recipe.checkpoint_seconds)
         if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
             _save(state, folder=folder, marks=marks)
             saved_at = time.monotonic()
@@ -107,25 +109,30 @@ def fit(
     drawn = seen[np.unique(plan.rows[: state.step * plan.batch])]
     logits = _to_store(network, job=job, rows=drawn)
     left = _to_carry(state, job=job)
+    distributed.made_whole(network.module)
     return Learned(state.step, state.curve, share, dev, logits=logits, carried=left)
 
 
 def _save(state: State, *, folder: Path, marks: dict[str, str]) -> None:
-    if distributed.team().leads:
-        save_checkpoint(folder, step=state.step, state=pack(state) | marks)
+    team = distributed.team()
+    held = pack(state) if team.leads or team.sharded else {}
+    if team.leads:
+        save_checkpoint(folder, step=state.step, state=held | marks)
 
 
 def _learn(state: State, lessons: Lessons, *, rows: IntArray, job: Job) -> None:
     """Take one step: gradients of all who share the batch, optimizer, average."""
     network, team, recipe = state.network, distributed.team(), job.recipe
-    trainable, stored = network.trainable(), []
+    trainable = network.trainable()
     network.module.train()
     state.optimizer.zero_grad(set_to_none=True)
-    told = torch.zeros_like(state.told)
-    for piece in team.pieces(min(state.pieces, len(rows))):
-        distributed.draw_for(job.seed, step=state.step, piece=piece)
-        part = rows[piece :: state.pieces]
-        stored.append(_descend(state, lessons, rows=part, of=len(rows), recipe=recipe, told=told))
+    told, count = torch.zeros_like(state.told), min(state.pieces, len(rows))
+    stored = [
+        _descend(
+            state, lessons, rows=rows, piece=piece if piece < count else None, told=told, job=job
+        )
+        for piece in team.pieces(count)
+    ]
     if recipe.method == EWC and state.fisher and team.leads:
         drift = continual.drifted(trainable, champion=state.champion, fisher=state.fisher)
         torch.autograd.backward(recipe.penalty * drift)
@@ -154,12 +161,21 @@ def _descend(
     lessons: Lessons,
     *,
     rows: IntArray,
-    of: int,
-    recipe: Recipe,
+    piece: int | None,
     told: torch.Tensor,
+    job: Job,
 ) -> Sequence[torch.Tensor | None]:
-    """Add the gradients of some rows ``of`` a batch; return the store's alone where it is asked for."""
-    network, trainable = state.network, state.network.trainable()
+    """Add the gradients of a part of a batch; return the store's alone where it is asked for.
+
+    Without a part nothing is learned, but whoever holds other parts of the weights is served.
+    """
+    network, trainable, recipe = state.network, state.network.trainable(), job.recipe
+    of = float(len(rows))
+    if piece is None:
+        rows, of, told = rows[:1], math.inf, torch.zeros_like(told)
+    else:
+        rows = rows[piece :: state.pieces]
+    distributed.draw_for(job.seed, step=state.step, piece=piece or 0)
     device = trainable[0].device
     batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
     given = _given(state, lessons, rows=rows, device=device)
@@ -219,6 +235,8 @@ def _resume(
     """Return the state in which the run begins, or the one of its newest checkpoint."""
     seed_everything(job.seed)
     network.prepare(lessons.texts, lessons.languages)
+    if job.recipe.shard:
+        distributed.spread(network.module)
     team = distributed.team()
     kept = team.told(newest_checkpoint(folder, **marks) if team.leads else None)
     recipe, trainable = job.recipe, network.trainable()

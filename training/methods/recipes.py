@@ -55,7 +55,8 @@ class Recipe:
     out the store's draws among languages, ``weighing`` their say in the loss (empty: as drawn);
     with a ``curriculum`` languages begin one after the other, nearest first. ``pieces`` is into how
     many parts a batch is cut that drop out at random apart (0: one a process); with as many, runs
-    of different numbers of processes end alike, and runs of more processes leave some idle.
+    of different numbers of processes end alike, and runs of more processes leave some idle. With
+    ``shard`` each process holds but a part of the weights, for networks that no device holds.
     """
 
     method: str = UPDATE
@@ -65,6 +66,7 @@ class Recipe:
     balance: float = 1.0
     batch: int = 32
     pieces: int = 0
+    shard: int = 0
     epochs: int = 4
     least_steps: int = 0
     repeats: int = 4
@@ -109,6 +111,11 @@ class Recipe:
                 raise InvalidInputError(
                     f"A recipe's {name} cannot be {value}.", remedy=f"It goes from {low} to {high}."
                 )
+        if self.shard and self.method in (EWC, A_GEM, *ADAPTING):
+            raise InvalidInputError(
+                f"The method {self.method} needs whole weights, and shard cuts them.",
+                remedy="Leave shard at 0, or choose another method, such as update.",
+            )
 
     @classmethod
     def of(cls, *layers: Mapping[str, Any]) -> "Recipe":
@@ -142,6 +149,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "balance": (1.0, TOP),
     "batch": (1, TOP),
     "pieces": (0, TOP),
+    "shard": (0, 1),
     "epochs": (1, TOP),
     "repeats": (1, TOP),
     "temperature": (1.0, TOP),

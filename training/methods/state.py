@@ -7,6 +7,7 @@ import torch
 
 from learning.networks import Network
 from training.methods.checkpoints import random_states, restore_random_states
+from training.methods.distributed import laid_like, whole
 from training.methods.interpolation import put
 
 
@@ -37,10 +38,10 @@ class State:
 
 
 def pack(state: State) -> dict[str, Any]:
-    """Return what a checkpoint holds: tensors and plain values."""
+    """Return what a checkpoint holds: tensors and plain values, nothing of them elsewhere."""
     module = state.network.module
     moving = any(getattr(part, "track_running_stats", False) for part in module.modules())
-    return {
+    held = {
         "step": state.step,
         "warm": state.warm,
         "pieces": state.pieces,
@@ -58,6 +59,7 @@ def pack(state: State) -> dict[str, Any]:
         "schedule": state.schedule.state_dict(),
         "random": random_states(),
     }
+    return {name: whole(value) for name, value in held.items()}
 
 
 def unpack(state: State, kept: dict[str, Any]) -> None:
@@ -68,11 +70,15 @@ def unpack(state: State, kept: dict[str, Any]) -> None:
     for name, value in kept["buffers"].items():
         buffers[name].copy_(value)
     for mean, value in zip(state.average, kept["average"], strict=True):
-        mean.copy_(value)
+        mean.copy_(laid_like(value, mean))
     state.fisher = [part.to(device) for part in kept["fisher"]]
-    state.best = [part.to(device) for part in kept["best"]]
+    trainable = state.network.trainable()
+    state.best = [laid_like(a, b) for a, b in zip(kept["best"], trainable, strict=False)]
     state.told, state.taught = kept["told"].to(device), kept["taught"]
     state.before, state.step, state.curve = kept["before"], kept["step"], kept["curve"]
     state.optimizer.load_state_dict(kept["optimizer"])
+    for weights, moments in state.optimizer.state.items():
+        for name in moments.keys() - {"step"}:
+            moments[name] = laid_like(moments[name], weights)
     state.schedule.load_state_dict(kept["schedule"])
     restore_random_states(kept["random"])
