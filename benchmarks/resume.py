@@ -74,22 +74,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the starter, few trials, no file")
     parser.add_argument("--only", choices=KINDS, help="one network; the rows of others stay")
+    parser.add_argument("--method", choices=METHODS, help="one method; the rows of others stay")
     options = parser.parse_args()
-    quick, cases = options.quick, []
+    kinds = (options.only,) if options.only else KINDS[:1] if options.quick else KINDS
+    methods = (options.method,) if options.method else METHODS[:1] if options.quick else METHODS
+    cases: list[Case] = []
     with installation() as home:
-        for kind in (options.only,) if options.only else KINDS[:1] if quick else KINDS:
+        for kind in kinds:
             campaign = made_campaign(kind, home=home)
-            for method in METHODS[:1] if quick else METHODS:
-                cases += tried(Runs(campaign, kind, method), trials=2 if quick else TRIALS)
-    if not quick:
-        rows = [*(kept(but=options.only) if options.only else []), *cases]
-        print(report.write("resume", sorted(rows, key=lambda case: case.row)))
+            for method in methods:
+                trials = 2 if options.quick else TRIALS
+                found = tried(Runs(campaign, kind, method), trials=trials)
+                cases += found
+                if not options.quick:
+                    rows = [*kept(but=f"{kind}, {method}:"), *found]
+                    print(report.write("resume", sorted(rows, key=lambda case: case.row)))
     if not all(case.met for case in cases):
         raise SystemExit("not every case is met")
 
 
 def kept(*, but: str) -> list[Case]:
-    """Return the rows that were written down before, without one network's."""
+    """Return the rows that were written down before, without those of one network and method."""
     path = report.RESULTS / "resume.json"
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     found = [Case(**{name: row[name] for name in Case.__annotations__}) for row in rows]
