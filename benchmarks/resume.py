@@ -88,7 +88,8 @@ def main() -> None:
                 cases += found
                 if not options.quick:
                     rows = [*kept(but=f"{kind}, {method}:"), *found]
-                    print(report.write("resume", sorted(rows, key=lambda case: case.row)))
+                    rows.sort(key=lambda case: case.row)
+                    print(report.write("resume", rows))
     if not all(case.met for case in cases):
         raise SystemExit("not every case is met")
 
@@ -195,10 +196,12 @@ class Runs:
         from learning.actions.serving import serving_version
         from training.models import TrainingRun
 
+        base = serving_version(self.campaign)
+        assert base
         return TrainingRun.objects.create(
             campaign=self.campaign,
             snapshot=self.campaign.snapshots.get(),
-            base=serving_version(self.campaign),
+            base=base,
             seed=11,
             settings=self.settings,
         )
@@ -294,8 +297,9 @@ class Runs:
         """Kill one of two processes that train together; one alone takes the run up."""
         from training.actions.launching import command
 
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        launcher = subprocess.Popen(command(run.pk, count=2), **silent)
+        launcher = subprocess.Popen(
+            command(run.pk, count=2), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         while run.step < INTERVAL + 2:
             assert launcher.poll() is None, launcher.returncode
             time.sleep(0.05)
@@ -385,7 +389,7 @@ def _trained(run_id: int, *, tell: int) -> int:
         os.write(tell, f"{step}\n".encode())
         see(claim, step, steps=steps, curve=curve)
 
-    runs.Claim.see = seen  # type: ignore[method-assign]
+    runs.Claim.see = seen  # type: ignore[method-assign, assignment]
     runs.train(run_id, now=timezone.now, should_stop=lambda: False)
     return 0
 

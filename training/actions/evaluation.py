@@ -189,7 +189,8 @@ def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
     classes = campaign.labels.count()
 
     def measure(network: Any) -> dict[str, float]:
-        team, said = distributed.team(), {}
+        team = distributed.team()
+        said: dict[int, int] = {}
         for gold in golds:
             rows = team.share(np.arange(len(gold.texts)))
             tags = [gold.language.tag] * len(rows)

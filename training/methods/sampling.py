@@ -91,7 +91,8 @@ class Plan:
         drawn = np.bincount(self.rows[:at], minlength=len(usual.most))
         planned = np.bincount(usual.rows, minlength=len(usual.most))
         rng = np.random.default_rng((usual.seed, step))
-        draws = _Draws(told, planned + NEVER, usual.most, drawn, _later(usual, at), rng)
+        wishes: FloatArray = planned.astype(np.float64) + NEVER
+        draws = _Draws(told, wishes, usual.most, drawn, _later(usual, at), rng)
         fresh = int((planned - drawn)[told.fresh].sum())
         stored = set(told.languages[~told.fresh].tolist())
         budgets = ((told.fresh, fresh), (~told.fresh, len(self.rows) - at - fresh))
@@ -100,11 +101,11 @@ class Plan:
             later = usual.rows[at:]
             usually = _counts(told.languages[later[half[later]]])
             mine = {k: f for k, f in languages.items() if (k in stored) == (half is not told.fresh)}
-            wishes = {
+            hoped = {
                 key: mine.get(key, 1.0) * (usually.get(key, 0) + NEVER)
                 for key in _counts(told.languages[half])
             }
-            halves.append(draws.of(half, budget=budget, wishes=wishes, factors=mine))
+            halves.append(draws.of(half, budget=budget, wishes=hoped, factors=mine))
         return replace(self, rows=np.concatenate([self.rows[:at], woven(halves, rng=rng)]))
 
 
@@ -217,7 +218,7 @@ def _wish(size: int, sampling: str, temperature: float) -> float:
     return {
         "unimax": 1.0,
         "proportional": float(size),
-        "temperature": float(size) ** (1.0 / temperature),
+        "temperature": float(size ** (1.0 / temperature)),
     }[sampling]
 
 
