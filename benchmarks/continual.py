@@ -37,12 +37,13 @@ from training.methods.loop import Job, Lessons, Recipe, fit
 from training.methods.transfer import Transfer, transfer
 
 EPOCHS, BATCH, RATE, MEMORY = 8, 32, 1e-3, 200
+SMALL = {"memory": MEMORY}
 OURS: dict[str, dict[str, Any]] = {
     "update": {"method": "update"},
-    "update, memory 200": {"method": "update", "memory": MEMORY},
-    "DER++, memory 200": {"method": "der++", "memory": MEMORY},
-    "ER, memory 200": {"method": "er", "memory": MEMORY},
-    "A-GEM, memory 200": {"method": "a-gem", "memory": MEMORY},
+    "update, memory 200": {"method": "update", **SMALL},
+    "DER++, memory 200": {"method": "der++", **SMALL},
+    "ER, memory 200": {"method": "er", **SMALL},
+    "A-GEM, memory 200": {"method": "a-gem", **SMALL},
     "LwF": {"method": "lwf"},
     "EWC": {"method": "ewc"},
     "naive": {"method": "naive"},
