@@ -173,6 +173,12 @@ class QuarantinedAnswerAdmin(ReadOnlyAdmin):
     list_select_related = ("campaign_language__campaign", "campaign_language__language")
 
 
+@admin.register(models.Withdrawal)
+class WithdrawalAdmin(ReadOnlyAdmin):
+    list_display = ("id", "annotator", "sample_id", "answers", "reason", "actor", "created_at")
+    list_select_related = ("annotator__user", "annotator__language", "actor", "sample")
+
+
 @admin.register(models.DeskEvent)
 class DeskEventAdmin(ReadOnlyAdmin):
     list_display = ("action", "accepted", "detail", "created_at")

@@ -20,6 +20,12 @@ class DeploymentAdmin(ReadOnlyAdmin):
     list_select_related = ("campaign", "version", "actor")
 
 
+@admin.register(models.ModelParent)
+class ModelParentAdmin(ReadOnlyAdmin):
+    list_display = ("version", "parent", "weight")
+    list_select_related = ("version", "parent")
+
+
 @admin.register(models.Temperature)
 class TemperatureAdmin(ReadOnlyAdmin):
     list_display = ("version", "language", "value", "gold")

@@ -22,6 +22,11 @@ class DataSnapshotAdmin(ReadOnlyAdmin):
     list_select_related = ("campaign",)
 
 
+@admin.register(models.LearnedAnswer)
+class LearnedAnswerAdmin(ReadOnlyAdmin):
+    list_display = ("snapshot_id", "annotation_id", "revision", "licence", "person")
+
+
 @admin.register(models.Evaluation)
 class EvaluationAdmin(ReadOnlyAdmin):
     list_display = ("version", "language", "items", "accuracy", "macro_f1", "created_at")

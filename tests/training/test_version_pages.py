@@ -180,6 +180,7 @@ def test_where_a_persons_answers_went_and_taking_them_back(
         assert "This version learned from 1 answer that was taken back since." in told
         assert "roll back to version 2" in told
     assert "taken back since" not in page(noor, campaign, "versions/2/")
+    assert "Version 5 serves and learned from answers" in page(noor, campaign)
 
 
 def test_a_text_is_found_by_what_the_desk_shows_and_taken_back_for_one_or_for_all(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from annotation.methods.pseudonyms import pseudonym
 from annotation.models import Annotation, Campaign, Sample, Withdrawal
@@ -182,36 +182,36 @@ def tainted(campaign: Campaign) -> dict[int, Tainted]:
     The way out is the newest version that served and learned none of what the version must not
     have: rolled back to, the next run learns from there what still stands.
     """
-    # From the few that were taken back, by index, to where they were learned.
-    counted = (
-        LearnedAnswer.objects.filter(
-            annotation__withdrawal__isnull=False, snapshot__campaign=campaign
-        )
-        .order_by()
-        .values_list("snapshot_id", "annotation__withdrawal_id")
-        .annotate(Count("annotation_id", distinct=True))
-    )
+    withdrawals = list(Withdrawal.objects.values_list("pk", flat=True))
+    if not withdrawals:
+        return {}
+    # By index from the few that were taken back to where they were learned; the campaign is looked
+    # at afterwards, or a database may well begin with its million answers.
+    learned = LearnedAnswer.objects.filter(annotation__withdrawal__in=withdrawals).order_by()
+    ours = set(campaign.snapshots.values_list("pk", flat=True))
     told: defaultdict[int, dict[int, int]] = defaultdict(dict)
-    for snapshot_id, withdrawal_id, answers in counted:
-        told[snapshot_id][withdrawal_id] = answers
+    columns = ("snapshot_id", "annotation_id", "annotation__withdrawal_id")
+    for snapshot_id, answer, withdrawal in learned.values_list(*columns):
+        if snapshot_id in ours:
+            told[snapshot_id][answer] = withdrawal
     return _tainted(campaign, told) if told else {}
 
 
 def _tainted(campaign: Campaign, told: Mapping[int, Mapping[int, int]]) -> dict[int, Tainted]:
+    """Return the same from ``told``: by snapshot, each answer and the withdrawal that took it."""
     family = Family(campaign.pk)
-    ids = {pk for by_withdrawal in told.values() for pk in by_withdrawal}
+    ids = {pk for answers in told.values() for pk in answers.values()}
     withdrawals = Withdrawal.objects.select_related("annotator__user", "actor").in_bulk(ids)
     learned = {pk: family.snapshots_of(pk) & told.keys() for pk in family.versions}
     served = campaign.deployments.values_list("version_id", flat=True)
     clean = [family.versions[pk] for pk in set(served) if not learned[pk]]
     best = max(clean, key=lambda version: version.number, default=None)
-    return {
-        pk: Tainted(
-            version=family.versions[pk],
-            answers=sum(sum(told[snapshot].values()) for snapshot in snapshots),
-            withdrawals=[withdrawals[w] for w in sorted({w for s in snapshots for w in told[s]})],
-            clean=best,
-        )
-        for pk, snapshots in learned.items()
-        if snapshots
-    }
+    found = {}
+    for pk, snapshots in learned.items():
+        answers: dict[int, int] = {}
+        for snapshot in snapshots:
+            answers |= told[snapshot]
+        if answers:
+            held = [withdrawals[w] for w in sorted(set(answers.values()))]
+            found[pk] = Tainted(family.versions[pk], len(answers), held, best)
+    return found

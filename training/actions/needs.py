@@ -4,12 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotation.models import Campaign, SampleImport
+from learning.actions.serving import serving_version
 from learning.models import Round
+from training.actions.lineage import tainted
 from training.actions.standings import LanguageRow
+from training.actions.waivers import serves_by_waiver
 from training.models import GateRun, Verdict
 
 GOLD_ENOUGH = 30
@@ -41,6 +45,7 @@ def needs_of(
         *_import_needs(campaign, languages),
         *_language_needs(campaign, languages),
     ]
+    needs = [*_withdrawal_needs(campaign), *needs]
     last = rounds[0] if rounds else None
     if last and last.status == Round.Status.FAILED:
         sentence = _("Round %(number)d failed: %(why)s") % {"number": last.number, "why": last.note}
@@ -52,11 +57,31 @@ def needs_of(
             Verdict.HOLD: _("The last gate held: more gold items would let it decide."),
             Verdict.VOID: _("The last gate was void: see what it could not compare."),
         }[Verdict(gate.verdict)]
-        needs.append(Need(sentence, "run_detail", (campaign.slug, gate.run_id)))
+        needs.append(Need(sentence, "gate_detail", (campaign.slug, gate.run_id)))
+    needs += _waiver_needs(campaign)
     if campaign.status == Campaign.Status.DRAFT and not needs:
         sentence = _("Everything is ready: start the campaign.")
         needs.append(Need(sentence, "campaign_detail", (campaign.slug,)))
     return needs
+
+
+def _waiver_needs(campaign: Campaign) -> Iterable[Need]:
+    """What serves by a waiver that has run out: somebody must decide anew."""
+    waiver = serves_by_waiver(campaign)
+    if waiver and (waiver.revoked_at or waiver.expires_at <= timezone.now()):
+        sentence = _("What serves rests on the waiver of %s, which holds no longer.")
+        arguments = (campaign.slug, waiver.gate.run_id)
+        yield Need(sentence % waiver.name, "gate_detail", arguments)
+
+
+def _withdrawal_needs(campaign: Campaign) -> Iterable[Need]:
+    """What serves and should not: a version that learned from answers taken back since."""
+    flagged = tainted(campaign)
+    serving = serving_version(campaign) if flagged else None
+    if serving is not None and serving.pk in flagged:
+        sentence = _("Version %d serves and learned from answers that were taken back since.")
+        page = (campaign.slug, serving.number)
+        yield Need(sentence % serving.number, "version_detail", page)
 
 
 def _desk_needs(languages: Sequence[LanguageRow]) -> Iterable[Need]:

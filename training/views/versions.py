@@ -17,7 +17,7 @@ from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
 from training.actions.cards import card_of
 from training.actions.lineage import tainted
-from training.actions.promotion import previous_version, rollback, undo
+from training.actions.promotion import rollback, undo
 from training.actions.review import versions_of
 from training.actions.shrinkage import compression_under_way, shrinkage_of
 from training.models import TrainingRun
@@ -35,13 +35,15 @@ REASONS = (
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
     deployments = list(campaign.deployments.select_related("version", "actor").order_by("-number"))
+    newest = deployments[0] if deployments else None
+    earlier = (d.version for d in deployments if newest and d.version_id != newest.version_id)
     context = {
         "campaign": campaign,
         "rows": versions_of(campaign),
         "served": {row.version_id for row in deployments},
         "deployments": deployments,
-        "newest": deployments[0] if deployments else None,
-        "before": previous_version(campaign),
+        "newest": newest,
+        "before": next(earlier, None),
         "reasons": REASONS,
         "tainted": tainted(campaign),
     }
