@@ -129,6 +129,8 @@ def three_looks(truth: str, setting: Setting, sims: int) -> float:
     """How often a candidate passes by its third look, half as many items joining at each."""
     rng = np.random.default_rng(5)
     deltas, passed, over = deltas_of(truth, setting), np.zeros(sims, bool), np.zeros(sims, bool)
+    fixed: Floats
+    broken: Floats
     fixed, broken, items = np.zeros((sims, LANGUAGES)), np.zeros((sims, LANGUAGES)), 0
     for look in range(LOOKS):
         more = setting.items if look == 0 else setting.items // 2

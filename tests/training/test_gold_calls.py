@@ -11,14 +11,19 @@ import pytest
 import torch
 from django.utils import timezone
 
-from annotation.models import Annotation, CampaignLanguage, GoldItem, Item, Reliability
+from annotation.actions.desk import prepare_desk
+from annotation.actions.intake import sweep
+from annotation.actions.queue import push_items
+from annotation.models import Annotation, Annotator, CampaignLanguage, GoldItem, Item, Reliability
+from learning.actions.pools import unasked
 from learning.actions.serving import deploy, serving_version
 from learning.actions.versions import initial_version, register_version
 from learning.inference import logits_of
 from learning.models import Round
+from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_gold, make_item, make_sample
 from tests.training.tiny import Tiny
-from training.actions import gates
+from training.actions import cycle, gates
 from training.actions.cases import add_case
 from training.actions.gold_answers import settle_gold, tend_gold
 from training.actions.gold_calls import call_for_gold, may_look_again
@@ -42,7 +47,8 @@ def make_run(*, gold=60, seed=1, tag="wo", **over):
     """A campaign of one language, its first version, and a finished run with another candidate."""
     campaign = make_campaign(languages=(tag,), network="tiny", status="running", **over)
     for name in ("awa", "inti", "noor"):
-        make_annotator(name, tag)
+        if not Annotator.objects.filter(user__username=name).exists():
+            make_annotator(name, tag)
     for text in TEXTS[:gold]:
         make_gold(campaign, tag, text=f"gold {text}")
     champion = initial_version(campaign)
@@ -335,6 +341,55 @@ def test_everything_that_decided_is_recorded():
     assert check.gold_digest
     assert {f["check"] for f in check.detail["findings"]} >= {"harm", "the champion", "calibration"}
     assert check.detail["flip_rate"] is not None
+
+
+def test_the_desk_hears_of_it_and_hands_it_to_a_third():
+    """Through the real queue: pushed for two, and for a third when the two differ."""
+    campaign, run = make_run(gold=140)
+    make_pool(campaign, 7)
+    assert gates.try_to_judge(run.pk, now=NOW).verdict == "HOLD"
+    desk = FakeLabelingDesk()
+    home = prepare_desk(campaign.languages.get(), desk=desk)
+    push_items(home, desk=desk, now=NOW)
+    item = Item.objects.filter(kind="candidate").order_by("priority").first()
+    people = {a.user.username: a.user.desk_user_id for a in home.language.annotators.all()}
+    for name, label in (("awa", "admin"), ("inti", "dates")):
+        desk.annotate(item.desk_task_id, user_id=people[name], label=label)
+    sweep(home, desk=desk, now=NOW)
+    works = tend_gold(campaign, now=NOW)
+    assert [w.task for w in works] == ["annotation.tasks.push"]
+    push_items(home, desk=desk, now=NOW)
+    item.refresh_from_db()
+    assert (item.wanted, item.desk_wanted, item.state) == (3, 3, "pushed")
+    assert tend_gold(campaign, now=NOW) == []
+    desk.annotate(item.desk_task_id, user_id=people["noor"], label="admin")
+    sweep(home, desk=desk, now=NOW)
+    tend_gold(campaign, now=NOW)
+    assert item.sample.gold.label.key == "admin"
+
+
+def test_rounds_go_on_while_a_held_candidate_waits_for_gold():
+    campaign, _run, gate = held(gold=140)
+    pool = make_pool(campaign, 20)
+    (call,) = call_for_gold(gate)
+    assert call.asked == 7
+    cycle.advance(campaign, now=NOW)
+    round_ = campaign.rounds.get(number=2)
+    assert (round_.status, round_.version) == ("scoring", gate.champion)
+    # What may become gold is not asked about again, nor waited for by the round.
+    waiting = set(Item.objects.filter(kind="candidate").values_list("sample", flat=True))
+    left = set(unasked(campaign).values_list("pk", flat=True))
+    assert left == {sample.pk for sample in pool} - waiting
+    assert not Item.objects.filter(pick__round=round_).exists()
+
+
+def test_the_last_round_asks_for_no_gold_that_would_come_too_late():
+    campaign, _run, gate = held(gold=140, max_rounds=1)
+    make_pool(campaign, 20)
+    assert call_for_gold(gate) == []
+    campaign, _run, gate = held(gold=140, gold_at_once=3)
+    make_pool(campaign, 20)
+    assert [call.asked for call in call_for_gold(gate)] == [3]
 
 
 def test_a_later_look_that_passes_is_released_by_itself():

@@ -30,7 +30,6 @@ from learning.models import ModelVersion, Round, Scoring, ScoringShard
 from training.actions.aborts import abort_note
 from training.actions.dispatches import Work
 from training.actions.gold_answers import tend_gold
-from training.actions.gold_calls import call_for_gold
 from training.actions.hindsight import record_stops
 from training.actions.priors import priors_of
 from training.actions.promotion import promote
@@ -226,7 +225,6 @@ def _judge(round_: Round, now: datetime) -> list[Work]:
             promote(gate)
         except VernacularError as error:
             note = f"Not promoted: {error}"
-    call_for_gold(gate)
     record_stops(round_)
     _close(round_, note=f"{gate.verdict}: {note}", now=now)
     return []

@@ -14,7 +14,7 @@ from learning.models import ModelVersion
 from training.actions.comparing import AskedCase, Compared, ask_cases, compare
 from training.actions.datasets import gold_leaks, lineage_rows
 from training.actions.gate_records import facts_of, predictions_of, told
-from training.actions.gold_calls import may_look_again
+from training.actions.gold_calls import call_for_gold, may_look_again
 from training.actions.gold_marks import GoldMarks
 from training.actions.gold_versions import versions_of_gold, worn_of
 from training.actions.hindsight import look_back
@@ -65,13 +65,14 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
 
 
 def try_to_judge(run_id: int, *, now: datetime) -> GateRun | None:
-    """Judge, and when that fails leave the reason on the run; None then."""
+    """Judge, and ask for the gold that was missing; None, and the reason on the run, on failure."""
     TrainingRun.objects.filter(pk=run_id).update(judgings=F("judgings") + 1)
     run = TrainingRun.objects.select_related("base", "candidate", "round").get(pk=run_id)
     if run.gate is None:
         look_back(run)
     try:
         gate = judge(run_id, now=now)
+        call_for_gold(gate)
     except Exception as error:
         log.exception("run %s could not be judged", run_id)
         TrainingRun.objects.filter(pk=run_id).update(error=readable(error))

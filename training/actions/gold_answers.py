@@ -66,15 +66,16 @@ def retract_gold(campaign: Campaign, *, now: datetime) -> int:
         )
         if one.pk in ids
     }
-    shaken = [
-        row
-        for row in rows
-        if row.gold and any((pk, row.gold.label_id) not in stands for pk, _ in row.answers)
-    ]
-    for row in shaken:
-        GoldItem.objects.filter(pk=row.gold_id, retired_at=None).update(retired_at=now)
-        _drop(row, reason="An answer that made it gold was changed or taken back.", now=now)
-    return len(shaken)
+    shaken = 0
+    for row in rows:
+        gold = row.gold
+        if gold is None or all((pk, gold.label_id) in stands for pk, _ in row.answers):
+            continue
+        GoldItem.objects.filter(pk=gold.pk, retired_at=None).update(retired_at=now)
+        shaken += _drop(
+            row, reason="An answer that made it gold was changed or taken back.", now=now
+        )
+    return shaken
 
 
 def _settle(candidate: GoldCandidate, *, now: datetime) -> bool:
@@ -82,12 +83,15 @@ def _settle(candidate: GoldCandidate, *, now: datetime) -> bool:
     if GoldItem.objects.filter(sample=item.sample_id).exists():
         return _drop(candidate, reason="It became gold by another way.", now=now)
     answers = _counted(item)
-    said = Counter(one.label_id for one in answers)
+    said = Counter(one.label for one in answers if one.label is not None)
     top = said.most_common(1)
     if top and top[0][1] >= PEOPLE:
-        agreed = [one for one in answers if one.label_id == top[0][0]]
+        agreed = [one for one in answers if one.label == top[0][0]]
         gold = GoldItem.objects.create(
-            sample=item.sample, label_id=top[0][0], split=GoldItem.Split.GATE, origin=GoldItem.SPEAKERS
+            sample=item.sample,
+            label=top[0][0],
+            split=GoldItem.Split.GATE,
+            origin=GoldItem.SPEAKERS,
         )
         return _write(
             candidate,
@@ -116,7 +120,7 @@ def _counted(item: Item) -> list[Annotation]:
         item.annotations.answered()
         .filter(annotator__active=True, label__isnull=False)
         .exclude(annotator__in=doubtful.values("annotator"))
-        .select_related("annotator")
+        .select_related("annotator", "label")
         .order_by("desk_updated_at", "pk")
     )
     newest = {one.annotator.user_id: one for one in answers}
@@ -139,8 +143,10 @@ def _write(candidate: GoldCandidate, **values: object) -> bool:
 
 
 def _release(campaign: Campaign) -> None:
-    """Let a candidate serve that a later look has passed; the first look's round does it itself."""
-    passed = GateRun.objects.filter(run__campaign=campaign, verdict=Verdict.PASS, look__gt=1)
+    """Let a round's candidate serve that a later look has passed; its round is over by then."""
+    passed = GateRun.objects.filter(
+        run__campaign=campaign, run__round__isnull=False, verdict=Verdict.PASS, look__gt=1
+    )
     for gate in passed.filter(candidate__deployments=None).order_by("-pk"):
         try:
             promote(gate)
