@@ -1,4 +1,4 @@
-"""An adapter a language against learning with all weights: ``python -m benchmarks.adapters [DATA]``.
+"""An adapter a language against all weights: ``python -m benchmarks.adapters [DATA --stream NusaX]``.
 
 A small BERT learns the first language whole; that is what every method goes on from. Then the
 others come, one after the other: four made-up ones full of false friends (S3) and, with the data
@@ -12,6 +12,7 @@ what is stored, against all of them where everything learns. The rates of the ad
 """
 
 import argparse
+import json
 import tempfile
 import time
 import warnings
@@ -51,6 +52,9 @@ SHAPE: dict[str, Any] = {
 }
 TUNED_ON = 100
 
+# By method and seed: a walk's figures.
+Found = dict[str, dict[str, dict[str, Any]]]
+
 
 class Numbers:
     """A tokenizer of texts that are numbers already; a start of its own comes first."""
@@ -76,29 +80,38 @@ class Walk:
 
 
 def main() -> None:
-    """Walk the streams by every method and write what was found."""
+    """Walk the streams by every method and write what was found; other seeds' walks stay."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?", help="folder that holds the sets")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--stream", choices=["S3", "NusaX"], default="S3")
+    parser.add_argument("--seed", type=int, action="append")
     parser.add_argument("--quick", action="store_true", help="S3, one seed, not written")
     parser.add_argument("--rates", action="store_true", help="show how the rates were chosen")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    real_one = given.stream == "NusaX" and not given.quick
+    stream = some(real(given.data, name="NusaX")) if real_one else false_friends()
     if given.rates:
-        rates(false_friends())
+        rates(stream)
         return
-    streams = [false_friends()]
-    if given.data and not given.quick:
-        streams.append(some(real(given.data, name="NusaX")))
-    rows: list[report.Row] = []
-    kept: dict[str, Any] = {}
-    for stream in streams:
-        found = walks(stream, seeds=range(1 if given.quick else given.seeds))
-        rows += summary(stream, found)
-        kept[stream.name] = record(stream, found)
-    print(report.table(rows))
+    found = walks(stream, seeds=[0] if given.quick else given.seed or [0, 1, 2])
+    streams = {stream.name: {"languages": stream.languages, "walks": found}}
     if not given.quick:
-        report.write("adapters", rows, notes=(str(__doc__).strip(),), streams=kept)
+        streams = together(streams)
+        rows = [row for name, one in streams.items() for row in summary(name, one["walks"])]
+        report.write("adapters", rows, notes=(str(__doc__).strip(),), streams=streams)
+    print(report.table(summary(stream.name, streams[stream.name]["walks"])))
+
+
+def together(streams: dict[str, Any]) -> dict[str, Any]:
+    """Return these walks with those of other streams and seeds that were written before."""
+    path = report.RESULTS / "adapters.json"
+    known = json.loads(path.read_text())["streams"] if path.exists() else {}
+    for name, one in streams.items():
+        before = known.get(name, {"walks": {}})["walks"]
+        walks = {method: before.get(method, {}) | made for method, made in one["walks"].items()}
+        known[name] = {"languages": one["languages"], "walks": walks}
+    return known
 
 
 def some(stream: Stream) -> Stream:
@@ -111,18 +124,19 @@ def some(stream: Stream) -> Stream:
 def rates(stream: Stream) -> None:
     """Learn with several rates of adapters, on a seed that is used for nothing else."""
     for method in ("lora", "bottleneck", "o-lora"):
-        for rate in (1e-3, 3e-3, 1e-2, 3e-2):
+        for rate in (3e-3, 1e-2, 3e-2):
             made = walk(stream, METHODS[method] | {"lr": rate}, seed=TUNED_ON)
             tell(f"{method} {rate}", made)
 
 
-def walks(stream: Stream, *, seeds: Sequence[int]) -> dict[str, list[Walk]]:
+def walks(stream: Stream, *, seeds: Sequence[int]) -> Found:
     """Walk the stream by every method, seed by seed."""
-    found: dict[str, list[Walk]] = {name: [] for name in METHODS}
+    found: Found = {name: {} for name in METHODS}
     for seed in seeds:
         for name, settings in METHODS.items():
-            found[name].append(walk(stream, settings, seed=seed))
-            tell(f"{stream.name}, {name}, seed {seed}", found[name][-1])
+            made = walk(stream, settings, seed=seed)
+            found[name][str(seed)] = figures_of(made)
+            tell(f"{stream.name}, {name}, seed {seed}", made)
     return found
 
 
@@ -244,57 +258,37 @@ def moved(
     return float(np.mean(np.concatenate([(old != new).any(axis=1) for old, new in pairs])))
 
 
-def summary(stream: Stream, found: dict[str, list[Walk]]) -> list[report.Row]:
-    """Hold each method against learning with all weights."""
-    means = {name: mean(made) for name, made in found.items()}
+def figures_of(made: Walk) -> dict[str, Any]:
+    """Return a walk's figures and its matrix: a row before anything, then one a language."""
+    told, matrix = made.run.figures, made.run.matrix
+    figures = {
+        "acc": told.acc,
+        "worst": told.worst,
+        "forgetting": told.forgetting,
+        "just learned": float(np.mean([row[n] for n, row in enumerate(matrix[1:])])),
+        "changed": made.changed,
+        "kilobytes": made.kilobytes,
+        "cpu": made.run.cpu,
+    }
+    rounded = {name: round(value, 4) for name, value in figures.items()}
+    return {**rounded, "matrix": np.round(matrix, 3).tolist()}
+
+
+def summary(stream: str, found: Found) -> list[report.Row]:
+    """Hold each method against learning with all weights, over the seeds that both have."""
     rows = []
-    for name in METHODS:
-        if name == "update":
+    for name, made in found.items():
+        seeds = sorted(set(made) & set(found["update"]))
+        if name == "update" or not seeds:
             continue
         for figure, less in (("acc", False), ("worst", False), ("cpu", True), ("kilobytes", True)):
-            mine, whole = means[name][figure], means["update"][figure]
-            told = f"{stream.name}: {figure}, {name} : update"
-            ratios = [
-                (mean([b])[figure] / mean([a])[figure]) ** (1 if less else -1)
-                for a, b in zip(found[name], found["update"], strict=True)
-            ]
+            pairs = [(made[seed][figure], found["update"][seed][figure]) for seed in seeds]
+            ratios = [whole / mine if less else mine / whole for mine, whole in pairs]
+            mine, whole = (float(np.mean(side)) for side in zip(*pairs, strict=True))
             spread = float(max(abs(ratio - np.mean(ratios)) for ratio in ratios))
+            told = f"{stream}: {figure}, {name} : update"
             rows.append(report.Row(told, mine, whole, None, spread=spread, less=less))
     return rows
-
-
-def mean(made: Sequence[Walk]) -> dict[str, float]:
-    """Return the mean figures of some walks."""
-    every = [
-        {
-            "acc": one.run.figures.acc,
-            "worst": one.run.figures.worst,
-            "forgetting": one.run.figures.forgetting,
-            "learned": float(
-                np.mean([one.run.matrix[n + 1][n] for n in range(len(one.run.matrix) - 1)])
-            ),
-            "cpu": one.run.cpu,
-            "changed": one.changed,
-            "kilobytes": one.kilobytes,
-        }
-        for one in made
-    ]
-    return {figure: float(np.mean([one[figure] for one in every])) for figure in every[0]}
-
-
-def record(stream: Stream, found: dict[str, list[Walk]]) -> dict[str, Any]:
-    """Return all figures and matrices, for the file."""
-    return {
-        "languages": stream.languages,
-        "walks": {
-            name: {
-                "mean": {key: round(value, 4) for key, value in mean(made).items()},
-                "acc of each seed": [round(one.run.figures.acc, 4) for one in made],
-                "matrices": [np.round(one.run.matrix, 3).tolist() for one in made],
-            }
-            for name, made in found.items()
-        },
-    }
 
 
 if __name__ == "__main__":
