@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from annotation.errors import ConflictError
 from tests.training.test_runs import make_run
 from tests.training.wheel import Now
 from training.actions import launching, runs
@@ -43,6 +44,19 @@ def test_worker_asked_to_stop_asks_the_launcher_and_waits_for_it(launched):
     left = train(make_run(), should_stop=should_stop)
     assert launched.read_text() == "asked"
     assert left.status == "queued"
+
+
+def test_network_is_made_smaller_by_one_process(launched, monkeypatch):
+    run = make_run()
+    TrainingRun.objects.filter(pk=run.pk).update(kind="prune")
+    monkeypatch.setattr(runs, "train", lambda run_id, **_: run_id)
+    assert train(run) == run.pk
+    assert not launched.exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConflictError, match="one process"):
+        runs.train(run.pk, now=Now, should_stop=lambda: False)
+    assert TrainingRun.objects.get().token == 0
 
 
 def test_nothing_is_started_for_a_run_that_another_holds(launched):

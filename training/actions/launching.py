@@ -1,7 +1,7 @@
 """By how many processes a run is trained, and what starts them.
 
-Where there is one GPU or none, the worker trains by itself. Where there are more it starts
-`torchrun`, which starts one process a GPU, and waits. An operator may start them on several
+Where there is one GPU or none, the worker trains by itself, and it always makes networks smaller
+by itself. Where there are more it starts `torchrun`, which starts one process a GPU, and waits. An operator may start them on several
 machines instead: `torchrun --nnodes 2 … manage.py train_run 12`, or `accelerate launch`.
 """
 
@@ -28,7 +28,8 @@ def train(run_id: int, *, now: runs.Now, should_stop: Callable[[], bool]) -> Tra
     """
     from training.methods import distributed
 
-    count = processes()
+    alone = TrainingRun.objects.get(pk=run_id).kind != TrainingRun.Kind.UPDATE
+    count = 1 if alone else processes()
     if count == 1 or distributed.launched():
         return runs.train(run_id, now=now, should_stop=should_stop)
     if runs.claimable(run_id, now=now):

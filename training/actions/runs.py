@@ -153,6 +153,12 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
     from learning.inference import device
     from training.methods import distributed
 
+    kind = TrainingRun.objects.get(pk=run_id).kind
+    if kind != TrainingRun.Kind.UPDATE and distributed.launched():
+        raise ConflictError(
+            f"Run {run_id} makes a network smaller, which one process does by itself.",
+            remedy="Start it without a launcher.",
+        )
     with distributed.joined(cuda=device().type == "cuda") as team:
         claim = _claim(run_id, now=now, team=team)
         if claim is not None:
