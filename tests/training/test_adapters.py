@@ -143,8 +143,10 @@ def test_half_way_between_two_adapters_lies_half_of_both_products(tmp_path: Path
     products = [added(network, "id")]
     with torch.no_grad():
         for name, part in network.module.named_parameters():
-            if ".up." in name:  # the same A: so the mix has its rank
+            if ".up." in name:
                 part.add_(0.2 * torch.ones_like(part))
+            if ".down." in name:  # A on the same lines, so that the mix has its rank
+                part.mul_(-2.0)
     products.append(added(network, "id"))
     new = [part.detach().clone() for part in network.trainable()]
     for share in (0.0, 0.25, 1.0):
