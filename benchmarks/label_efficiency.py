@@ -129,11 +129,16 @@ def compare_ours(given: argparse.Namespace) -> None:
                 print(
                     f"{name} seed {seed} {strategy} {area.mean():.4f} {took:.0f} CPU s", flush=True
                 )
-            rows = [row for tag in known for row in among_ourselves(tag, known[tag])]
-            if not given.quick:
-                notes = (str(__doc__).strip(),)
-                report.write("label_efficiency_ours", rows, notes=notes, sets=known)
-    print(report.table(rows))
+            _kept(known, write=not given.quick)
+    print(report.table(_kept(known, write=not given.quick)))
+
+
+def _kept(known: dict[str, Any], *, write: bool) -> list[report.Row]:
+    """Compare whatever is known by now, and write it down."""
+    rows = [row for name in known for row in among_ourselves(name, known[name])]
+    if write:
+        report.write("label_efficiency_ours", rows, notes=(str(__doc__).strip(),), sets=known)
+    return rows
 
 
 def among_ourselves(name: str, found: dict[str, Any]) -> list[report.Row]:
