@@ -22,6 +22,11 @@ TO_READ = {
     "campaign_detail",
     "campaign_live",
     "campaign_finish",
+    "cases",
+    "gate_csv",
+    "gate_detail",
+    "gate_json",
+    "gate_settings",
     "guideline_edit",
     "import_create",
     "import_detail",
@@ -42,6 +47,9 @@ TO_READ = {
 TO_POST = {
     "campaign_start",
     "campaign_pause",
+    "case_from_gold",
+    "case_switch",
+    "gate_serve",
     "language_keep_open",
     "language_let_stop",
     "person_activate",
@@ -49,9 +57,11 @@ TO_POST = {
     "quarantine_lay_aside",
     "quota_undo",
     "train_now",
+    "waiver_create",
+    "waiver_revoke",
 }
 # Doors with their own keeper, tested where they live.
-OTHERS = {"desk_hook", "home", "sign_out"}
+OTHERS = {"desk_hook", "gate_predictions", "home", "sign_out"}
 STAFF = sorted(TO_READ | TO_POST)
 
 
@@ -88,9 +98,12 @@ def address(name: str, campaign: Campaign) -> str:
     imported = campaign.imports.get()
     known = {
         "slug": campaign.slug,
+        "waiver": 1,
         "tag": "ar",
         "number": {"round_detail": 1, "version_roll_back": 1}.get(name, 1),
         "pk": {
+            **dict.fromkeys(("gate_csv", "gate_detail", "gate_json", "gate_serve"), run.pk),
+            **dict.fromkeys(("waiver_create", "waiver_revoke"), run.pk),
             "run_detail": run.pk,
             "run_live": run.pk,
             "quarantine_lay_aside": strange.pk,
