@@ -380,7 +380,7 @@ def _multiply(row: Any, times: int, **changed: str) -> int:
     columns = [field.column for field in model._meta.concrete_fields if not field.primary_key]
     names = ", ".join(f'"{name}"' for name in columns)
     values = ", ".join(changed.get(name, f't."{name}"') for name in columns)
-    table, first = model._meta.db_table, row.pk + 1
+    table, first = model._meta.db_table, int(row.pk) + 1
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {times - 1})"
