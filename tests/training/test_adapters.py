@@ -120,8 +120,8 @@ def test_penalty_is_the_overlap_of_what_is_learned_with_all_others(tmp_path: Pat
         if isinstance(layer, Lora):
             en, id_, vi = (layer.down[network.adapters.place(tag)] for tag in ("en", "id", "vi"))
             by_hand += ((id_ @ en.T).abs().sum() + (id_ @ vi.T).abs().sum()).item()
-    assert float(penalty(network)) == pytest.approx(by_hand, rel=1e-5)
-    assert float(penalty(worn(tmp_path, "lora", "en", "id"))) == 0
+    assert penalty(network).item() == pytest.approx(by_hand, rel=1e-5)
+    assert penalty(worn(tmp_path, "lora", "en", "id")).item() == 0
 
 
 def test_loop_keeps_o_lora_s_adapters_apart(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_loop_keeps_o_lora_s_adapters_apart(tmp_path: Path) -> None:
         network = dressed(encoder(tmp_path), recipe=recipe, languages=["en"])
         network = dressed(network, recipe=recipe, languages=["id"])
         taught(network, recipe, tmp_path / str(orthogonality))
-        left[orthogonality] = float(penalty(network))
+        left[orthogonality] = penalty(network).item()
     assert left[1.0] < 0.8 * left[0.0]
 
 
