@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few texts once; nothing is written")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    runtimes.keep_memory()  # as a worker does; the peer runs in the same process and gains too
     texts = read(options.data / "sentiment/nusax-senti")
     gpu = torch.cuda.is_available()
     plan = {"small": (200, 5, LESSONS), "base": (32, 3, 0)}

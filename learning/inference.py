@@ -239,6 +239,8 @@ def device() -> torch.device:
     wish = settings.ENV.device
     if wish == "auto":
         wish = "cuda" if torch.cuda.is_available() else "cpu"
+    if wish == "cpu":
+        runtimes.keep_memory()
     if wish == "cpu" and settings.ENV.torch_threads:
         torch.set_num_threads(settings.ENV.torch_threads)
     return torch.device(wish)

@@ -10,6 +10,7 @@ selection asks such a text first, whichever way it fell. So what protects select
 itself: that the texts in most doubt are the same ones.
 """
 
+import ctypes
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ OVERLAP = 0.9
 TIED = 2 * MARGINS
 # The share of texts in most doubt that has to stay the same: what a round asks, with some to spare.
 DOUBTFUL = 0.2
+# glibc's M_MMAP_THRESHOLD, as high as it goes, and M_TRIM_THRESHOLD.
+KEPT_BYTES = {-3: 1 << 25, -1: 1 << 28}
 # Instructions without which bfloat16 on a CPU is slower than float32.
 BFLOAT16_FLAGS = ("avx512_bf16", "amx_bf16", "bf16")
 
@@ -71,6 +74,18 @@ class Trial:
         """Whether it says what float32 says, and doubts what float32 doubts."""
         steady = self.worst <= WORST and self.margins <= MARGINS
         return steady and self.decided >= AGREEMENT and self.overlap >= OVERLAP
+
+
+def keep_memory() -> None:
+    """Have the C library keep what was freed, instead of giving it back and asking for it anew.
+
+    Each layer's numbers are a few megabytes, which glibc hands to the system at once; every page
+    of them is then faulted in again a moment later. Other C libraries are left as they are.
+    """
+    change = getattr(ctypes.CDLL(None), "mallopt", None)
+    if change is not None:
+        for option, value in KEPT_BYTES.items():
+            change(option, value)
 
 
 def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]:
