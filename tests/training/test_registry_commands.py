@@ -10,7 +10,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from annotation.models import Annotation, GoldItem
-from learning.actions.serving import serving_version
+from learning.actions.serving import deploy, serving_version
+from learning.actions.versions import register_version
 from learning.gateways.weights import check_weights, weights_dir
 from learning.models import ModelVersion
 from tests.make import make_campaign
@@ -271,6 +272,21 @@ def test_pruning_spares_whatever_can_still_be_needed(run):
     say("train", campaign.slug)
     assert ModelVersion.objects.get(digest=trial.candidate.digest).pruned_at is None
     assert "3 versions are sound" in say("check_weights")
+
+
+def test_what_has_ever_served_is_never_pruned(tmp_path):
+    campaign = make_campaign()
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(bytes([number]))
+        version = register_version(campaign, folder=folder, network="tiny", base=None, manifest={})
+        if number < 2:
+            deploy(campaign, version=version, kind="promotion", reason="for the test")
+    assert "1 versions" in say("prune_weights", "--days", "0")
+    assert list(campaign.model_versions.filter(pruned_at=None)) == [
+        row.version for row in campaign.deployments.order_by("number")
+    ]
 
 
 def test_damaged_weights_are_named(run):
