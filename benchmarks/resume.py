@@ -184,8 +184,11 @@ class Runs:
 
     def __init__(self, campaign: Any, kind: str, method: str) -> None:
         self.campaign, self.kind, self.method = campaign, kind, method
-        rate = {"lr": 1e-3} if kind == "encoder" else {}
-        self.settings = RECIPE | POINTS | rate | {"method": method}
+        # Who drops out at random draws for two parts of a batch, be it one process or two.
+        own = {"lr": 1e-3, "pieces": 2} if kind == "encoder" else {}
+        # A method that sees fresh rows alone goes through them twice as often: as many steps.
+        epochs = 2 * RECIPE["epochs"] if method == "ewc" else RECIPE["epochs"]
+        self.settings = RECIPE | POINTS | own | {"method": method, "epochs": epochs}
         run = self.opened()
         seen = Process(run.pk).rest()
         run.refresh_from_db()
