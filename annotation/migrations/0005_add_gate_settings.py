@@ -5,49 +5,95 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0004_add_claims_to_imports'),
+        ("annotation", "0004_add_claims_to_imports"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='case_rule',
-            field=models.CharField(choices=[('report', 'it is reported'), ('hold', 'the candidate is held'), ('block', 'the candidate is blocked')], default='block', help_text='What follows when a candidate gets a case wrong that now is right.', max_length=6, verbose_name='regression cases'),
+            model_name="campaign",
+            name="case_rule",
+            field=models.CharField(
+                choices=[
+                    ("report", "it is reported"),
+                    ("hold", "the candidate is held"),
+                    ("block", "the candidate is blocked"),
+                ],
+                default="block",
+                help_text="What follows when a candidate gets a case wrong that now is right.",
+                max_length=6,
+                verbose_name="regression cases",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='gate_looks',
-            field=models.PositiveSmallIntegerField(default=3, help_text='How often one candidate may be judged as gold comes in. The looks share the risk of 5 % that a worse model passes: the more of them, the stricter each.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(3)], verbose_name='looks of the gate'),
+            model_name="campaign",
+            name="gate_looks",
+            field=models.PositiveSmallIntegerField(
+                default=3,
+                help_text="How often one candidate may be judged as gold comes in. The looks share the risk of 5 % that a worse model passes: the more of them, the stricter each.",
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(3),
+                ],
+                verbose_name="looks of the gate",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='gate_metric',
-            field=models.CharField(choices=[('accuracy', 'accuracy'), ('macro-f1', 'macro-F1')], default='accuracy', help_text='What must not fall in any language.', max_length=10, verbose_name='metric of the gate'),
+            model_name="campaign",
+            name="gate_metric",
+            field=models.CharField(
+                choices=[("accuracy", "accuracy"), ("macro-f1", "macro-F1")],
+                default="accuracy",
+                help_text="What must not fall in any language.",
+                max_length=10,
+                verbose_name="metric of the gate",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='gold_at_once',
-            field=models.PositiveSmallIntegerField(blank=True, help_text='The most texts of one language that wait at the desk to become gold after a hold. Empty: as many as are missing; 0: none are asked.', null=True, verbose_name='gold asked at once'),
+            model_name="campaign",
+            name="gold_at_once",
+            field=models.PositiveSmallIntegerField(
+                blank=True,
+                help_text="The most texts of one language that wait at the desk to become gold after a hold. Empty: as many as are missing; 0: none are asked.",
+                null=True,
+                verbose_name="gold asked at once",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='parity_blocks',
-            field=models.BooleanField(default=False, help_text='Hold a candidate that may leave the worst language further behind the mean.', verbose_name='parity decides'),
+            model_name="campaign",
+            name="parity_blocks",
+            field=models.BooleanField(
+                default=False,
+                help_text="Hold a candidate that may leave the worst language further behind the mean.",
+                verbose_name="parity decides",
+            ),
         ),
         migrations.AddField(
-            model_name='item',
-            name='desk_wanted',
-            field=models.PositiveSmallIntegerField(default=1, help_text='How many answers the desk was told to collect.'),
+            model_name="item",
+            name="desk_wanted",
+            field=models.PositiveSmallIntegerField(
+                default=1, help_text="How many answers the desk was told to collect."
+            ),
         ),
         migrations.AlterField(
-            model_name='item',
-            name='kind',
-            field=models.CharField(choices=[('acquisition', 'acquisition'), ('audit', 'audit'), ('gold', 'gold'), ('repeat', 'repeat'), ('candidate', 'candidate for gold')], max_length=12),
+            model_name="item",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("acquisition", "acquisition"),
+                    ("audit", "audit"),
+                    ("gold", "gold"),
+                    ("repeat", "repeat"),
+                    ("candidate", "candidate for gold"),
+                ],
+                max_length=12,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('gate_looks__gte', 1), ('gate_looks__lte', 3)), name='campaign_looks_three_times_at_most'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("gate_looks__gte", 1), ("gate_looks__lte", 3)),
+                name="campaign_looks_three_times_at_most",
+            ),
         ),
     ]

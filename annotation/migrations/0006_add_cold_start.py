@@ -5,20 +5,32 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0005_add_gate_settings'),
+        ("annotation", "0005_add_gate_settings"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='cold_start',
-            field=models.CharField(blank=True, help_text='As long as nothing was learnt from answers; empty: the strategy.', max_length=30, verbose_name='strategy of the cold start'),
+            model_name="campaign",
+            name="cold_start",
+            field=models.CharField(
+                blank=True,
+                help_text="As long as nothing was learnt from answers; empty: the strategy.",
+                max_length=30,
+                verbose_name="strategy of the cold start",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='opinion_passes',
-            field=models.PositiveSmallIntegerField(default=10, help_text='How often the network looks at each text, for strategies that compare looks.', validators=[django.core.validators.MinValueValidator(2), django.core.validators.MaxValueValidator(100)], verbose_name='passes'),
+            model_name="campaign",
+            name="opinion_passes",
+            field=models.PositiveSmallIntegerField(
+                default=10,
+                help_text="How often the network looks at each text, for strategies that compare looks.",
+                validators=[
+                    django.core.validators.MinValueValidator(2),
+                    django.core.validators.MaxValueValidator(100),
+                ],
+                verbose_name="passes",
+            ),
         ),
     ]

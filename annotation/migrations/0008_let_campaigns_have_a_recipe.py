@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0007_add_withdrawals'),
+        ("annotation", "0007_add_withdrawals"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='recipe',
-            field=models.JSONField(blank=True, default=dict, help_text='How networks are fine-tuned, where it is not as they advise; empty: as they do.', verbose_name='recipe of training'),
+            model_name="campaign",
+            name="recipe",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text="How networks are fine-tuned, where it is not as they advise; empty: as they do.",
+                verbose_name="recipe of training",
+            ),
         ),
     ]

@@ -4,15 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0008_let_campaigns_have_a_recipe'),
+        ("annotation", "0008_let_campaigns_have_a_recipe"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='strict_calibration',
-            field=models.BooleanField(default=False, help_text='Hold a candidate also where gold is too short to show that its confidence stays honest; otherwise only a fall that is shown counts there.', verbose_name='calibration must be shown'),
+            model_name="campaign",
+            name="strict_calibration",
+            field=models.BooleanField(
+                default=False,
+                help_text="Hold a candidate also where gold is too short to show that its confidence stays honest; otherwise only a fall that is shown counts there.",
+                verbose_name="calibration must be shown",
+            ),
         ),
     ]

@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0005_fill_lineage'),
+        ("training", "0005_fill_lineage"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='snapshotrow',
-            name='logits',
-            field=models.JSONField(help_text='K logits of the version that learned it; empty: not stored.', null=True),
+            model_name="snapshotrow",
+            name="logits",
+            field=models.JSONField(
+                help_text="K logits of the version that learned it; empty: not stored.", null=True
+            ),
         ),
     ]

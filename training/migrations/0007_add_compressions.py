@@ -5,22 +5,37 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0009_add_strict_calibration'),
-        ('learning', '0009_tighten_deployments'),
-        ('training', '0006_store_logits_with_rows'),
+        ("annotation", "0009_add_strict_calibration"),
+        ("learning", "0009_tighten_deployments"),
+        ("training", "0006_store_logits_with_rows"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='trainingrun',
-            name='kind',
-            field=models.CharField(choices=[('update', 'learn'), ('distil', 'teach a smaller network'), ('quantise', 'round to int8'), ('prune', 'drop small weights')], default='update', max_length=8),
+            model_name="trainingrun",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("update", "learn"),
+                    ("distil", "teach a smaller network"),
+                    ("quantise", "round to int8"),
+                    ("prune", "drop small weights"),
+                ],
+                default="update",
+                max_length=8,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trainingrun',
-            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('kind', 'update'), _negated=True), ('status__in', ('queued', 'running'))), fields=('campaign',), name='one_compression_at_a_time'),
+            model_name="trainingrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    models.Q(("kind", "update"), _negated=True),
+                    ("status__in", ("queued", "running")),
+                ),
+                fields=("campaign",),
+                name="one_compression_at_a_time",
+            ),
         ),
     ]

@@ -4,15 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0007_add_compressions'),
+        ("training", "0007_add_compressions"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='trainingrun',
-            name='kind',
-            field=models.CharField(choices=[('update', 'learn'), ('distil', 'teach a smaller network'), ('quantise', 'round to int8'), ('prune', 'drop small weights'), ('merge', 'merge or drop adapters')], default='update', max_length=8),
+            model_name="trainingrun",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("update", "learn"),
+                    ("distil", "teach a smaller network"),
+                    ("quantise", "round to int8"),
+                    ("prune", "drop small weights"),
+                    ("merge", "merge or drop adapters"),
+                ],
+                default="update",
+                max_length=8,
+            ),
         ),
     ]
