@@ -95,7 +95,7 @@ def main() -> None:
         rates(stream)
         return
     found = walks(stream, seeds=[0] if given.quick else given.seed or [0, 1, 2])
-    streams = {stream.name: {"languages": stream.languages, "walks": found}}
+    streams: dict[str, Any] = {stream.name: {"languages": stream.languages, "walks": found}}
     if not given.quick:
         streams = together(streams)
         rows = [row for name, one in streams.items() for row in summary(name, one["walks"])]

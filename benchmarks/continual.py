@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ import torch
 from benchmarks import report
 from benchmarks.continual_model import accuracies, made
 from benchmarks.continual_network import TokenNetwork
+from benchmarks.continual_runs import Run, regressions
 from benchmarks.continual_streams import REAL, Part, Stream, false_friends, real
 from benchmarks.peers import ROOT, continual_environment, peer_python
 from learning.networks import Network
 from learning.networks.opening import open_network
 from training.methods.loop import Job, Lessons, Recipe, fit
-from training.methods.transfer import Transfer, transfer
 
 EPOCHS, BATCH, RATE, MEMORY = 8, 32, 1e-3, 200
 SMALL = {"memory": MEMORY}
@@ -52,7 +52,6 @@ OURS: dict[str, dict[str, Any]] = {
 PEERS = ("DER++", "Cumulative", "ER", "ER+LwF", "A-GEM", "LwF", "EWC", "naive")
 ON_REAL = ("update", "DER++, memory 200")
 PEERS_ON_REAL = ("DER++", "Cumulative")
-# One language after another there are fewer texts; the methods stay the same.
 QUICK = ("update",)
 BARS = (
     ("average against Cumulative", "acc", "Cumulative", 0.98, False),
@@ -62,19 +61,6 @@ BARS = (
     ("forgetting against DER++", "forgetting", "DER++", 1 / 0.60, True),
     ("worst language against DER++", "worst", "DER++", 1.03, False),
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """One way through a stream: the accuracy matrix and what it cost."""
-
-    matrix: list[list[float]]
-    cpu: float
-
-    @property
-    def figures(self) -> Transfer:
-        """What the matrix says."""
-        return transfer(self.matrix)
 
 
 Found = dict[str, list[Run]]
@@ -245,39 +231,6 @@ def _lessons(
         fresh=fresh,
         logits=logits,
     )
-
-
-def regressions(stream: Stream) -> dict[str, Run]:
-    """Fit TF-IDF with logistic regression on everything so far, anew after each language."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    def pipeline() -> Any:
-        words = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-        return make_pipeline(words, LogisticRegression(C=10.0, max_iter=2000))
-
-    chance = [0.0] * len(stream.languages)
-    together, alone, spent = [chance], [chance], [0.0, 0.0]
-    for place in range(len(stream.languages)):
-        seen = stream.train[: place + 1]
-        began = time.process_time()
-        one = pipeline().fit(
-            [text for part in seen for text in part.texts],
-            np.concatenate([part.truth for part in seen]),
-        )
-        spent[0] += time.process_time() - began
-        together.append([float(one.score(part.texts, part.truth)) for part in stream.test])
-        began = time.process_time()
-        own = pipeline().fit(seen[-1].texts, seen[-1].truth)
-        spent[1] += time.process_time() - began
-        row = list(alone[-1])
-        row[place] = float(own.score(stream.test[place].texts, stream.test[place].truth))
-        alone.append(row)
-    return {
-        "TF-IDF + LR, one for all": Run(together, spent[0]),
-        "TF-IDF + LR, one a language": Run(alone, spent[1]),
-    }
 
 
 @contextmanager
