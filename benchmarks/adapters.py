@@ -27,7 +27,8 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks import report
-from benchmarks.continual import BATCH, EPOCHS, RATE, Run, _lessons
+from benchmarks.continual import BATCH, EPOCHS, RATE, _lessons
+from benchmarks.continual_runs import Run
 from benchmarks.continual_streams import Stream, false_friends, real
 from learning.networks import Network
 from learning.networks.encoder import Encoder
