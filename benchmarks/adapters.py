@@ -27,7 +27,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks import report
-from benchmarks.continual import BATCH, EPOCHS, RATE, _lessons
+from benchmarks.continual import BATCH, EPOCHS, RATE, lessons_of
 from benchmarks.continual_runs import Run
 from benchmarks.continual_streams import Stream, false_friends, real
 from learning.networks import Network
@@ -167,7 +167,7 @@ def walk(stream: Stream, settings: dict[str, Any], *, seed: int) -> Walk:
             {"epochs": EPOCHS, "curve_points": 1, "batch": 2 * BATCH if replays else BATCH}, own
         )
         network = dressed(network, recipe=recipe, languages=[tag])
-        lessons = _lessons(stream, texts, place=place, stored=left["logits"])
+        lessons = lessons_of(stream, texts, place=place, stored=left["logits"])
         spent += learn(network, lessons=lessons, recipe=recipe, left=left, seed=seed, place=place)
         after = said(network, stream)
         if place:

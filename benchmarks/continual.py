@@ -175,7 +175,7 @@ def _learn(
     left: Mapping[str, torch.Tensor] = {}
     advised = int(recipe.get("batch", 0))
     for place in range(len(stream.languages)):
-        lessons = _lessons(stream, texts, place=place, stored=store)
+        lessons = lessons_of(stream, texts, place=place, stored=store)
         batch = advised or (2 * BATCH if _replays(recipe) and place else BATCH)
         job = Job(
             lessons=lessons,
@@ -204,7 +204,7 @@ def _replays(recipe: Mapping[str, Any]) -> bool:
     return recipe.get("method", "update") in ("update", "er", "der++", "a-gem")
 
 
-def _lessons(
+def lessons_of(
     stream: Stream,
     texts: Sequence[Sequence[str]],
     *,
