@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.methods.aggregation import UNKNOWN, Answers, Fit, Floats, Ints, fit, weights
+from annotation.methods.aggregation import (
+    UNKNOWN,
+    Answers,
+    Elsewhere,
+    Fit,
+    Floats,
+    Ints,
+    fit,
+    fit_languages,
+    weights,
+)
 
 K = 3
 GOOD, ADVERSARIAL, LAZY = "good", "adversarial", "lazy"
@@ -227,3 +237,94 @@ def test_weights_run_from_open_to_certain() -> None:
     assert certain == pytest.approx(1.0)
     assert open_ == pytest.approx(0.0)
     assert between == pytest.approx(1 - 0.6390319 / np.log(3), abs=1e-6)
+
+
+def side_by_side(each: list[Answers]) -> tuple[Answers, Ints]:
+    """Several languages in one table, and which language each item belongs to."""
+    items = np.cumsum([0, *(len(one.known) for one in each)])
+    people = np.cumsum([0, *(one.people for one in each)])
+    joined = Answers(
+        np.concatenate([one.item + first for one, first in zip(each, items, strict=False)]),
+        np.concatenate([one.person + first for one, first in zip(each, people, strict=False)]),
+        np.concatenate([one.label for one in each]),
+        np.concatenate([one.known for one in each]),
+        int(people[-1]),
+        K,
+    )
+    return joined, np.repeat(np.arange(len(each)), np.diff(items))
+
+
+def test_without_a_pool_no_language_touches_another() -> None:
+    each = [simulate(40, seed=seed, gold=0.1)[0] for seed in range(3)]
+    joined, language = side_by_side(each)
+    together = fit_languages(joined, language=language, pooled=False, tolerance=1e-10)
+    for number, one in enumerate(each):
+        alone = fit(one, tolerance=1e-10)
+        assert np.allclose(together.posterior[language == number], alone.posterior, atol=1e-6)
+        assert np.allclose(together.class_prior[number], alone.class_prior, atol=1e-6)
+        people = slice(number * len(TEAM), (number + 1) * len(TEAM))
+        assert np.allclose(together.confusion[people], alone.confusion, atol=1e-6)
+        assert np.allclose(together.skill[people], alone.skill, atol=1e-6)
+
+
+def test_small_languages_learn_from_the_others_how_common_labels_are() -> None:
+    losses = []
+    for start in range(0, 36, 6):
+        made = [simulate(20, seed=seed) for seed in range(start, start + 6)]
+        joined, language = side_by_side([answers for answers, _, _ in made])
+        truth = np.concatenate([one for _, one, _ in made])
+        losses.append(
+            [
+                score(fit_languages(joined, language=language, pooled=pooled).posterior, truth)[1]
+                for pooled in (True, False)
+            ]
+        )
+    pooled, alone = np.mean(losses, axis=0)
+    assert pooled < alone - 0.02
+
+
+def test_a_pool_of_a_handful_of_answers_is_not_certain() -> None:
+    few = Answers(np.arange(4), np.zeros(4, int), np.zeros(4, int), np.full(4, UNKNOWN), 1, K)
+    found = fit_languages(few, language=np.array([0, 0, 0, 1]))
+    assert found.class_prior.max() < 0.8
+    assert found.posterior.max() < 0.98
+
+
+def turned_round(items: int, *, gold: int) -> Answers:
+    """One person who turns every answer round; the first ``gold`` answers are known."""
+    item = np.arange(items)
+    known = np.where(item < gold, item % K, UNKNOWN)
+    return Answers(item, np.zeros(items, int), (item % K + 1) % K, known, 1, K)
+
+
+def test_who_is_known_in_one_language_is_known_in_the_second() -> None:
+    first = fit(turned_round(60, gold=60))
+    second = turned_round(9, gold=0)
+    known = fit(second, elsewhere=Elsewhere.of(first, person=np.array([0])))
+    assert (known.posterior.argmax(axis=1) == np.arange(9) % K).all()
+    assert known.competent[0] < 0.01
+    assert known.skill[0, 2] < 0
+    assert (fit(second).posterior.argmax(axis=1) == second.label).all()
+
+
+def test_who_is_known_elsewhere_may_differ_here_and_strangers_do_not_notice() -> None:
+    first = fit(turned_round(60, gold=60))
+    item = np.arange(90)
+    good = Answers(item, np.zeros(90, int), item % K, item % K, 1, K)
+    assert fit(good, elsewhere=Elsewhere.of(first, person=np.array([0]))).competent[0] > 0.95
+    stranger = Elsewhere.of(first, person=np.array([UNKNOWN]))
+    one, other = fit(good, elsewhere=stranger), fit(good)
+    assert np.allclose(one.confusion, other.confusion)
+    assert np.allclose(one.skill, other.skill)
+    assert np.allclose(one.competent, other.competent)
+
+
+def test_an_adversarial_majority_is_turned_back_by_a_fifth_known() -> None:
+    team = (GOOD, GOOD, ADVERSARIAL, ADVERSARIAL, ADVERSARIAL)
+    made = [simulate(60, seed=seed, team=team, gold=0.2) for seed in range(8)]
+    right, votes = [], []
+    for answers, truth, _ in made:
+        free = answers.known == UNKNOWN
+        right.append(score(fit(answers).posterior[free], truth[free])[0])
+        votes.append(score(majority(answers)[free], truth[free])[0])
+    assert np.mean(right) > 0.8 > 0.6 > np.mean(votes)
