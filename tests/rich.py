@@ -147,7 +147,7 @@ class _Maker:
         for k, home in enumerate(self.homes[:12]):
             kind = "person" if k % 3 else "simulated"
             # They never sign in here, and hashing a password each would take seconds.
-            number = None if k == 5 else k + 1000
+            number = None if k == 5 else k + 100_000
             User.objects.create(
                 username=f"speaker{k}", name=f"Speaker {k + 1}", desk_user_id=number
             )

@@ -37,10 +37,17 @@ TO_READ = {
     "quarantine",
     "quota",
     "round_detail",
+    "person_trace",
+    "run_abort",
+    "run_curves",
     "run_detail",
     "run_live",
+    "text_trace",
     "versions",
+    "version_card",
+    "version_compare",
     "version_confidence",
+    "version_detail",
     "version_roll_back",
     "health",
 }
@@ -49,6 +56,7 @@ TO_POST = {
     "campaign_pause",
     "case_from_gold",
     "case_switch",
+    "compress",
     "gate_serve",
     "language_keep_open",
     "language_let_stop",
@@ -57,12 +65,16 @@ TO_POST = {
     "quarantine_lay_aside",
     "quota_undo",
     "train_now",
+    "version_measure",
+    "version_undo",
     "waiver_create",
     "waiver_revoke",
 }
+# Looks something up and sends the reader on to it.
+TO_FIND = {"text_find"}
 # Doors with their own keeper, tested where they live.
 OTHERS = {"desk_hook", "gate_predictions", "home", "sign_out"}
-STAFF = sorted(TO_READ | TO_POST)
+STAFF = sorted(TO_READ | TO_POST | TO_FIND)
 
 
 @pytest.fixture
@@ -98,14 +110,15 @@ def address(name: str, campaign: Campaign) -> str:
     imported = campaign.imports.get()
     known = {
         "slug": campaign.slug,
+        "uid": campaign.samples.order_by("pk").first().uid,
         "waiver": 1,
         "tag": "ar",
         "number": {"round_detail": 1, "version_roll_back": 1}.get(name, 1),
         "pk": {
             **dict.fromkeys(("gate_csv", "gate_detail", "gate_json", "gate_serve"), run.pk),
             **dict.fromkeys(("waiver_create", "waiver_revoke"), run.pk),
-            "run_detail": run.pk,
-            "run_live": run.pk,
+            **dict.fromkeys(("run_abort", "run_curves", "run_detail", "run_live"), run.pk),
+            "person_trace": person.pk,
             "quarantine_lay_aside": strange.pk,
             "person_activate": person.pk,
             "person_deactivate": person.pk,
@@ -129,7 +142,7 @@ def _routes() -> dict[str, str]:
 
 
 def test_every_address_is_listed_with_who_may_use_it() -> None:
-    assert set(_routes()) == OPEN | TO_READ | TO_POST | OTHERS
+    assert set(_routes()) == OPEN | TO_READ | TO_POST | TO_FIND | OTHERS
 
 
 def test_strangers_are_sent_to_sign_in(client: Client, campaign: Campaign) -> None:
