@@ -1,0 +1,47 @@
+"""Run in the peers' own environment: answers in, what crowd-kit makes of them out.
+
+Each line is JSON with ``folder`` (whose ``answers.npz`` holds ``item``, ``person``, ``label`` and
+``known``, -1 where nothing is), ``method`` and ``labels``. ``posterior.npy`` (N x K) is written
+there; the answer is JSON: CPU seconds, and the rounds where the method has them.
+"""
+
+import json
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
+    """Fit and write the posterior."""
+    import pandas as pd
+    from crowdkit.aggregation import MACE, DawidSkene, MajorityVote
+
+    folder = Path(asked["folder"])
+    told = np.load(folder / "answers.npz")
+    frame = pd.DataFrame({"task": told["item"], "worker": told["person"], "label": told["label"]})
+    known = told["known"]
+    at = np.flatnonzero(known >= 0)
+    gold = pd.Series(known[at], index=at) if len(at) else None
+    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene, "MACE": MACE}[asked["method"]]()
+    start = time.process_time()
+    if asked["method"] == "Dawid-Skene":
+        found = made.fit_predict_proba(frame, gold)
+    else:
+        found = made.fit_predict_proba(frame)
+    cpu = time.process_time() - start
+    found = found.reindex(index=range(len(known)), columns=range(asked["labels"]))
+    empty = found.isna().all(axis=1)
+    posterior = found.fillna(0.0).to_numpy(copy=True)
+    posterior[empty.to_numpy()] = 1.0 / asked["labels"]
+    np.save(folder / "posterior.npy", posterior)
+    return {"cpu": cpu, "rounds": len(getattr(made, "loss_history_", []))}
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    for line in sys.stdin:
+        print(json.dumps(aggregate(json.loads(line))), flush=True)
