@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from annotation.errors import VernacularError
+from annotation.errors import TransientError, VernacularError
 from annotation.models import Campaign, GoldItem, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
@@ -138,9 +138,14 @@ def anchor_of(campaign: Campaign, language: Language) -> ModelVersion | None:
 
 
 def _is_whole(version: ModelVersion) -> bool:
-    """Tell whether an old version can still be measured; its weights may have been pruned."""
+    """Tell whether an old version can still be measured; its weights may have been pruned.
+
+    A storage that is away for now says nothing about that: the look waits for it.
+    """
     try:
         open_weights(version.path, digest=version.digest)
+    except TransientError:
+        raise
     except VernacularError as error:
         log.warning("%s is no anchor any more: %s", version, error)
         return False

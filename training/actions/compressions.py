@@ -183,14 +183,7 @@ def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any
             f"What comes of it is {version}, which is there already.",
             remedy="Choose other settings, or judge that one.",
         )
-    claim.write(
-        status=Status.FINISHED,
-        candidate=version,
-        step=max(1, run.step),
-        steps_total=max(1, run.step),
-        finished_at=claim.now(),
-        lease_until=None,
-    )
+    claim.finish(candidate=version, step=max(1, run.step), steps_total=max(1, run.step))
 
 
 def _beside(claim: Claim, *, out: Path) -> dict[str, Any]:

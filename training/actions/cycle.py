@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.actions.campaigns import finish_campaign, pause_campaign
 from annotation.actions.consensus import refit, stale_languages
-from annotation.errors import VernacularError
+from annotation.errors import TransientError, VernacularError
 from annotation.models import Campaign, Consensus, Item
 from learning.actions.duplicates import due_searches, open_searches, worth_waiting
 from learning.actions.looks import due_looks, looks_to_wait_for
@@ -223,6 +223,8 @@ def _judge(round_: Round, now: datetime) -> list[Work]:
     if gate.verdict == Verdict.PASS:
         try:
             promote(gate)
+        except TransientError:
+            return []  # the storage is away; the next tick tries again
         except VernacularError as error:
             note = f"Not promoted: {error}"
     record_stops(round_)

@@ -8,7 +8,7 @@ import numpy as np
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from annotation.errors import ConflictError, VernacularError
+from annotation.errors import ConflictError, TransientError, VernacularError
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.comparing import AskedCase, Compared, ask_cases, compare
@@ -59,7 +59,8 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
         candidate=run.candidate,
         champion=run.base,
         candidate_digest=run.candidate.digest,
-        margin=float(run.campaign.margin),
+        # What a first look decided by counts for the looks after it, whatever is set since.
+        margin=last.margin if last else float(run.campaign.margin),
     )
     return _decide(gate, now=now)
 
@@ -136,6 +137,8 @@ def _void(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) 
     for version in (candidate, champion):
         try:
             open_weights(version.path, digest=version.digest)
+        except TransientError:
+            raise
         except VernacularError as error:
             reasons.append(f"The weights of {version} are not what was registered: {error}")
     leaked = gold_leaks(lineage_rows(candidate), marks=GoldMarks.present(run.campaign))

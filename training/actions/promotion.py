@@ -15,7 +15,7 @@ from learning.actions.identities import check_identity
 from learning.actions.serving import deploy, serving_version
 from learning.gateways.weights import check_weights
 from learning.models import Deployment, ModelVersion
-from training.models import GateRun, Verdict, Waiver
+from training.models import GateRun, LearnedAnswer, Verdict, Waiver
 
 
 @transaction.atomic
@@ -41,6 +41,7 @@ def promote(gate: GateRun, *, actor: User | None = None, now: datetime | None = 
         )
     if gate.candidate.digest != gate.candidate_digest:
         raise ConflictError("The candidate is not the one that was judged.")
+    _refuse_taken_back(gate)
     _check(gate.candidate)
     return deploy(
         campaign,
@@ -71,6 +72,16 @@ def _leave(gate: GateRun, *, now: datetime) -> Waiver | None:
     )
 
 
+def _refuse_taken_back(gate: GateRun) -> None:
+    """Raise if the run learned an answer for the first time that was taken back since."""
+    learned = LearnedAnswer.objects.filter(snapshot=gate.run.snapshot_id)
+    if learned.filter(annotation__withdrawal__isnull=False).exists():
+        raise ConflictError(
+            f"{gate.candidate} learned answers that were taken back since.",
+            remedy="The next run learns without them.",
+        )
+
+
 def _check(version: ModelVersion) -> None:
     """Raise unless the version's record and bytes are those that were registered."""
     check_identity(version)
@@ -79,7 +90,12 @@ def _check(version: ModelVersion) -> None:
 
 @transaction.atomic
 def rollback(
-    campaign: Campaign, *, to_version: ModelVersion, actor: User | None, reason: str
+    campaign: Campaign,
+    *,
+    to_version: ModelVersion,
+    actor: User | None,
+    reason: str,
+    now: datetime | None = None,
 ) -> Deployment:
     """Let a version serve that has served before; history gains a row and loses none."""
     campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
@@ -92,6 +108,7 @@ def rollback(
         )
     if serving_version(campaign) == to_version:
         raise ConflictError(f"{to_version} serves already.")
+    _refuse_run_out(to_version, now=now or timezone.now())
     _check(to_version)
     return deploy(
         campaign,
@@ -100,6 +117,17 @@ def rollback(
         reason=reason.strip(),
         actor=actor,
     )
+
+
+def _refuse_run_out(version: ModelVersion, *, now: datetime) -> None:
+    """Raise if only waivers ever let the version serve, and none of them holds any more."""
+    waivers = Waiver.objects.filter(gate__candidate=version)
+    passed = GateRun.objects.filter(candidate=version, verdict=Verdict.PASS)
+    if waivers.exists() and not waivers.valid(now).exists() and not passed.exists():
+        raise ConflictError(
+            f"{version} served by a waiver that has run out or was taken back.",
+            remedy="Roll back to a version that its gate passed, or grant a new waiver.",
+        )
 
 
 def previous_version(campaign: Campaign) -> ModelVersion | None:

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.models import F, Q
 
-from annotation.errors import ConflictError, VernacularError
+from annotation.errors import ConflictError, TransientError, VernacularError
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
@@ -93,6 +93,16 @@ class Claim:
         mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
         if not mine.update(**values):
             raise LostLeaseError(f"{self.run} is not ours any more.")
+
+    def finish(self, **values: Any) -> None:
+        """Say that the run has its candidate, unless somebody asked meanwhile to abort it."""
+        mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
+        over = {"status": Status.FINISHED, "finished_at": self.now(), "lease_until": None}
+        if mine.filter(abort_asked_at=None).update(**over, **values):
+            return
+        if mine.exists():
+            raise AbortedError(f"{self.run} was aborted.")
+        raise LostLeaseError(f"{self.run} is not ours any more.")
 
 
 def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
@@ -181,29 +191,31 @@ def _try(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     from training.methods.distributed import BrokenTeamError
     from training.methods.loop import InterruptedTrainingError
 
-    run_id, now = claim.run.pk, claim.now
+    run_id = claim.run.pk
     try:
         _train(claim, should_stop=should_stop)
     except LostLeaseError:
         log.warning("run %s was taken over by another worker", run_id)
     except AbortedError:
-        _clear(claim)
-        claim.write(status=Status.ABORTED, lease_until=None, finished_at=now())
+        _end(claim, status=Status.ABORTED)
     except (InterruptedTrainingError, BrokenTeamError) as error:
         log.warning("run %s was left with its checkpoint: %s", run_id, error)
         claim.write(status=Status.QUEUED, lease_until=None)
-    except OperationalError:
-        # The database was busy or away: the lease runs out, and the checkpoint is taken up.
-        log.exception("run %s lost its database", run_id)
+    except (OperationalError, TransientError):
+        # Database or storage was away: the lease runs out, and the checkpoint is taken up.
+        log.exception("run %s lost what it needs", run_id)
     except Exception as error:
         log.exception("run %s failed", run_id)
-        _clear(claim)
-        claim.write(
-            status=Status.FAILED, error=readable(error), finished_at=now(), lease_until=None
-        )
+        _end(claim, status=Status.FAILED, error=readable(error))
 
 
-def _clear(claim: Claim) -> None:
+def _end(claim: Claim, **values: Any) -> None:
+    """Say how the run ended, then clear up; what somebody else is at by now is left alone."""
+    try:
+        claim.write(finished_at=claim.now(), lease_until=None, **values)
+    except LostLeaseError:
+        log.warning("run %s was taken over by another worker", claim.run.pk)
+        return
     if not claim.follows:
         shutil.rmtree(run_folder(claim.run), ignore_errors=True)
 
@@ -267,14 +279,11 @@ def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:
     )
     keep_carried(version, carried=learned.carried, base=run.base)
     with transaction.atomic():
-        claim.write(
-            status=Status.FINISHED,
+        claim.finish(
             candidate=version,
             step=learned.steps,
             steps_total=learned.steps,
             curve=learned.curve,
-            finished_at=claim.now(),
-            lease_until=None,
         )
         if learned.logits is not None:
             keep_logits(run, logits=learned.logits)
