@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from annotation.actions.agreement import measure_agreement
 from annotation.actions.people import add_speaker, join_team, leave_team
 from annotation.actions.quarantine import lay_aside
 from annotation.errors import VernacularError
@@ -51,11 +52,13 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         .order_by("language__tag", "user__username")
     )
     active = {person.language_id for person in annotators if person.active}
-    languages = [home.language for home in campaign.languages.select_related("language")]
+    homes = list(campaign.languages.select_related("language"))
+    languages = [home.language for home in homes]
     context = {
         "campaign": campaign,
         "annotators": annotators,
         "unserved": [language for language in languages if language.pk not in active],
+        "agreement": measure_agreement(campaign, homes=homes),
         "strangers": [p for p in annotators if p.active and p.user.desk_user_id is None],
         "moved": DeskEvent.objects.filter(
             campaign_language__campaign=campaign, action="ACCOUNTS_MOVED"

@@ -27,7 +27,7 @@ KNOWN = (
 NAMES = ("joy", "anger", "sadness")
 GUIDE = """General remarks.
 
-Sadness is what is lost.
+Anger is hot; sadness is what is lost.
 
 Joy is said lightly. Anger, unlike joy, wants something changed."""
 
@@ -126,7 +126,7 @@ def test_a_person_is_told_what_they_mix_up_and_where_to_read() -> None:
         (1, 2, 1, 3),
     ]
     assert told[0].items == (11, 12)
-    assert [c.paragraph for c in told] == [2, 1, 2]
+    assert [c.paragraph for c in told] == [2, 1, 1]
 
 
 def test_without_mistakes_there_is_nothing_to_tell() -> None:
