@@ -18,7 +18,7 @@ import numpy as np
 def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     """Fit and write the posterior."""
     import pandas as pd
-    from crowdkit.aggregation import MACE, DawidSkene, MajorityVote
+    from crowdkit.aggregation import DawidSkene, MajorityVote
 
     folder = Path(asked["folder"])
     told = np.load(folder / "answers.npz")
@@ -26,7 +26,7 @@ def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     known = told["known"]
     at = np.flatnonzero(known >= 0)
     gold = pd.Series(known[at], index=at) if len(at) else None
-    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene, "MACE": MACE}[asked["method"]]()
+    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene}[asked["method"]]()
     start = time.process_time()
     if asked["method"] == "Dawid-Skene":
         found = made.fit_predict_proba(frame, gold)
