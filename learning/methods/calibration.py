@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 
 from learning.methods.metrics import adaptive_ece
 from learning.methods.probabilities import softmax
@@ -82,6 +81,8 @@ def _arrays(logits: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, npt.ND
 def _peak(z: Floats, y: npt.NDArray[np.int64], *, mu: float, tau2: float) -> _Peak:
     if not len(y):
         return _Peak(mu, tau2)
+    from scipy.optimize import minimize_scalar  # heavy, and the web never fits
+
     truth = z[np.arange(len(y)), y]
 
     def loss(theta: float) -> float:

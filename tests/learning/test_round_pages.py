@@ -62,7 +62,7 @@ def test_what_is_asked_again_can_be_shown_alone(noor: Client, campaign: Campaign
 def test_confidence_is_told_per_language_with_intervals_and_broken_promises(
     noor: Client, campaign: Campaign
 ) -> None:
-    assert 'href="/campaigns/messages/versions/2/confidence/"' in page_of(noor, "versions/")
+    assert 'href="/campaigns/messages/versions/2/confidence/"' in page_of(noor, "versions/2/")
     page = page_of(noor, "versions/2/confidence/")
     assert page.count("0.92 (0.88–0.95)") == 13
     assert page.count("0.71 (0.65–0.77)") == 1

@@ -89,7 +89,8 @@ def test_thresholds_come_from_development_gold_and_are_checked_on_the_gates() ->
     for row in rows.values():
         assert (row.gold, row.checked, row.approximate) == (60, 90, True)
         assert 0 < row.set_threshold <= 1
-        assert 1 <= row.set_size <= 3
+        # A set may be empty, where no label is as likely as the threshold wants.
+        assert 0.5 < row.set_size <= 3
         # 60 items fit it, 90 others check it: far from .9 something would be wrong.
         assert 0.75 < row.coverage <= 1
         assert row.coverage_low <= row.coverage <= row.coverage_high

@@ -102,9 +102,9 @@ def test_run_that_waits_is_aborted_at_once_and_its_round_closes_with_who_did_it(
     assert "aborted by noor" in first.note
 
 
-def test_worker_ends_a_run_that_was_aborted_under_it_and_keeps_nothing(settings):
+def test_worker_ends_a_run_that_was_aborted_under_it_and_keeps_nothing(settings, monkeypatch):
     run = make_run()
-    settings.ENV.lease_seconds = 0.001  # it looks at every step
+    monkeypatch.setattr(settings.ENV, "lease_seconds", 0.001)  # it looks at every step
     seen = []
 
     def stop():

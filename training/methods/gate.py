@@ -10,7 +10,7 @@ are translations of one another.
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from training.methods.findings import (
     Answers,
@@ -136,9 +136,9 @@ def non_inferior(
     z = tango_z(fixed, broken=broken, items=items, margin=margin)
     low, high = tango_interval(fixed, broken=broken, items=items, level=1 - 2 * alpha)
     churn = (fixed + broken) / items if items else USUAL_CHURN
-    numbers = {"z": z, "p": float(norm.sf(z)), "low": low, "high": high, "margin": margin}
+    numbers = {"z": z, "p": float(ndtr(-z)), "low": low, "high": high, "margin": margin}
     numbers["needed"] = items_needed(churn, margin=margin, alpha=alpha)
-    return _shown(rival, bool(items and z > norm.ppf(1 - alpha)), numbers, items=items)
+    return _shown(rival, bool(items and z > ndtri(1 - alpha)), numbers, items=items)
 
 
 def resampled_non_inferior(
@@ -148,9 +148,9 @@ def resampled_non_inferior(
     p = found.p_not_above(-margin)
     low, high = found.bound(alpha), found.bound(1 - alpha)
     least = unchanged_items(margin, alpha=alpha)
-    reach = float(norm.ppf(1 - alpha) + norm.ppf(0.8))
+    reach = float(ndtri(1 - alpha) + ndtri(0.8))
     needed = max(int(np.ceil(items * (found.spread * reach / margin) ** 2)), least)
-    numbers = {"z": float(norm.isf(p)), "p": p, "low": low, "high": high, "margin": margin}
+    numbers = {"z": -float(ndtri(p)), "p": p, "low": low, "high": high, "margin": margin}
     numbers |= {"needed": needed, "delta": found.value}
     return _shown(rival, p < alpha and items >= least, numbers, items=items)
 

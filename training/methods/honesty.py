@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.special import ndtri
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -84,7 +84,7 @@ def error_rise(
     plain = _risen(before, moved).sum(axis=1)
     # Noise makes sizes larger than they are, once more in every draw: both are taken off.
     value = 2 * plain[0] - plain[1:].mean()
-    below = float(norm.isf(0.05 / max(languages, 1))) * plain[1:].std()
+    below = -float(ndtri(0.05 / max(languages, 1))) * plain[1:].std()
     return Rise(
         value=float(value),
         low=float(value - below),
@@ -105,7 +105,7 @@ def items_to_judge(churn: float, *, bound: float, languages: int = 1, power: flo
     2002
     """
     each = power ** (1 / max(languages, 1))
-    z = Z + float(norm.ppf((1 + each) / 2))
+    z = Z + float(ndtri((1 + each) / 2))
     return math.ceil(churn * z**2 / bound**2)
 
 
