@@ -1,9 +1,10 @@
 """Forms of the gate: how strict it is, who answers for what it held, what must stay right."""
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Campaign
 from training.actions.waivers import LONGEST_DAYS
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     SettingsFields = forms.ModelForm[Campaign]
 else:
     SettingsFields = forms.ModelForm
+
+
+USUAL_MARGIN = Decimal("0.03")
 
 
 class GateSettingsForm(SettingsFields):
@@ -29,6 +33,20 @@ class GateSettingsForm(SettingsFields):
             "strict_calibration",
             "case_rule",
         )
+
+    def __init__(self, *args: Any, admin: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._admin = admin
+
+    def clean_margin(self) -> Any:
+        """Let only an admin allow more than three points: a wider margin is a standing waiver."""
+        margin = self.cleaned_data["margin"]
+        if margin > USUAL_MARGIN and margin > self.instance.margin and not self._admin:
+            raise forms.ValidationError(
+                gettext("Only an admin may let a language lose more than %(points)s points.")
+                % {"points": f"{USUAL_MARGIN * 100:.0f}"}
+            )
+        return margin
 
 
 class WaiverForm(forms.Form):

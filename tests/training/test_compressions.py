@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -114,11 +115,14 @@ def test_smaller_encoder_is_a_version_of_its_own(encoder, kind, asked, of) -> No
 def test_student_has_the_layers_it_was_given_and_reads_no_gold(encoder) -> None:
     gold = encoder.samples.exclude(gold=None).first()
     twin = make_sample(encoder, "wo", gold.text)
+    kept = make_sample(encoder, "wo", "kept from students", uid=UUID(int=5 * 10**9))
+    read = make_sample(encoder, "wo", "read by students", uid=UUID(int=5 * 10**9 + 1))
     run = done(encoder, "distil", layers="1", epochs="1")
     assert run.status == "finished", run.error
     assert stored(run.candidate).module.config.num_hidden_layers == 1
     reading = read_for(run)
     assert gold.text not in reading.texts
+    assert (kept.text in reading.texts, read.text in reading.texts) == (False, True)
     assert twin.text == gold.text
     assert {"wo", "qu"} == set(reading.tags)
     assert sum(told is not None for told in reading.agreed) == 24

@@ -171,6 +171,16 @@ def test_the_gate_settings_are_kept_and_bounded(noor, held):
     assert noor.post(there, form | {"gate_looks": "9"}).status_code == 422
 
 
+def test_only_an_admin_widens_the_margin(noor, client, held):
+    there = f"/campaigns/{held.run.campaign.slug}/gate/"
+    form = {"margin": "0.05", "gate_metric": "accuracy", "gate_looks": "3", "case_rule": "hold"}
+    answer = noor.post(there, form | {"gold_at_once": "40"})
+    assert (answer.status_code, "Only an admin" in answer.content.decode()) == (422, True)
+    client.force_login(make_user("ada", staff=True, is_superuser=True))
+    assert client.post(there, form | {"gold_at_once": "40"}).status_code == 302
+    assert str(type(held.run.campaign).objects.get(pk=held.run.campaign_id).margin) == "0.050"
+
+
 def test_strangers_and_annotators_see_nothing_of_it(client, held):
     for tail in ("gate/", "gate.csv", "gate.json", "gate/predictions.jsonl"):
         assert client.get(address(held, tail)).status_code == 302

@@ -25,6 +25,7 @@ from tests.make import make_annotator, make_campaign, make_gold, make_item, make
 from tests.training.tiny import Tiny
 from training.actions import cycle, gates
 from training.actions.cases import add_case
+from training.actions.distillation import for_gold
 from training.actions.gold_answers import settle_gold, tend_gold
 from training.actions.gold_calls import call_for_gold, may_look_again
 from training.models import (
@@ -141,6 +142,22 @@ def test_a_hold_asks_for_exactly_what_is_missing_and_looks_again_when_two_agreed
     assert again.checks.get().verdict == "PASS"
     assert gates.judge(run.pk, now=NOW) == again
     assert [g.look for g in run.gates.order_by("look")] == [1, 2]
+
+
+def test_one_piece_of_gold_from_elsewhere_buys_no_look_where_nobody_was_asked():
+    campaign, _, gate = held(gold=60)
+    make_gold(campaign, "wo", "dates", "gate", text="brought in by somebody")
+    assert not may_look_again(gate)
+
+
+def test_student_is_judged_on_texts_it_never_read():
+    campaign, run, gate = held(gold=60)
+    TrainingRun.objects.filter(pk=run.pk).update(kind="distil")
+    make_pool(campaign, 100)
+    call_for_gold(gate)
+    asked = [item.sample.uid for item in Item.objects.filter(kind="candidate")]
+    assert asked
+    assert all(for_gold(uid) for uid in asked)
 
 
 def test_people_who_differ_are_asked_a_third_and_what_nobody_agrees_on_is_dropped():

@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from annotation.errors import ConflictError
 from annotation.models import Sample
+from learning.models import ModelVersion
+from training.actions.datasets import lineage
 from training.actions.gold_marks import GoldMarks
 from training.actions.runs import Claim
 from training.models import SnapshotRow, TrainingRun
@@ -14,6 +18,11 @@ from training.models import SnapshotRow, TrainingRun
 if TYPE_CHECKING:
     from learning.networks import Network
     from training.methods.lessons import Lessons
+
+
+# One text of the pool in so many is never read by a student: only from these is gold asked for
+# when a student is judged, who would know all others from school.
+KEPT_FROM_STUDENTS = 5
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,8 @@ def read_for(run: TrainingRun) -> Reading:
         pool = run.campaign.samples.pool().filter(
             language=home.language_id, created_at__lte=run.created_at
         )
-        for sample in pool.select_related("language").order_by("uid")[: run.settings["texts"]]:
+        free = (s for s in pool.select_related("language").order_by("uid") if not for_gold(s.uid))
+        for sample in islice(free, run.settings["texts"]):
             if sample.pk not in taken and not marks.near(sample):
                 _add(found, sample, agreed=None, weight=1.0)
     if not found.texts:
@@ -82,6 +92,17 @@ def read_for(run: TrainingRun) -> Reading:
             f"{run.campaign} has no texts for a student to read.", remedy="Import some first."
         )
     return found
+
+
+def for_gold(uid: UUID) -> bool:
+    """Tell whether a text of the pool is kept from students."""
+    return uid.int % KEPT_FROM_STUDENTS == 0
+
+
+def studied(version: ModelVersion) -> bool:
+    """Tell whether the version, or one that it was made from, learned from a teacher."""
+    chain = [each.pk for each in lineage(version)]
+    return TrainingRun.objects.filter(candidate__in=chain, kind=TrainingRun.Kind.DISTIL).exists()
 
 
 def _add(reading: Reading, sample: Sample, *, agreed: list[float] | None, weight: float) -> None:

@@ -16,6 +16,7 @@ from django.db.models import Count
 from annotation.models import Annotator, Campaign, CampaignLanguage, GoldItem, Item, Sample
 from learning.actions.serving import serving_version
 from learning.methods.acquisition import lots
+from training.actions.distillation import for_gold, studied
 from training.actions.gold_marks import GoldMarks
 from training.models import GateCheck, GateRun, GoldCall, GoldCandidate, Verdict
 
@@ -131,7 +132,9 @@ def _drawn(
 ) -> Iterator[Sample]:
     """Yield samples by lot that resemble nothing that was asked or is gold, no two the same."""
     free = Sample.objects.unasked().filter(campaign=home.campaign_id, language=home.language_id)
-    names = list(free.order_by("pk").values_list("pk", flat=True))
+    known = studied(gate.candidate)
+    uids = free.order_by("pk").values_list("pk", "uid")
+    names = [pk for pk, uid in uids if not known or for_gold(uid)]
     order = lots((str(pk) for pk in names), seed=gate.run.seed, purpose=f"gold call {gate.look}")
     seen: set[str] = set()
     for at in sorted(range(len(names)), key=lambda at: int(order[at])):
@@ -160,7 +163,8 @@ def _has_come(campaign: Campaign, check: GateCheck) -> bool:
     ).count()
     if gold >= check.items + check.items_missing:
         return True
-    waits = GoldCandidate.objects.filter(
-        call__gate__run__campaign=campaign, call__language=check.language_id, state=Waiting
+    # All that was asked for is answered, and some of it was dropped: the look takes what came.
+    called = GoldCandidate.objects.filter(
+        call__gate__run__campaign=campaign, call__language=check.language_id
     )
-    return gold > check.items and not waits.exists()
+    return gold > check.items and called.exists() and not called.filter(state=Waiting).exists()

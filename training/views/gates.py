@@ -91,7 +91,8 @@ def predictions(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    form = GateSettingsForm(request.POST or None, instance=campaign)
+    admin = person_of(request).is_superuser
+    form = GateSettingsForm(request.POST or None, instance=campaign, admin=admin)
     if request.method == "POST" and form.is_valid():
         # Only what the form holds: the loop may be writing the rest of the row.
         form.instance.save(update_fields=list(form.fields))
