@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -111,13 +111,16 @@ def logits_of(
 def network_logits(
     network: Network, *, texts: Sequence[str], languages: Sequence[str]
 ) -> npt.NDArray[np.float32]:
-    """Return N x K logits under a network that is at hand, such as one in training."""
+    """Return N x K logits under a network that is at hand, such as one in training.
+
+    In float32 on every machine: by these a version is judged.
+    """
     if len(texts) != len(languages):
         raise ValueError("every text needs its language tag")
     found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
     home = next(network.module.parameters()).device
     # Not in inference mode: weights that are cut among processes (FSDP) are put together here.
-    with _resting(network), torch.no_grad(), _precision(home):
+    with _resting(network), torch.no_grad():
         for rows, batch in network.packed(texts, languages, device=home.type):
             there = {name: tensor.to(home) for name, tensor in batch.items()}
             found[rows] = network.logits(there).float().cpu().numpy()
@@ -244,9 +247,3 @@ def device() -> torch.device:
     if wish == "cpu" and settings.ENV.torch_threads:
         torch.set_num_threads(settings.ENV.torch_threads)
     return torch.device(wish)
-
-
-def _precision(home: torch.device) -> AbstractContextManager[object]:
-    if home.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()

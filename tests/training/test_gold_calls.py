@@ -144,6 +144,16 @@ def test_a_hold_asks_for_exactly_what_is_missing_and_looks_again_when_two_agreed
     assert [g.look for g in run.gates.order_by("look")] == [1, 2]
 
 
+def test_whoever_judged_and_died_before_asking_is_made_good_at_the_next_look():
+    campaign, _, gate = held(gold=60)
+    make_pool(campaign, 100)
+    assert not gate.gold_calls.exists()
+    tend_gold(campaign, now=NOW)
+    (call,) = gate.gold_calls.all()
+    tend_gold(campaign, now=NOW)
+    assert list(gate.gold_calls.all()) == [call]
+
+
 def test_one_piece_of_gold_from_elsewhere_buys_no_look_where_nobody_was_asked():
     campaign, _, gate = held(gold=60)
     make_gold(campaign, "wo", "dates", "gate", text="brought in by somebody")

@@ -18,7 +18,14 @@ from annotation.models import (
     Reliability,
 )
 from training.actions.dispatches import Work
-from training.actions.gold_calls import PEOPLE, Waiting, held_gates, may_look_again
+from training.actions.gold_calls import (
+    PEOPLE,
+    Waiting,
+    call_for_gold,
+    held_gates,
+    is_wanted,
+    may_look_again,
+)
 from training.actions.promotion import promote
 from training.models import GateRun, GoldCandidate, Verdict
 
@@ -32,6 +39,10 @@ def tend_gold(campaign: Campaign, *, now: datetime) -> list[Work]:
     settle_gold(campaign, now=now)
     retract_gold(campaign, now=now)
     _release(campaign)
+    for gate in held_gates(campaign):
+        # Whoever judged may have died before asking, or was a person with a command.
+        if is_wanted(gate, campaign):
+            call_for_gold(gate)
     due = [gate for gate in held_gates(campaign) if may_look_again(gate)]
     return [
         *(Work("annotation.tasks.push", {"campaign_language_id": pk}) for pk in _owed(campaign)),

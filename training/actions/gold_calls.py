@@ -31,7 +31,7 @@ def call_for_gold(gate: GateRun) -> list[GoldCall]:
     """Queue the gold that a held candidate lacks, language by language, once a gate."""
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=gate.run.campaign_id)
-        if not _is_wanted(gate, campaign):
+        if not is_wanted(gate, campaign):
             return list(gate.gold_calls.all())
         short = list(gate.checks.filter(items_missing__gt=0).select_related("language"))
         taken = _touched(campaign) if short else GoldMarks.made(())
@@ -70,7 +70,8 @@ def waiting_by_language(campaign: Campaign) -> dict[int, int]:
     return dict(rows)
 
 
-def _is_wanted(gate: GateRun, campaign: Campaign) -> bool:
+def is_wanted(gate: GateRun, campaign: Campaign) -> bool:
+    """Tell whether gold is to be asked for that a held candidate lacks, and was not asked for yet."""
     number = gate.run.round.number if gate.run.round else 0
     last = campaign.max_rounds is not None and number >= campaign.max_rounds
     return (
