@@ -49,3 +49,10 @@ class DeskRefusedError(VernacularError):
 
     code = "desk_refused"
     status = 502
+
+
+class OverlayMissingError(DeskRefusedError):
+    """The labelling desk runs without our overlay, or with another key than ours."""
+
+    code = "desk_overlay_missing"
+    status = 501

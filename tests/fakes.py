@@ -1,13 +1,13 @@
 """Stand-ins for the outside that behave as it does, its bad manners included."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
 from annotation.gateways import (
     DeskAccount,
     DeskAnnotation,
@@ -29,6 +29,17 @@ class FakeTask:
     wanted: int = 1
     predictions: dict[str, float] = field(default_factory=dict)
     annotations: dict[int, DeskAnnotation] = field(default_factory=dict)
+    locks: dict[int, datetime] = field(default_factory=dict)
+
+    def others(self, user_id: int, *, now: datetime) -> int:
+        """How many other people answered it or hold it; one who does both counts twice."""
+        answered = [a for a in self.annotations.values() if not a.skipped]
+        held = [user for user, until in self.locks.items() if user != user_id and until > now]
+        return len([a for a in answered if a.user_id != user_id]) + len(held)
+
+    def is_done_by(self, user_id: int) -> bool:
+        """Whether somebody answered or skipped it."""
+        return any(a.user_id == user_id for a in self.annotations.values())
 
 
 @dataclass
@@ -44,6 +55,7 @@ class FakeProject:
     batch: str = ""
     webhooks: list[tuple[str, str]] = field(default_factory=list)
     tasks: dict[int, FakeTask] = field(default_factory=dict)
+    members: set[int] = field(default_factory=set)
 
 
 class FakeLabelingDesk:
@@ -55,6 +67,7 @@ class FakeLabelingDesk:
             "admin@example.org": DeskAccount(user_id=1, email="admin@example.org")
         }
         self.away = False
+        self.overlay = True
         self.calls: list[str] = []
         self._numbers = count(1)
         self._users = count(2)
@@ -128,6 +141,26 @@ class FakeLabelingDesk:
         # Without a prediction of the present batch there is no order to rely on.
         ranked = sorted(open_tasks, key=lambda t: t.predictions.get(project.batch, float("inf")))
         return [task.text for task in ranked]
+
+    def take_next(self, project_id: int, *, user_id: int) -> FakeTask | None:
+        """Open the next task as a person does: their own again, else the first that is free."""
+        project = self.projects[project_id]
+        free = [
+            task
+            for task in sorted(
+                project.tasks.values(), key=lambda t: t.predictions.get(project.batch, float("inf"))
+            )
+            if not task.is_done_by(user_id) and task.others(user_id, now=self._now) < task.wanted
+        ]
+        mine = [task for task in free if task.locks.get(user_id, self._now) > self._now]
+        found = next(iter(mine + free), None)
+        if found is not None and not mine:
+            found.locks[user_id] = self._now + timedelta(seconds=1800)
+        return found
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by."""
+        self._now += timedelta(seconds=seconds)
 
     # What the protocol asks of it
 
@@ -254,7 +287,68 @@ class FakeLabelingDesk:
         with self._call("task_ids"):
             return set(self._project(project_id).tasks)
 
+    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
+        with self._overlay_call("set_members"):
+            known = {account.user_id for account in self.accounts.values()}
+            self._project(project_id).members = known.intersection(user_ids)
+            return set(self._project(project_id).members)
+
+    def entry_link(self, *, user_id: int, project_id: int) -> str:
+        with self._overlay_call("entry_link"):
+            return f"http://desk.localhost/go/{user_id}-{project_id}/"
+
+    def lock_tasks(
+        self, project_id: int, task_ids: Collection[int], *, user_id: int, seconds: int
+    ) -> set[int]:
+        with self._overlay_call("lock_tasks"):
+            tasks = self._project(project_id).tasks
+            locked = {
+                task_id
+                for task_id in task_ids
+                if (task := tasks.get(task_id))
+                and not task.is_done_by(user_id)
+                and task.others(user_id, now=self._now) < task.wanted
+            }
+            for task_id in locked:
+                tasks[task_id].locks[user_id] = self._now + timedelta(seconds=seconds)
+            return locked
+
+    def unlock_tasks(self, project_id: int, task_ids: Collection[int], *, user_id: int) -> None:
+        with self._overlay_call("unlock_tasks"):
+            tasks = self._project(project_id).tasks
+            for task_id in tasks.keys() & set(task_ids):
+                tasks[task_id].locks.pop(user_id, None)
+
+    def submit_answer(
+        self,
+        project_id: int,
+        task_id: int,
+        *,
+        unique_id: str,
+        user_id: int,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> int:
+        with self._call("submit_answer"):
+            if task_id not in self._project(project_id).tasks:
+                raise DeskRefusedError(f"There is no task {task_id}.")
+            task = self._task(task_id)
+            task.locks.pop(user_id, None)
+            for known in task.annotations.values():
+                if known.unique_id == unique_id:
+                    return known.id
+            told = {"result": result, "skipped": skipped, "lead_seconds": lead_seconds}
+            return self.annotate(task_id, user_id=user_id, unique_id=unique_id, **told)
+
     # How it does it
+
+    @contextmanager
+    def _overlay_call(self, name: str) -> Iterator[None]:
+        with self._call(name):
+            if not self.overlay:
+                raise OverlayMissingError("This desk runs without our overlay.")
+            yield
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ microseconds; they order its events, our clock never does. Calls raise ``Transie
 the desk is away, slow or answers nonsense, and ``DeskRefusedError`` when it says no.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -34,6 +34,7 @@ class DeskAnnotation:
     skipped: bool
     updated_at: str
     lead_seconds: float | None
+    unique_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,46 @@ class DeskAccounts(Protocol):
         """Return the account that an address has, if it has one."""
 
 
-class LabelingDesk(DeskAccounts, Protocol):
+class DeskDoor(DeskAccounts, Protocol):
+    """Who comes into which project, and what is kept for whom: spoken by the web as well.
+
+    All of it but ``submit_answer`` needs our overlay at the desk; a desk without it raises
+    ``OverlayMissingError``.
+    """
+
+    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
+        """Let exactly these accounts into a project; return those of them that are there."""
+
+    def entry_link(self, *, user_id: int, project_id: int) -> str:
+        """Return a link that lets this person, once and for ten minutes, into the project."""
+
+    def lock_tasks(
+        self, project_id: int, task_ids: Collection[int], *, user_id: int, seconds: int
+    ) -> set[int]:
+        """Keep tasks for one person; return those that now are.
+
+        Left out is what enough others hold or have answered, what this person has answered
+        or skipped, and what is not in the project. Asking again holds for longer.
+        """
+
+    def unlock_tasks(self, project_id: int, task_ids: Collection[int], *, user_id: int) -> None:
+        """Give back what was kept for this person."""
+
+    def submit_answer(  # noqa: PLR0913 - an answer as it is
+        self,
+        project_id: int,
+        task_id: int,
+        *,
+        unique_id: str,
+        user_id: int,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> int:
+        """Put down somebody's answer and return its number; told twice, it is there once."""
+
+
+class LabelingDesk(DeskDoor, Protocol):
     """Where items are answered."""
 
     def check(self) -> str:
