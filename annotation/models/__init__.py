@@ -1,5 +1,6 @@
 """The nouns of people and their words."""
 
+from annotation.models.access import Invitation, LinkMiss, Membership, Role
 from annotation.models.annotations import (
     Annotation,
     AnnotationRevision,
@@ -14,11 +15,13 @@ from annotation.models.campaigns import (
     Label,
 )
 from annotation.models.consensus import Consensus, Reliability
+from annotation.models.consents import Consent, ConsentText, Purpose
 from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
 from annotation.models.people import Annotator, User
+from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
 from annotation.models.withdrawals import Withdrawal
 
@@ -30,6 +33,8 @@ __all__ = [
     "CampaignLanguage",
     "CaseRule",
     "Consensus",
+    "Consent",
+    "ConsentText",
     "DeskConfig",
     "DeskEvent",
     "Direction",
@@ -37,12 +42,18 @@ __all__ = [
     "GoldItem",
     "Guideline",
     "Heartbeat",
+    "Invitation",
     "Item",
     "Label",
     "Language",
+    "LinkMiss",
+    "Membership",
+    "Purpose",
     "QuarantinedAnswer",
     "RefusedRow",
     "Reliability",
+    "Reservation",
+    "Role",
     "Sample",
     "SampleImport",
     "Source",

@@ -27,13 +27,51 @@ class Annotation(models.Model):
         DELETED = "deleted", _("deleted")
         WITHDRAWN = "withdrawn", _("taken back")
 
+    class Source(models.TextChoices):
+        """Where the person answered."""
+
+        DESK = "desk", _("Label Studio")
+        LIGHT = "light", _("light page")
+
+    class Flag(models.TextChoices):
+        """What a person says in place of a label; none of them ever counts as one."""
+
+        NONE = "", _("no flag")
+        CANNOT_JUDGE = "cannot_judge", _("can't judge")
+        WRONG_LANGUAGE = "wrong_language", _("wrong language")
+        OTHER_DIALECT = "other_dialect", _("other dialect")
+        UNCLEAR = "unclear", _("unclear")
+        OFFENSIVE = "offensive", _("offensive")
+
     item = models.ForeignKey(Item, models.PROTECT, related_name="annotations")
     annotator = models.ForeignKey(Annotator, models.PROTECT, related_name="annotations")
-    desk_annotation_id = models.BigIntegerField(unique=True)
+    uid = models.UUIDField(
+        null=True,
+        blank=True,
+        unique=True,
+        help_text=_("Made where the answer was given; empty for answers from the desk."),
+    )
+    source = models.CharField(max_length=10, choices=Source, default=Source.DESK)
+    desk_annotation_id = models.BigIntegerField(unique=True, null=True, blank=True)
     desk_task_id = models.BigIntegerField(default=0)
+    desk_seen_at = models.CharField(
+        max_length=40,
+        blank=True,
+        help_text=_("Desk's time stamp of its copy of a light answer as we last read it."),
+    )
+    mirrored_revision = models.PositiveIntegerField(
+        default=0, help_text=_("Which revision of a light answer the desk has.")
+    )
     state = models.CharField(max_length=10, choices=State)
     label = models.ForeignKey(Label, models.PROTECT, null=True, blank=True)
+    flag = models.CharField(max_length=20, choices=Flag, blank=True, default=Flag.NONE)
+    note = models.CharField(max_length=500, blank=True)
     answer = models.JSONField(default=dict, blank=True)
+    given_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("When a light answer was given, which may be long before it came in."),
+    )
     revision = models.PositiveIntegerField(default=1)
     desk_updated_at = models.CharField(max_length=40)
     lead_seconds = models.FloatField(null=True, blank=True)
@@ -62,6 +100,21 @@ class Annotation(models.Model):
                 name="annotation_by_withdrawal",
                 condition=models.Q(withdrawal__isnull=False),
             ),
+            models.Index(
+                fields=("item",),
+                name="annotation_to_mirror",
+                condition=models.Q(source="light", mirrored_revision__lt=models.F("revision")),
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=models.Q(uid__isnull=False) | models.Q(desk_annotation_id__isnull=False),
+                name="annotation_is_known_by_a_number",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(flag="") | models.Q(label__isnull=True),
+                name="flagged_annotation_has_no_label",
+            ),
         )
 
     def __str__(self) -> str:
@@ -75,6 +128,8 @@ class AnnotationRevision(models.Model):
     number = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=Annotation.State)
     label = models.ForeignKey(Label, models.PROTECT, null=True, blank=True)
+    flag = models.CharField(max_length=20, choices=Annotation.Flag, blank=True, default="")
+    note = models.CharField(max_length=500, blank=True)
     answer = models.JSONField(default=dict, blank=True)
     desk_updated_at = models.CharField(max_length=40)
     lead_seconds = models.FloatField(null=True, blank=True)
@@ -109,7 +164,12 @@ class QuarantinedAnswer(models.Model):
         CampaignLanguage, models.CASCADE, related_name="quarantine"
     )
     item = models.ForeignKey(Item, models.PROTECT, null=True, blank=True)
-    desk_annotation_id = models.BigIntegerField()
+    annotator = models.ForeignKey(Annotator, models.PROTECT, null=True, blank=True)
+    uid = models.UUIDField(
+        null=True, blank=True, help_text=_("Of an answer that came from the light page.")
+    )
+    digest = models.CharField(max_length=64, blank=True)
+    desk_annotation_id = models.BigIntegerField(null=True, blank=True)
     desk_updated_at = models.CharField(max_length=40)
     reason = models.CharField(max_length=20, choices=Reason)
     detail = models.CharField(max_length=300, blank=True)
@@ -122,6 +182,15 @@ class QuarantinedAnswer(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("desk_annotation_id", "desk_updated_at"), name="quarantined_once"
+            ),
+            models.UniqueConstraint(
+                fields=("uid", "digest"),
+                condition=models.Q(uid__isnull=False),
+                name="light_answer_quarantined_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(uid__isnull=False) | models.Q(desk_annotation_id__isnull=False),
+                name="quarantined_answer_is_known_by_a_number",
             ),
         )
 
