@@ -9,6 +9,7 @@ import numpy as np
 from django.db import transaction
 from django.db.models import Count, Q, Sum
 
+from annotation.actions import pooling
 from annotation.methods import aggregation
 from annotation.models import (
     Annotation,
@@ -54,8 +55,10 @@ def refit(
     mark = _marks(campaign)[home.pk]
     said = _newest_answers(home)
     table = _Table.of(said, labels=labels, known=_known(home))
-    people = aggregation.fit(table.answers)
-    targets = _targets(table, priors)
+    pool = pooling.Votes.in_campaign(campaign).pool(home)
+    abroad = _elsewhere(home, table, labels)
+    people = aggregation.fit(table.answers, class_pool=pool, elsewhere=abroad)
+    targets = _targets(table, priors, pool, abroad)
     changed, removed = _write_consensus(home, _consensus_rows(table, people, targets, labels), now)
     people_changed = _write_reliabilities(home, table, people, now)
     home.consensus_mark = mark
@@ -94,15 +97,28 @@ def _marks(campaign: Campaign) -> dict[int, str]:
         .values_list("sample__language")
         .annotate(Sum("label_id"))
     )
-    marks = {}
-    for home in campaign.languages.all():
-        row = answers.get(home.pk)
-        marks[home.pk] = (
+    homes = {home.pk: home for home in campaign.languages.all() if home.pk in answers}
+    own = {}
+    for pk, home in homes.items():
+        row = answers[pk]
+        own[pk] = (
             f"{row['number']}.{row['edits']}.{row['active']}.{row['people'] or 0}"
             f".{gold.get(home.language_id, 0)}"
-            if row
-            else ""
         )
+    return {home.pk: "" for home in campaign.languages.all()} | _with_others(campaign, homes, own)
+
+
+def _with_others(
+    campaign: Campaign, homes: Mapping[int, CampaignLanguage], own: Mapping[int, str]
+) -> dict[int, str]:
+    """Let each language's mark move also with what it takes from the others."""
+    votes = pooling.Votes.in_campaign(campaign)
+    tied = pooling.homes_of_people(campaign)
+    marks = {}
+    for pk, home in homes.items():
+        others = sorted({other for there in tied.get(pk, {}).values() for other in there})
+        abroad = [own.get(other, "") for other in others]
+        marks[pk] = f"{own[pk]}~{pooling.short(votes.pool(home).round(4).tolist(), abroad)}"
     return marks
 
 
@@ -167,14 +183,37 @@ class _Table:
         return cls(answers, samples, people, said)
 
 
-def _targets(table: _Table, priors: Priors | None) -> aggregation.Floats | None:
+def _elsewhere(
+    home: CampaignLanguage, table: _Table, labels: Sequence[Label]
+) -> aggregation.Elsewhere | None:
+    tied = pooling.homes_of_people(home.campaign).get(home.pk, {})
+    if not tied:
+        return None
+    homes = {other.pk: other for other in home.campaign.languages.all()}
+
+    def table_of(pk: int) -> tuple[aggregation.Answers, list[int]]:
+        there = homes[pk]
+        found = _Table.of(_newest_answers(there), labels=labels, known=_known(there))
+        return found.answers, found.people
+
+    return pooling.elsewhere(table.people, tied=tied, table_of=table_of)
+
+
+def _targets(
+    table: _Table,
+    priors: Priors | None,
+    pool: aggregation.Floats,
+    abroad: aggregation.Elsewhere | None,
+) -> aggregation.Floats | None:
     if not priors:
         return None
     rows = np.full((len(table.samples), table.answers.labels), np.nan)
     for number, sample in enumerate(table.samples):
         if sample in priors:
             rows[number] = priors[sample]
-    return aggregation.fit(table.answers, item_prior=rows).posterior
+    return aggregation.fit(
+        table.answers, item_prior=rows, class_pool=pool, elsewhere=abroad
+    ).posterior
 
 
 def _consensus_rows(

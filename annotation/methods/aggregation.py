@@ -206,6 +206,15 @@ def weights(posterior: Floats) -> Floats:
     return np.asarray(np.clip(1.0 - entropy / np.log(posterior.shape[1]), 0.0, 1.0))
 
 
+def drawn_to_uniform(counts: Floats) -> Floats:
+    """Return shares of counts (K) that are drawn towards uniform, as a ``class_pool`` wants them.
+
+    >>> drawn_to_uniform(np.array([0.0, 20.0])).tolist()
+    [0.25, 0.75]
+    """
+    return _Classes._drawn(counts, np.full(len(counts), 1.0 / len(counts)))
+
+
 @dataclass(frozen=True)
 class _Said:
     """The answers as a matrix, N x MK: who said what of which item; and the known labels, N x K."""
