@@ -27,6 +27,13 @@ class Language(models.Model):
         _("direction"), max_length=3, choices=Direction, default=Direction.LTR
     )
 
+    variants = models.JSONField(
+        _("variants"),
+        default=list,
+        blank=True,
+        help_text=_("Dialects that speakers choose from: a list of names as they call them."),
+    )
+
     class Meta:
         ordering = ("tag",)
 

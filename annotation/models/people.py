@@ -42,6 +42,15 @@ class Annotator(models.Model):
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.PERSON)
     active = models.BooleanField(_("active"), default=True)
     joined_at = models.DateTimeField(auto_now_add=True)
+    dialect = models.CharField(
+        _("dialect"), max_length=120, blank=True, help_text=_("As the person told it.")
+    )
+    script = models.CharField(
+        _("script"),
+        max_length=60,
+        blank=True,
+        help_text=_("What the person writes the language in, as told."),
+    )
 
     class Meta:
         constraints = (
