@@ -70,6 +70,11 @@ class Temperature(models.Model):
     language = models.ForeignKey(Language, models.PROTECT)
     value = models.FloatField(default=1.0)
     gold = models.PositiveIntegerField(help_text=_("Gold items it was fitted on."))
+    fitted_on = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text=_("SHA-256 of the development gold of all languages; empty: not known."),
+    )
 
     class Meta:
         constraints = (

@@ -2,6 +2,7 @@
 
 from training.models.cases import CaseCheck, RegressionCase
 from training.models.dispatches import Dispatch
+from training.models.gate_terms import GateChange, Maintenance
 from training.models.gates import (
     Evaluation,
     GateCheck,
@@ -20,6 +21,7 @@ __all__ = [
     "DataSnapshot",
     "Dispatch",
     "Evaluation",
+    "GateChange",
     "GateCheck",
     "GatePredictions",
     "GateRun",
@@ -27,6 +29,7 @@ __all__ = [
     "GoldCandidate",
     "GoldVersion",
     "LearnedAnswer",
+    "Maintenance",
     "RegressionCase",
     "SnapshotRow",
     "TrainingRun",

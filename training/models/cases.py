@@ -46,6 +46,10 @@ class CaseCheck(models.Model):
     candidate_label = models.ForeignKey(Label, models.PROTECT, related_name="+")
     champion_right = models.BooleanField()
     candidate_right = models.BooleanField()
+    learned = models.BooleanField(
+        default=False,
+        help_text=_("The candidate learned the text, or nearly the same: it is no evidence."),
+    )
 
     class Meta:
         ordering = ("gate", "case")
@@ -58,5 +62,5 @@ class CaseCheck(models.Model):
 
     @property
     def broken(self) -> bool:
-        """Whether the candidate spoils what was right."""
-        return self.champion_right and not self.candidate_right
+        """Whether the candidate spoils what was right, on a text that it had not learned."""
+        return self.champion_right and not self.candidate_right and not self.learned

@@ -15,6 +15,11 @@ class Evaluation(models.Model):
     language = models.ForeignKey(Language, models.PROTECT)
     split = models.CharField(max_length=4, choices=GoldItem.Split, default=GoldItem.Split.GATE)
     gold_digest = models.CharField(max_length=64, help_text=_("Which gold items, and answers."))
+    fitted_on = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text=_("Digest of the development gold that its temperature was fitted on."),
+    )
     items = models.PositiveIntegerField()
     accuracy = models.FloatField(null=True)
     accuracy_low = models.FloatField(null=True)
@@ -35,7 +40,7 @@ class Evaluation(models.Model):
         ordering = ("version", "language__tag")
         constraints = (
             models.UniqueConstraint(
-                fields=("version", "language", "split", "gold_digest"),
+                fields=("version", "language", "split", "gold_digest", "fitted_on"),
                 name="one_evaluation_per_version_language_gold",
             ),
         )
@@ -70,6 +75,10 @@ class GateRun(models.Model):
     champion = models.ForeignKey(ModelVersion, models.PROTECT, related_name="gates_as_champion")
     candidate_digest = models.CharField(max_length=64)
     margin = models.FloatField()
+    terms = models.JSONField(
+        default=dict,
+        help_text=_("On what the first look at the candidate was decided; all keep to it."),
+    )
     verdict = models.CharField(max_length=5, choices=Verdict)
     reasons = models.JSONField(default=list, help_text=_("Sentences a person can read."))
     record = models.JSONField(default=dict, help_text=_("Pooled tests, seeds, libraries."))
