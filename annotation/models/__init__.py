@@ -16,47 +16,77 @@ from annotation.models.campaigns import (
 )
 from annotation.models.consensus import Consensus, Reliability
 from annotation.models.consents import Consent, ConsentText, Purpose
+from annotation.models.drifting import Concern, DriftChart, DriftPoint, WeeklyCounts
 from annotation.models.gating import CaseRule, GateMetric
+from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, GroupText
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
 from annotation.models.people import Annotator, User
 from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
+from annotation.models.sessions import (
+    CalibrationSession,
+    GoldRetirement,
+    LabelRule,
+    Recalibration,
+    SecondLook,
+    SessionAnswer,
+    Standing,
+    StandingChange,
+    WorkedExample,
+)
 from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
     "Annotation",
     "AnnotationRevision",
     "Annotator",
+    "CalibrationSession",
     "Campaign",
     "CampaignLanguage",
     "CaseRule",
+    "Concern",
     "Consensus",
     "Consent",
     "ConsentText",
     "DeskConfig",
     "DeskEvent",
     "Direction",
+    "DriftChart",
+    "DriftPoint",
     "GateMetric",
     "GoldItem",
+    "GoldRetirement",
+    "GroupAnswer",
+    "GroupRemark",
+    "GroupSession",
+    "GroupText",
     "Guideline",
     "Heartbeat",
     "Invitation",
     "Item",
     "Label",
+    "LabelRule",
     "Language",
     "LinkMiss",
     "Membership",
     "Purpose",
     "QuarantinedAnswer",
+    "Recalibration",
     "RefusedRow",
     "Reliability",
     "Reservation",
     "Role",
     "Sample",
     "SampleImport",
+    "SecondLook",
+    "SessionAnswer",
     "Source",
+    "Standing",
+    "StandingChange",
     "User",
+    "WeeklyCounts",
     "Withdrawal",
+    "WorkedExample",
 ]

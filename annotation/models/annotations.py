@@ -159,6 +159,7 @@ class QuarantinedAnswer(models.Model):
         MALFORMED = "malformed", _("malformed answer")
         UNKNOWN_PERSON = "unknown_person", _("not in the team of this language")
         UNKNOWN_ITEM = "unknown_item", _("not an item of ours")
+        NOT_QUALIFIED = "not_qualified", _("not through a calibration session yet")
 
     campaign_language = models.ForeignKey(
         CampaignLanguage, models.CASCADE, related_name="quarantine"
