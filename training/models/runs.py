@@ -64,6 +64,17 @@ class SnapshotRow(models.Model):
                 fields=("snapshot", "sample"), name="one_row_per_snapshot_and_sample"
             ),
         )
+        indexes = (
+            # What runs ask of all runs before them: what was learned, and what was said of it.
+            models.Index(
+                fields=("snapshot",), condition=models.Q(fresh=True), name="rows_learned_first"
+            ),
+            models.Index(
+                fields=("sample", "-snapshot"),
+                condition=models.Q(logits__isnull=False),
+                name="rows_with_logits",
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.snapshot_id}: {self.sample_id}"
