@@ -8,366 +8,1063 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0012_record_consents'),
+        ("annotation", "0012_record_consents"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='calibrate',
-            field=models.BooleanField(default=False, help_text='Answers count once a session has let their author through.', verbose_name='calibration sessions'),
+            model_name="campaign",
+            name="calibrate",
+            field=models.BooleanField(
+                default=False,
+                help_text="Answers count once a session has let their author through.",
+                verbose_name="calibration sessions",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_after_hours',
-            field=models.PositiveSmallIntegerField(default=24, help_text='Time to read the guideline again.', validators=[django.core.validators.MaxValueValidator(720)], verbose_name='hours until the next try'),
+            model_name="campaign",
+            name="qualify_after_hours",
+            field=models.PositiveSmallIntegerField(
+                default=24,
+                help_text="Time to read the guideline again.",
+                validators=[django.core.validators.MaxValueValidator(720)],
+                verbose_name="hours until the next try",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_alpha',
-            field=models.DecimalField(decimal_places=2, default=Decimal('0.05'), help_text='At most this share of those who are not good enough.', max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.01')), django.core.validators.MaxValueValidator(Decimal('0.30'))], verbose_name='let through wrongly'),
+            model_name="campaign",
+            name="qualify_alpha",
+            field=models.DecimalField(
+                decimal_places=2,
+                default=Decimal("0.05"),
+                help_text="At most this share of those who are not good enough.",
+                max_digits=3,
+                validators=[
+                    django.core.validators.MinValueValidator(Decimal("0.01")),
+                    django.core.validators.MaxValueValidator(Decimal("0.30")),
+                ],
+                verbose_name="let through wrongly",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_beta',
-            field=models.DecimalField(decimal_places=2, default=Decimal('0.10'), help_text='At most this share of those who are good.', max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.01')), django.core.validators.MaxValueValidator(Decimal('0.30'))], verbose_name='turned away wrongly'),
+            model_name="campaign",
+            name="qualify_beta",
+            field=models.DecimalField(
+                decimal_places=2,
+                default=Decimal("0.10"),
+                help_text="At most this share of those who are good.",
+                max_digits=3,
+                validators=[
+                    django.core.validators.MinValueValidator(Decimal("0.01")),
+                    django.core.validators.MaxValueValidator(Decimal("0.30")),
+                ],
+                verbose_name="turned away wrongly",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_cap',
-            field=models.PositiveSmallIntegerField(default=40, help_text='Whoever is neither by then goes on with a second pair of eyes.', validators=[django.core.validators.MinValueValidator(8), django.core.validators.MaxValueValidator(200)], verbose_name='most questions of a session'),
+            model_name="campaign",
+            name="qualify_cap",
+            field=models.PositiveSmallIntegerField(
+                default=40,
+                help_text="Whoever is neither by then goes on with a second pair of eyes.",
+                validators=[
+                    django.core.validators.MinValueValidator(8),
+                    django.core.validators.MaxValueValidator(200),
+                ],
+                verbose_name="most questions of a session",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_high',
-            field=models.DecimalField(decimal_places=2, default=Decimal('0.80'), help_text='Skill at which hardly anybody may be turned away.', max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.10')), django.core.validators.MaxValueValidator(Decimal('0.98'))], verbose_name='good'),
+            model_name="campaign",
+            name="qualify_high",
+            field=models.DecimalField(
+                decimal_places=2,
+                default=Decimal("0.80"),
+                help_text="Skill at which hardly anybody may be turned away.",
+                max_digits=3,
+                validators=[
+                    django.core.validators.MinValueValidator(Decimal("0.10")),
+                    django.core.validators.MaxValueValidator(Decimal("0.98")),
+                ],
+                verbose_name="good",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='qualify_low',
-            field=models.DecimalField(decimal_places=2, default=Decimal('0.50'), help_text='Skill (0 guessing, 1 perfect) at which hardly anybody may be let through.', max_digits=3, validators=[django.core.validators.MinValueValidator(Decimal('0.05')), django.core.validators.MaxValueValidator(Decimal('0.90'))], verbose_name='not good enough'),
+            model_name="campaign",
+            name="qualify_low",
+            field=models.DecimalField(
+                decimal_places=2,
+                default=Decimal("0.50"),
+                help_text="Skill (0 guessing, 1 perfect) at which hardly anybody may be let through.",
+                max_digits=3,
+                validators=[
+                    django.core.validators.MinValueValidator(Decimal("0.05")),
+                    django.core.validators.MaxValueValidator(Decimal("0.90")),
+                ],
+                verbose_name="not good enough",
+            ),
         ),
         migrations.AlterField(
-            model_name='quarantinedanswer',
-            name='reason',
-            field=models.CharField(choices=[('unknown_label', 'unknown label'), ('unknown_field', 'unknown field'), ('empty', 'empty answer'), ('malformed', 'malformed answer'), ('unknown_person', 'not in the team of this language'), ('unknown_item', 'not an item of ours'), ('not_qualified', 'not through a calibration session yet')], max_length=20),
+            model_name="quarantinedanswer",
+            name="reason",
+            field=models.CharField(
+                choices=[
+                    ("unknown_label", "unknown label"),
+                    ("unknown_field", "unknown field"),
+                    ("empty", "empty answer"),
+                    ("malformed", "malformed answer"),
+                    ("unknown_person", "not in the team of this language"),
+                    ("unknown_item", "not an item of ours"),
+                    ("not_qualified", "not through a calibration session yet"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.CreateModel(
-            name='CalibrationSession',
+            name="CalibrationSession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('qualify', 'first calibration'), ('refresh', 'refresher'), ('changed', 'changed guideline'), ('practice', 'practice')], max_length=10)),
-                ('rules', models.JSONField(help_text='What decides, in numbers, as it was when it began.')),
-                ('plan', models.JSONField(help_text='Gold items in the order in which they are asked.')),
-                ('provisional', models.BooleanField(default=False, help_text='There was less unseen gold than a session wants.')),
-                ('result', models.CharField(blank=True, choices=[('qualified', 'qualified'), ('supervised', 'supervised'), ('not_yet', 'not yet'), ('done', 'done')], max_length=10)),
-                ('right', models.PositiveSmallIntegerField(default=0)),
-                ('wrong', models.PositiveSmallIntegerField(default=0)),
-                ('began_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calibrations', to='annotation.annotator')),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calibrations', to='annotation.campaignlanguage')),
-                ('guideline', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='calibrations', to='annotation.guideline')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("qualify", "first calibration"),
+                            ("refresh", "refresher"),
+                            ("changed", "changed guideline"),
+                            ("practice", "practice"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "rules",
+                    models.JSONField(
+                        help_text="What decides, in numbers, as it was when it began."
+                    ),
+                ),
+                (
+                    "plan",
+                    models.JSONField(help_text="Gold items in the order in which they are asked."),
+                ),
+                (
+                    "provisional",
+                    models.BooleanField(
+                        default=False, help_text="There was less unseen gold than a session wants."
+                    ),
+                ),
+                (
+                    "result",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("qualified", "qualified"),
+                            ("supervised", "supervised"),
+                            ("not_yet", "not yet"),
+                            ("done", "done"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("right", models.PositiveSmallIntegerField(default=0)),
+                ("wrong", models.PositiveSmallIntegerField(default=0)),
+                ("began_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="calibrations",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="calibrations",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "guideline",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="calibrations",
+                        to="annotation.guideline",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-began_at', '-id'),
+                "ordering": ("-began_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='DriftChart',
+            name="DriftChart",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('gold', 'hidden gold'), ('surprise', "answers beside others'")], max_length=10)),
-                ('level', models.FloatField(default=0.0)),
-                ('seen', models.PositiveIntegerField(default=0)),
-                ('alarmed', models.BooleanField(default=False)),
-                ('limit', models.FloatField()),
-                ('began_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drift_charts', to='annotation.annotator')),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drift_charts', to='annotation.campaignlanguage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("gold", "hidden gold"), ("surprise", "answers beside others'")],
+                        max_length=10,
+                    ),
+                ),
+                ("level", models.FloatField(default=0.0)),
+                ("seen", models.PositiveIntegerField(default=0)),
+                ("alarmed", models.BooleanField(default=False)),
+                ("limit", models.FloatField()),
+                ("began_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="drift_charts",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="drift_charts",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('annotator', 'campaign_language', 'kind', '-began_at'),
+                "ordering": ("annotator", "campaign_language", "kind", "-began_at"),
             },
         ),
         migrations.CreateModel(
-            name='Concern',
+            name="Concern",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('gold', 'hidden gold'), ('surprise', "answers beside others'")], max_length=10)),
-                ('confusions', models.JSONField(default=list, help_text='[true label, answer, times] since the chart began.')),
-                ('opened_at', models.DateTimeField()),
-                ('read_at', models.DateTimeField(blank=True, help_text='When the person opened the note.', null=True)),
-                ('reply', models.TextField(blank=True, max_length=2000)),
-                ('replied_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, choices=[('well', 'all is well'), ('supervised', 'one more pair of eyes')], max_length=10)),
-                ('remark', models.TextField(blank=True, max_length=2000)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='concerns', to='annotation.annotator')),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='concerns', to='annotation.campaignlanguage')),
-                ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('refresher', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='concern', to='annotation.calibrationsession')),
-                ('chart', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='concern', to='annotation.driftchart')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("gold", "hidden gold"), ("surprise", "answers beside others'")],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "confusions",
+                    models.JSONField(
+                        default=list, help_text="[true label, answer, times] since the chart began."
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                (
+                    "read_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When the person opened the note.", null=True
+                    ),
+                ),
+                ("reply", models.TextField(blank=True, max_length=2000)),
+                ("replied_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[("well", "all is well"), ("supervised", "one more pair of eyes")],
+                        max_length=10,
+                    ),
+                ),
+                ("remark", models.TextField(blank=True, max_length=2000)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="concerns",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="concerns",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "refresher",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="concern",
+                        to="annotation.calibrationsession",
+                    ),
+                ),
+                (
+                    "chart",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="concern",
+                        to="annotation.driftchart",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-opened_at', '-id'),
+                "ordering": ("-opened_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='DriftPoint',
+            name="DriftPoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('gold', 'hidden gold'), ('surprise', "answers beside others'")], max_length=10)),
-                ('step', models.FloatField()),
-                ('level', models.FloatField(help_text='Of the chart, after this answer.')),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('annotation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='drift_points', to='annotation.annotation')),
-                ('chart', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='points', to='annotation.driftchart')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("gold", "hidden gold"), ("surprise", "answers beside others'")],
+                        max_length=10,
+                    ),
+                ),
+                ("step", models.FloatField()),
+                ("level", models.FloatField(help_text="Of the chart, after this answer.")),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "annotation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="drift_points",
+                        to="annotation.annotation",
+                    ),
+                ),
+                (
+                    "chart",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="points",
+                        to="annotation.driftchart",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('chart', 'id'),
+                "ordering": ("chart", "id"),
             },
         ),
         migrations.CreateModel(
-            name='GoldRetirement',
+            name="GoldRetirement",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=300, verbose_name='reason')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('gold', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='retirement', to='annotation.golditem')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.CharField(max_length=300, verbose_name="reason")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "gold",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="retirement",
+                        to="annotation.golditem",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='GroupSession',
+            name="GroupSession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=120, verbose_name='title')),
-                ('state', models.CharField(choices=[('answering', 'each for themselves'), ('discussing', 'side by side'), ('closed', 'closed')], default='answering', max_length=10)),
-                ('conclusion', models.TextField(blank=True, max_length=5000, verbose_name='what was agreed on')),
-                ('opened_at', models.DateTimeField(auto_now_add=True)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='group_sessions', to='annotation.campaignlanguage')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('guideline', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='group_sessions', to='annotation.guideline')),
-                ('led_to', models.ForeignKey(blank=True, help_text='The guideline that was written from it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='came_from', to='annotation.guideline')),
-                ('members', models.ManyToManyField(related_name='group_sessions', to='annotation.annotator')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("title", models.CharField(max_length=120, verbose_name="title")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("answering", "each for themselves"),
+                            ("discussing", "side by side"),
+                            ("closed", "closed"),
+                        ],
+                        default="answering",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "conclusion",
+                    models.TextField(
+                        blank=True, max_length=5000, verbose_name="what was agreed on"
+                    ),
+                ),
+                ("opened_at", models.DateTimeField(auto_now_add=True)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="group_sessions",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "guideline",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="group_sessions",
+                        to="annotation.guideline",
+                    ),
+                ),
+                (
+                    "led_to",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="The guideline that was written from it.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="came_from",
+                        to="annotation.guideline",
+                    ),
+                ),
+                (
+                    "members",
+                    models.ManyToManyField(
+                        related_name="group_sessions", to="annotation.annotator"
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-opened_at', '-id'),
+                "ordering": ("-opened_at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='GroupText',
+            name="GroupText",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='group_texts', to='annotation.sample')),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='texts', to='annotation.groupsession')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="group_texts",
+                        to="annotation.sample",
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="texts",
+                        to="annotation.groupsession",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('session', 'position'),
+                "ordering": ("session", "position"),
             },
         ),
         migrations.CreateModel(
-            name='GroupRemark',
+            name="GroupRemark",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('says', models.CharField(max_length=2000, verbose_name='remark')),
-                ('token', models.CharField(help_text='Made with the form, so that sending twice says it once.', max_length=36)),
-                ('at', models.DateTimeField(auto_now_add=True)),
-                ('author', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='remarks', to='annotation.groupsession')),
-                ('text', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='remarks', to='annotation.grouptext')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("says", models.CharField(max_length=2000, verbose_name="remark")),
+                (
+                    "token",
+                    models.CharField(
+                        help_text="Made with the form, so that sending twice says it once.",
+                        max_length=36,
+                    ),
+                ),
+                ("at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="remarks",
+                        to="annotation.groupsession",
+                    ),
+                ),
+                (
+                    "text",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="remarks",
+                        to="annotation.grouptext",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('session', 'at', 'id'),
+                "ordering": ("session", "at", "id"),
             },
         ),
         migrations.CreateModel(
-            name='GroupAnswer',
+            name="GroupAnswer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('why', models.CharField(blank=True, max_length=500, verbose_name='why')),
-                ('answered_at', models.DateTimeField()),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='group_answers', to='annotation.annotator')),
-                ('label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.label')),
-                ('text', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='answers', to='annotation.grouptext')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("why", models.CharField(blank=True, max_length=500, verbose_name="why")),
+                ("answered_at", models.DateTimeField()),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="group_answers",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "text",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="answers",
+                        to="annotation.grouptext",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('text', 'annotator'),
+                "ordering": ("text", "annotator"),
             },
         ),
         migrations.CreateModel(
-            name='LabelRule',
+            name="LabelRule",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField(max_length=2000, verbose_name='rule')),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='label_rules', to='annotation.campaignlanguage')),
-                ('label', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='annotation.label')),
-                ('updated_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("text", models.TextField(max_length=2000, verbose_name="rule")),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="label_rules",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rules",
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "updated_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign_language', 'label__position'),
+                "ordering": ("campaign_language", "label__position"),
             },
         ),
         migrations.CreateModel(
-            name='Recalibration',
+            name="Recalibration",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('paragraphs', models.JSONField(help_text='Numbers of the paragraphs that changed, from 0.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('guideline', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='recalibration', to='annotation.guideline')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "paragraphs",
+                    models.JSONField(help_text="Numbers of the paragraphs that changed, from 0."),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "guideline",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="recalibration",
+                        to="annotation.guideline",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SecondLook',
+            name="SecondLook",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('annotation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.annotation')),
-                ('item', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='second_look', to='annotation.item')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "annotation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.annotation",
+                    ),
+                ),
+                (
+                    "item",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="second_look",
+                        to="annotation.item",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SessionAnswer',
+            name="SessionAnswer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveSmallIntegerField()),
-                ('shown_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('gold', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='session_answers', to='annotation.golditem')),
-                ('label', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.label')),
-                ('session', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='answers', to='annotation.calibrationsession')),
-                ('truth', models.ForeignKey(help_text='Known answer when it was shown.', on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.label')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveSmallIntegerField()),
+                ("shown_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "gold",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="session_answers",
+                        to="annotation.golditem",
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="answers",
+                        to="annotation.calibrationsession",
+                    ),
+                ),
+                (
+                    "truth",
+                    models.ForeignKey(
+                        help_text="Known answer when it was shown.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.label",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('session', 'position'),
+                "ordering": ("session", "position"),
             },
         ),
         migrations.CreateModel(
-            name='Standing',
+            name="Standing",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('newcomer', 'newcomer'), ('qualified', 'qualified'), ('supervised', 'supervised'), ('not_yet', 'not yet')], default='newcomer', max_length=10)),
-                ('since', models.DateTimeField(blank=True, null=True)),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='standings', to='annotation.annotator')),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='standings', to='annotation.campaign')),
-                ('session', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='annotation.calibrationsession')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("newcomer", "newcomer"),
+                            ("qualified", "qualified"),
+                            ("supervised", "supervised"),
+                            ("not_yet", "not yet"),
+                        ],
+                        default="newcomer",
+                        max_length=10,
+                    ),
+                ),
+                ("since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="standings",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="standings",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="annotation.calibrationsession",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'annotator'),
+                "ordering": ("campaign", "annotator"),
             },
         ),
         migrations.CreateModel(
-            name='StandingChange',
+            name="StandingChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('newcomer', 'newcomer'), ('qualified', 'qualified'), ('supervised', 'supervised'), ('not_yet', 'not yet')], max_length=10)),
-                ('reason', models.CharField(max_length=300)),
-                ('at', models.DateTimeField()),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('session', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='annotation.calibrationsession')),
-                ('standing', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='annotation.standing')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("newcomer", "newcomer"),
+                            ("qualified", "qualified"),
+                            ("supervised", "supervised"),
+                            ("not_yet", "not yet"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.CharField(max_length=300)),
+                ("at", models.DateTimeField()),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "session",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="annotation.calibrationsession",
+                    ),
+                ),
+                (
+                    "standing",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="changes",
+                        to="annotation.standing",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-at', '-id'),
+                "ordering": ("-at", "-id"),
             },
         ),
         migrations.CreateModel(
-            name='WeeklyCounts',
+            name="WeeklyCounts",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('week', models.DateField(help_text='Its Monday.')),
-                ('counts', models.JSONField(help_text='K rows, true label; K columns, answer.')),
-                ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='weekly_counts', to='annotation.annotator')),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='weekly_counts', to='annotation.campaignlanguage')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("week", models.DateField(help_text="Its Monday.")),
+                ("counts", models.JSONField(help_text="K rows, true label; K columns, answer.")),
+                (
+                    "annotator",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="weekly_counts",
+                        to="annotation.annotator",
+                    ),
+                ),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="weekly_counts",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('annotator', 'week'),
+                "ordering": ("annotator", "week"),
             },
         ),
         migrations.CreateModel(
-            name='WorkedExample',
+            name="WorkedExample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('explanation', models.TextField(max_length=2000, verbose_name='why')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign_language', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='examples', to='annotation.campaignlanguage')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('gold', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='example', to='annotation.golditem')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("explanation", models.TextField(max_length=2000, verbose_name="why")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign_language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="examples",
+                        to="annotation.campaignlanguage",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "gold",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="example",
+                        to="annotation.golditem",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign_language', 'gold__label__position', 'id'),
+                "ordering": ("campaign_language", "gold__label__position", "id"),
             },
         ),
         migrations.AddConstraint(
-            model_name='calibrationsession',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('annotator', 'campaign_language'), name='one_open_calibration_a_person'),
+            model_name="calibrationsession",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at", None)),
+                fields=("annotator", "campaign_language"),
+                name="one_open_calibration_a_person",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='calibrationsession',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ended_at', None), ('result', '')), models.Q(('ended_at__isnull', False), models.Q(('result', ''), _negated=True)), _connector='OR'), name='calibration_ends_with_a_result'),
+            model_name="calibrationsession",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("ended_at", None), ("result", "")),
+                    models.Q(("ended_at__isnull", False), models.Q(("result", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="calibration_ends_with_a_result",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='driftchart',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('annotator', 'campaign_language', 'kind'), name='one_running_chart_a_kind'),
+            model_name="driftchart",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at", None)),
+                fields=("annotator", "campaign_language", "kind"),
+                name="one_running_chart_a_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='concern',
-            constraint=models.UniqueConstraint(condition=models.Q(('closed_at', None)), fields=('annotator', 'campaign_language'), name='one_open_concern_a_person'),
+            model_name="concern",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("closed_at", None)),
+                fields=("annotator", "campaign_language"),
+                name="one_open_concern_a_person",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='concern',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('outcome', 'supervised'), _negated=True), ('decided_by__isnull', False), _connector='OR'), name='supervision_is_decided_by_somebody'),
+            model_name="concern",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("outcome", "supervised"), _negated=True),
+                    ("decided_by__isnull", False),
+                    _connector="OR",
+                ),
+                name="supervision_is_decided_by_somebody",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='driftpoint',
-            constraint=models.UniqueConstraint(fields=('annotation', 'kind'), name='one_drift_point_a_kind'),
+            model_name="driftpoint",
+            constraint=models.UniqueConstraint(
+                fields=("annotation", "kind"), name="one_drift_point_a_kind"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grouptext',
-            constraint=models.UniqueConstraint(fields=('session', 'sample'), name='one_group_text_a_sample'),
+            model_name="grouptext",
+            constraint=models.UniqueConstraint(
+                fields=("session", "sample"), name="one_group_text_a_sample"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grouptext',
-            constraint=models.UniqueConstraint(fields=('session', 'position'), name='one_group_text_a_position'),
+            model_name="grouptext",
+            constraint=models.UniqueConstraint(
+                fields=("session", "position"), name="one_group_text_a_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='groupremark',
-            constraint=models.UniqueConstraint(fields=('session', 'token'), name='one_remark_a_form'),
+            model_name="groupremark",
+            constraint=models.UniqueConstraint(
+                fields=("session", "token"), name="one_remark_a_form"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='groupanswer',
-            constraint=models.UniqueConstraint(fields=('text', 'annotator'), name='one_group_answer_a_member'),
+            model_name="groupanswer",
+            constraint=models.UniqueConstraint(
+                fields=("text", "annotator"), name="one_group_answer_a_member"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='labelrule',
-            constraint=models.UniqueConstraint(fields=('campaign_language', 'label'), name='one_rule_a_label'),
+            model_name="labelrule",
+            constraint=models.UniqueConstraint(
+                fields=("campaign_language", "label"), name="one_rule_a_label"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sessionanswer',
-            constraint=models.UniqueConstraint(fields=('session', 'position'), name='one_answer_a_position'),
+            model_name="sessionanswer",
+            constraint=models.UniqueConstraint(
+                fields=("session", "position"), name="one_answer_a_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sessionanswer',
-            constraint=models.UniqueConstraint(fields=('session', 'gold'), name='one_answer_a_gold_item'),
+            model_name="sessionanswer",
+            constraint=models.UniqueConstraint(
+                fields=("session", "gold"), name="one_answer_a_gold_item"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sessionanswer',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('answered_at', None), ('label', None)), models.Q(('answered_at__isnull', False), ('label__isnull', False)), _connector='OR'), name='session_answer_has_a_time'),
+            model_name="sessionanswer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("answered_at", None), ("label", None)),
+                    models.Q(("answered_at__isnull", False), ("label__isnull", False)),
+                    _connector="OR",
+                ),
+                name="session_answer_has_a_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='standing',
-            constraint=models.UniqueConstraint(fields=('annotator', 'campaign'), name='one_standing_per_campaign'),
+            model_name="standing",
+            constraint=models.UniqueConstraint(
+                fields=("annotator", "campaign"), name="one_standing_per_campaign"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='weeklycounts',
-            constraint=models.UniqueConstraint(fields=('annotator', 'campaign_language', 'week'), name='one_count_a_week'),
+            model_name="weeklycounts",
+            constraint=models.UniqueConstraint(
+                fields=("annotator", "campaign_language", "week"), name="one_count_a_week"
+            ),
         ),
     ]
