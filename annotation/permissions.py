@@ -1,32 +1,182 @@
-"""Who may come in: staff lead campaigns, others answer at the desk."""
+"""Who may come in: what each role may do in a campaign and its languages; staff may everything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 
-from annotation.models import User
+from annotation.models import Annotator, Campaign, Consent, Language, Membership, Role, User
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+Visitor = User | AnonymousUser
+
+
+class Ability(StrEnum):
+    """What can be done; every page asks for one of them."""
+
+    OPERATE = "operate"
+    """Run the installation: make campaigns, see its health."""
+    LEAD = "lead"
+    """Decide in a campaign: start, imports, quota, gate, versions, taking back."""
+    WATCH = "watch"
+    """See how a campaign goes: rounds, runs, verdicts, versions."""
+    PEOPLE = "people"
+    """See who answers in a language, invite, let go."""
+    GUIDE = "guide"
+    """Write a language's guideline."""
+    ANSWER = "answer"
+    """Answer questions in a language."""
+    REPORT = "report"
+    """Tell what a model got wrong in a language."""
+
+
+# The whole table: roles hold in the campaign and language of their membership. Nobody but
+# staff may operate. Answering also needs consent: see `required`.
+ABILITIES: Mapping[str, frozenset[Ability]] = {
+    Role.ADMIN: frozenset(
+        {Ability.LEAD, Ability.WATCH, Ability.PEOPLE, Ability.GUIDE, Ability.REPORT}
+    ),
+    Role.COORDINATOR: frozenset(
+        {Ability.WATCH, Ability.PEOPLE, Ability.GUIDE, Ability.ANSWER, Ability.REPORT}
+    ),
+    Role.ANNOTATOR: frozenset({Ability.ANSWER, Ability.REPORT}),
+    Role.REPORTER: frozenset({Ability.REPORT}),
+}
+
+
+def may(
+    user: Visitor,
+    ability: Ability,
+    *,
+    campaign: Campaign | None = None,
+    language: Language | None = None,
+) -> bool:
+    """Whether somebody may do it there; without a campaign, in any; without a language, in any.
+
+    A page of a whole campaign that shows languages by themselves filters by `languages_with`.
+    """
+    if not isinstance(user, User) or not user.is_active:
+        return False
+    if user.is_staff:
+        return True
+    held = Membership.objects.filter(user=user, active=True, role__in=roles_with(ability))
+    teams = _teams(user) if ability in ABILITIES[Role.ANNOTATOR] else Annotator.objects.none()
+    if campaign is not None:
+        held = held.within(campaign, language)
+        teams = teams.filter(language__campaigns__campaign=campaign)
+    if language is not None:
+        held = held.filter(Q(language=None) | Q(language=language))
+        teams = teams.filter(language=language)
+    return held.exists() or teams.exists()
+
+
+def languages_with(user: Visitor, ability: Ability, *, campaign: Campaign) -> "QuerySet[Language]":
+    """The campaign's languages in which somebody may do it."""
+    there = Language.objects.filter(campaigns__campaign=campaign)
+    if not isinstance(user, User) or not user.is_active:
+        return there.none()
+    if user.is_staff:
+        return there
+    held = Membership.objects.within(campaign).filter(user=user, role__in=roles_with(ability))
+    here = Q(Exists(held.filter(Q(language=None) | Q(language=OuterRef("pk")))))
+    if ability in ABILITIES[Role.ANNOTATOR]:
+        here |= Q(pk__in=_teams(user).values("language"))
+    return there.filter(here)
+
+
+def team_of(campaign: Campaign, language: Language) -> "QuerySet[Annotator]":
+    """Everybody who answers in a language of a campaign now."""
+    held = Membership.objects.within(campaign, language)
+    here = held.filter(user=OuterRef("user"), role__in=roles_with(Ability.ANSWER))
+    people = Annotator.objects.filter(language=language, active=True, user__is_active=True)
+    return people.filter(Q(everywhere=True) | Exists(here))
+
+
+def roles_with(ability: Ability) -> list[str]:
+    """The roles that may do it."""
+    return [role for role, abilities in ABILITIES.items() if ability in abilities]
+
+
+def required(ability: Ability) -> Callable[[View[P]], View[P]]:
+    """Let in whoever may do it in the campaign `slug` and language `tag` of the address.
+
+    Strangers are sent to sign in, everybody else is told a plain no. To answer, one must have
+    agreed first: whoever has not comes by the consent page.
+    """
+
+    def door(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return _to_sign_in(request)
+            if not _let_in(request, ability, kwargs):
+                raise PermissionDenied
+            if ability is Ability.ANSWER and not has_agreed(person_of(request)):
+                return redirect("consent")
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return door
 
 
 def staff_required(view: View[P]) -> View[P]:
-    """Let staff in; send strangers to sign in, and tell everybody else a plain no."""
+    """Let staff in, and nobody else."""
+    return required(Ability.OPERATE)(view)
+
+
+def signed_in(view: View[P]) -> View[P]:
+    """Let everybody in who is signed in."""
 
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return _to_sign_in(request)
-        if not request.user.is_staff:
-            raise PermissionDenied
         return view(request, *args, **kwargs)
 
     return guarded
+
+
+def has_agreed(user: User) -> bool:
+    """Whether models may learn from what this person answers now."""
+    return Consent.objects.training().filter(user=user).exists()
+
+
+def person_of(request: HttpRequest) -> User:
+    """Who is signed in, where the door has made sure that somebody is."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied
+    return request.user
+
+
+def _let_in(request: HttpRequest, ability: Ability, kwargs: Mapping[str, object]) -> bool:
+    user = person_of(request)
+    if user.is_staff:
+        # What is not there is for the page to say.
+        return may(user, ability)
+    campaign = language = None
+    if "slug" in kwargs:
+        campaign = Campaign.objects.filter(slug=kwargs["slug"]).first()
+        if campaign is None:
+            return False
+    if "tag" in kwargs:
+        language = Language.objects.filter(tag=kwargs["tag"]).first()
+        if language is None:
+            return False
+    return may(user, ability, campaign=campaign, language=language)
+
+
+def _teams(user: User) -> "QuerySet[Annotator]":
+    """The languages in all of whose campaigns somebody answers."""
+    return Annotator.objects.filter(user=user, active=True, everywhere=True)
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
@@ -36,10 +186,3 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     if request.method != "GET":
         return redirect_to_login(resolve_url("home"))
     return redirect_to_login(request.get_full_path())
-
-
-def person_of(request: HttpRequest) -> User:
-    """Who is signed in, where the door has made sure that somebody is."""
-    if not isinstance(request.user, User):
-        raise PermissionDenied
-    return request.user

@@ -41,6 +41,11 @@ class Annotator(models.Model):
     language = models.ForeignKey(Language, models.PROTECT, related_name="annotators")
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.PERSON)
     active = models.BooleanField(_("active"), default=True)
+    everywhere = models.BooleanField(
+        _("in every campaign"),
+        default=True,
+        help_text=_("Answers in all campaigns of the language; if not, in those of memberships."),
+    )
     joined_at = models.DateTimeField(auto_now_add=True)
     dialect = models.CharField(
         _("dialect"), max_length=120, blank=True, help_text=_("As the person told it.")
