@@ -52,6 +52,9 @@ class Env(BaseSettings):
         "admin@vernacular.localhost", description="Sign-in name of its admin."
     )
     label_studio_password: str = Field("", description="Password of its admin; generated.")
+    label_studio_entry_key: str = Field(
+        "", description="Signs the way into Label Studio; it must know it too; generated."
+    )
     label_studio_timeout: float = Field(30.0, description="Seconds to wait for one answer.")
     webhook_secret: str = Field("", description="What Label Studio's nudges must carry; generated.")
     admin_password: str = Field("", description="First password of the admin; generated.")

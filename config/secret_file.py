@@ -11,6 +11,7 @@ MAKERS: Mapping[str, Callable[[], str]] = {
     "secret_key": lambda: secrets.token_urlsafe(48),
     "label_studio_token": lambda: secrets.token_hex(20),
     "label_studio_password": lambda: secrets.token_urlsafe(12),
+    "label_studio_entry_key": lambda: secrets.token_urlsafe(48),
     "webhook_secret": lambda: secrets.token_urlsafe(24),
     "admin_password": lambda: secrets.token_urlsafe(12),
 }

@@ -32,6 +32,7 @@ def desk_settings() -> dict[str, Any]:
         "email": env.label_studio_email,
         "password": env.label_studio_password,
         "timeout": env.label_studio_timeout,
+        "entry_key": env.label_studio_entry_key,
     }
 
 
@@ -57,12 +58,20 @@ class AccountsAtTheDesk:
     """Who may sign in to one Label Studio, under its admin's token."""
 
     def __init__(
-        self, *, url: str, token: str, email: str, password: str, timeout: float = 30.0
+        self,
+        *,
+        url: str,
+        token: str,
+        email: str,
+        password: str,
+        timeout: float = 30.0,
+        entry_key: str = "",
     ) -> None:
         self.url = url.rstrip("/")
         self.token = token
         self.email = email
         self.password = password
+        self.entry_key = entry_key
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, 5.0))
 
     @translated()

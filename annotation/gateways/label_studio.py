@@ -16,7 +16,8 @@ from label_studio_sdk.core.api_error import ApiError
 
 from annotation.errors import TransientError
 from annotation.gateways import DeskAccount, DeskCounters, DeskItem, DeskProject, DeskTask
-from annotation.gateways.accounts import AccountsAtTheDesk, desk_settings, translated
+from annotation.gateways.accounts import desk_settings, translated
+from annotation.gateways.door import DoorOfTheDesk
 from annotation.gateways.wire import (
     EVENTS,
     PROJECT_SETTINGS,
@@ -43,6 +44,7 @@ TASK_FIELDS = (
     "completed_by",
     "was_cancelled",
     "lead_time",
+    "unique_id",
 )
 IDS_PER_PAGE = 1000
 # Filters travel in the address; some servers take no line above 4096 bytes.
@@ -65,14 +67,12 @@ def _translated() -> Iterator[None]:
         raise refusal(error.status_code or 0, error.body) from error
 
 
-class LabelStudioDesk(AccountsAtTheDesk):
+class LabelStudioDesk(DoorOfTheDesk):
     """One Label Studio, under its admin's token."""
 
-    def __init__(
-        self, *, url: str, token: str, email: str, password: str, timeout: float = 30.0
-    ) -> None:
-        super().__init__(url=url, token=token, email=email, password=password, timeout=timeout)
-        self._connect(token)
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told)
+        self._connect(self.token)
 
     def _connect(self, token: str) -> None:
         with _translated():

@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +44,28 @@ class MissingError(DeskRefusedError):
     code = "desk_missing"
 
 
+class NoSuchPageError(TransientError):
+    """Nothing speaks to programs under that address: another server, or no overlay of ours."""
+
+
+class RepeatedError(DeskRefusedError):
+    """The desk has this answer already."""
+
+    code = "desk_repeated"
+
+
+class RefusedKeyError(DeskRefusedError):
+    """The overlay at the desk does not take what we signed."""
+
+    code = "desk_key_refused"
+
+
+KINDS: dict[int, type[DeskRefusedError]] = {409: RepeatedError, 412: RefusedKeyError}
+
+
 def refusal(status: int, body: object) -> TransientError | DeskRefusedError:
+    if status == httpx.codes.NOT_FOUND and isinstance(body, str):
+        return NoSuchPageError("Label Studio has nothing under that address.")
     if not isinstance(body, dict | list) or status >= 500 or status in UNSURE or status < 400:
         return TransientError(f"Label Studio could not answer just now (status {status}).")
     detail = json.dumps(body, ensure_ascii=False)
@@ -60,7 +82,7 @@ def refusal(status: int, body: object) -> TransientError | DeskRefusedError:
             f"Label Studio has it no more: {detail}",
             remedy="It may have been deleted there; it is made again when needed.",
         )
-    return DeskRefusedError(
+    return KINDS.get(status, DeskRefusedError)(
         f"Label Studio said no (status {status}): {detail}",
         remedy="Repeating it will not help; look at the detail.",
     )
@@ -114,6 +136,25 @@ def task_of(item: DeskItem) -> dict[str, Any]:
     }
 
 
+def answer_of(result: list[dict[str, Any]], *, unique_id: str, skipped: bool) -> dict[str, Any]:
+    """An answer of ours; its first region bears its id too, for a desk that hides the other."""
+    named = [{**region, "id": unique_id} if i == 0 else region for i, region in enumerate(result)]
+    return {"result": named, "was_cancelled": skipped, "unique_id": unique_id}
+
+
+def unique_id_of(annotation: dict[str, Any]) -> str:
+    """The id under which an answer was made, as far as the desk tells it."""
+    result = annotation["result"]
+    regions = result if isinstance(result, list) else []
+    named = (region.get("id") for region in regions[:1] if isinstance(region, dict))
+    for told in (annotation.get("unique_id"), *named):
+        try:
+            return str(uuid.UUID(str(told)))
+        except ValueError:
+            continue
+    return ""
+
+
 def comparable(value: object) -> object:
     return sorted(map(str, value)) if isinstance(value, list) else value
 
@@ -143,6 +184,7 @@ def _read_annotation(annotation: dict[str, Any], *, task_id: int, uid: str) -> D
         skipped=bool(annotation["was_cancelled"]),
         updated_at=_moment(annotation["updated_at"]),
         lead_seconds=float(lead) if isinstance(lead, int | float) else None,
+        unique_id=unique_id_of(annotation),
     )
 
 

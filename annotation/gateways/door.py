@@ -1,0 +1,117 @@
+"""Who comes into which project at Label Studio, over plain HTTP to the overlay that we run there.
+
+The overlay is ``config/desk/overlay``: a folder on Label Studio's path. Whoever runs a Label
+Studio of their own may do without it; then answers are still taken, and nobody is let in or
+kept out by us.
+"""
+
+import time
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+
+from django.core import signing
+
+from annotation.errors import OverlayMissingError, TransientError
+from annotation.gateways.accounts import AccountsAtTheDesk, desk_settings, translated
+from annotation.gateways.wire import (
+    NoSuchPageError,
+    RefusedKeyError,
+    RepeatedError,
+    answer_of,
+    unique_id_of,
+)
+
+# What is signed for one purpose is worth nothing for the other; the overlay names them too.
+ENTRY_SALT = "vernacular.entry"
+OFFICE_SALT = "vernacular.office"
+
+
+def open_door() -> "DoorOfTheDesk":
+    """The door of the Label Studio that `up` runs, or that was set."""
+    return DoorOfTheDesk(**desk_settings())
+
+
+class DoorOfTheDesk(AccountsAtTheDesk):
+    """Members, ways in, locks and answers of one Label Studio."""
+
+    @translated()
+    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
+        there = self._overlay(f"projects/{project_id}/members", user_ids=sorted(user_ids))
+        return {int(number) for number in there["user_ids"]}
+
+    def entry_link(self, *, user_id: int, project_id: int) -> str:
+        # The moment makes the link work once: Label Studio lets nobody in by an earlier one.
+        told = {"user": user_id, "project": project_id, "at": time.time_ns() // 1000}
+        return f"{self.url}/go/{signing.dumps(told, key=self._key(), salt=ENTRY_SALT)}"
+
+    @translated()
+    def lock_tasks(
+        self, project_id: int, task_ids: Collection[int], *, user_id: int, seconds: int
+    ) -> set[int]:
+        wanted = {"task_ids": sorted(task_ids), "user_id": user_id, "seconds": seconds}
+        there = self._overlay(f"projects/{project_id}/locks", **wanted)
+        return {int(number) for number in there["task_ids"]}
+
+    @translated()
+    def unlock_tasks(self, project_id: int, task_ids: Collection[int], *, user_id: int) -> None:
+        wanted = {"task_ids": sorted(task_ids), "user_id": user_id}
+        self._overlay(f"projects/{project_id}/unlocks", **wanted)
+
+    @translated()
+    def submit_answer(  # noqa: PLR0913 - an answer as it is
+        self,
+        project_id: int,
+        task_id: int,
+        *,
+        unique_id: str,
+        user_id: int,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> int:
+        unique_id = str(uuid.UUID(unique_id))
+        body = answer_of(result, unique_id=unique_id, skipped=skipped)
+        body |= {"completed_by": user_id, "lead_time": lead_seconds}
+        path = f"api/tasks/{task_id}/annotations/"
+        try:
+            number = int(self._raw("POST", path, json=body)["id"])
+        except RepeatedError:
+            number = self._known_answer(path, unique_id=unique_id, user_id=user_id)
+        with suppress(OverlayMissingError):  # without it nothing was ever locked
+            self.unlock_tasks(project_id, [task_id], user_id=user_id)
+        return number
+
+    def _known_answer(self, path: str, *, unique_id: str, user_id: int) -> int:
+        """The number of the answer that was there before, by its id, or else by its person."""
+        there = [one for one in self._raw("GET", path) if one["completed_by"] == user_id]
+        named = [one for one in there if unique_id_of(one) == unique_id]
+        # Without the overlay Label Studio keeps the id of a skipped task to itself.
+        for one in named or [one for one in there if one["was_cancelled"]]:
+            return int(one["id"])
+        raise TransientError("The desk knows the answer and does not show it.")
+
+    def _overlay(self, path: str, **wanted: Any) -> Any:
+        proof = signing.dumps(path, key=self._key(), salt=OFFICE_SALT)
+        headers = {"X-Vernacular-Proof": proof}
+        try:
+            return self._raw("POST", f"vernacular/{path}", json=wanted, headers=headers)
+        except NoSuchPageError as error:
+            raise OverlayMissingError(
+                "This Label Studio runs without our overlay.",
+                remedy="Put the folder config/desk on its PYTHONPATH, as the README tells.",
+            ) from error
+        except RefusedKeyError as error:
+            raise OverlayMissingError(
+                "This Label Studio's overlay does not take our key.",
+                remedy="Give both the same VERNACULAR_LABEL_STUDIO_ENTRY_KEY and the right time.",
+            ) from error
+
+    def _key(self) -> str:
+        if not self.entry_key:
+            raise OverlayMissingError(
+                "No key is set for the way into Label Studio.",
+                remedy="Set VERNACULAR_LABEL_STUDIO_ENTRY_KEY here and there.",
+            )
+        return self.entry_key
