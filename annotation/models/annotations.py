@@ -59,6 +59,9 @@ class Annotation(models.Model):
         blank=True,
         help_text=_("Desk's time stamp of its copy of a light answer as we last read it."),
     )
+    edit = models.PositiveIntegerField(
+        default=0, help_text=_("Which version of a light answer its maker last sent.")
+    )
     mirrored_revision = models.PositiveIntegerField(
         default=0, help_text=_("Which revision of a light answer the desk has.")
     )
