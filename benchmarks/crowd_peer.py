@@ -2,7 +2,8 @@
 
 Each line is JSON with ``folder`` (whose ``answers.npz`` holds ``item``, ``person``, ``label`` and
 ``known``, -1 where nothing is), ``method`` and ``labels``. ``posterior.npy`` (N x K) is written
-there; the answer is JSON: CPU seconds, and the rounds where the method has them.
+there, and ``says.npy`` (M x K x K: true label, answer) where the method knows how people answer; the
+reply is JSON: CPU seconds, and the rounds where the method has them.
 """
 
 import json
@@ -18,7 +19,7 @@ import numpy as np
 def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     """Fit and write the posterior."""
     import pandas as pd
-    from crowdkit.aggregation import DawidSkene, MajorityVote
+    from crowdkit.aggregation import MACE, DawidSkene, MajorityVote
 
     folder = Path(asked["folder"])
     told = np.load(folder / "answers.npz")
@@ -26,7 +27,7 @@ def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     known = told["known"]
     at = np.flatnonzero(known >= 0)
     gold = pd.Series(known[at], index=at) if len(at) else None
-    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene}[asked["method"]]()
+    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene, "MACE": MACE}[asked["method"]]()
     start = time.process_time()
     if asked["method"] == "Dawid-Skene":
         found = made.fit_predict_proba(frame, gold)
@@ -38,7 +39,25 @@ def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     posterior = found.fillna(0.0).to_numpy(copy=True)
     posterior[empty.to_numpy()] = 1.0 / asked["labels"]
     np.save(folder / "posterior.npy", posterior)
+    says = _says(made, people=int(told["person"].max()) + 1, labels=asked["labels"])
+    if says is not None:
+        np.save(folder / "says.npy", says)
     return {"cpu": cpu, "rounds": len(getattr(made, "loss_history_", []))}
+
+
+def _says(made: Any, *, people: int, labels: int) -> Any:
+    """Return how people answer, M x K x K, in the terms of each method."""
+    if hasattr(made, "errors_"):
+        rows = made.errors_.unstack("worker").stack("worker", future_stack=True)
+        says = np.full((people, labels, labels), np.nan)
+        for (answer, person), row in rows.iterrows():
+            says[int(person), [int(true) for true in row.index], int(answer)] = row.to_numpy()
+        return says
+    if hasattr(made, "spamming_"):
+        # A share of what somebody says is habit whatever the text; the rest is right.
+        habit = made.spamming_[:, 0, None, None] * made.thetas_[:, None, :]
+        return habit + made.spamming_[:, 1, None, None] * np.eye(made.thetas_.shape[1])[None]
+    return None
 
 
 if __name__ == "__main__":
