@@ -379,15 +379,15 @@ def _trained(run_id: int, *, tell: int) -> int:
     """Train in a forked process, telling every step before the run's row is told."""
     from django.utils import timezone
 
-    from training.actions import runs
+    from training.actions import claims, runs
 
-    see = runs.Claim.see
+    see = claims.Claim.see
 
-    def seen(claim: runs.Claim, step: int, *, steps: int, curve: list[Any]) -> None:
+    def seen(claim: claims.Claim, step: int, *, steps: int, curve: list[Any]) -> None:
         os.write(tell, f"{step}\n".encode())
         see(claim, step, steps=steps, curve=curve)
 
-    runs.Claim.see = seen  # type: ignore[method-assign, assignment]
+    claims.Claim.see = seen  # type: ignore[method-assign, assignment]
     runs.train(run_id, now=timezone.now, should_stop=lambda: False)
     return 0
 

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 
+from annotation.actions.leases import kept
 from annotation.models import Campaign, CampaignLanguage, Sample
 from learning.actions.embeddings import rows_of
 from learning.actions.scoring import scoring_done
@@ -26,9 +27,6 @@ Status = DuplicateSearch.Status
 
 IN_COMMON = 0.5
 MOST_ATTEMPTS = 3
-# Longer than the search takes by far: 0.1 milliseconds an embedding were measured.
-LEASE = timedelta(minutes=1)
-LEASE_PER_EMBEDDING = timedelta(milliseconds=1)
 # A round waits for the search in a pool of this size, which takes seconds; not in larger ones.
 WORTH_WAITING = 100_000
 AT_ONCE = 5_000
@@ -76,19 +74,23 @@ def find_duplicates(search_id: int, *, now: Clock) -> DuplicateSearch:
         pk=search_id
     )
     attempt = search.attempts + 1
-    until = now() + LEASE + LEASE_PER_EMBEDDING * search.embeddings
+    lease = timedelta(seconds=settings.ENV.lease_seconds)
+    mine = DuplicateSearch.objects.filter(pk=search_id, status=Status.RUNNING, attempts=attempt)
     ours = DuplicateSearch.objects.filter(_free(now()), pk=search_id, attempts=search.attempts)
-    if ours.update(status=Status.RUNNING, attempts=attempt, lease_until=until, error=""):
-        try:
-            _finish(search, _groups(search), attempt=attempt, now=now())
-        except Exception as error:
-            over = attempt >= MOST_ATTEMPTS
-            DuplicateSearch.objects.filter(pk=search_id, attempts=attempt).update(
-                status=Status.FAILED if over else Status.QUEUED,
-                lease_until=None,
-                error=f"{type(error).__name__}: {error}",
-            )
-            raise
+    if ours.update(status=Status.RUNNING, attempts=attempt, lease_until=now() + lease, error=""):
+        with kept(
+            lambda: mine.update(lease_until=now() + lease) == 1, seconds=lease.total_seconds()
+        ):
+            try:
+                _finish(search, _groups(search), attempt=attempt, now=now())
+            except Exception as error:
+                over = attempt >= MOST_ATTEMPTS
+                mine.update(
+                    status=Status.FAILED if over else Status.QUEUED,
+                    lease_until=None,
+                    error=f"{type(error).__name__}: {error}",
+                )
+                raise
     search.refresh_from_db()
     return search
 

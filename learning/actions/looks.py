@@ -7,14 +7,17 @@ needs no torch, and chooses the same however often the message comes.
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
+from annotation.actions.leases import Lease, kept
 from annotation.models import Sample
 from learning.actions.pools import active_languages, plain_request
 from learning.actions.supplies import needs_of_round
@@ -28,8 +31,7 @@ Texts = Sequence[tuple[int, str, str]]
 Find = Callable[[Texts, int], Numbers]
 
 MOST_ATTEMPTS = 3
-# For so many texts at a time; ten passes of a large encoder over them take a minute on a CPU.
-LEASE = timedelta(minutes=10)
+# Ten passes of a large encoder over so many texts take a minute on a CPU.
 AT_ONCE = 256
 DIGITS = 6
 # Rounds whose rows are kept: enough to choose the last ones again.
@@ -67,14 +69,16 @@ def look_closer(look_id: int, *, now: Clock) -> Look:
     )
     attempt = look.attempts + 1
     ours = Look.objects.filter(_free(now()), pk=look_id, attempts=look.attempts)
-    if ours.update(status=Status.RUNNING, attempts=attempt, lease_until=now() + LEASE, error=""):
-        try:
-            _work(look, attempt=attempt, now=now)
-        except Exception as error:
-            hopeless = isinstance(error, HOPELESS)
-            _give_back(look, error=error, attempt=attempt, over=hopeless)
-            if not hopeless:
-                raise
+    if ours.update(status=Status.RUNNING, attempts=attempt, lease_until=now() + _lease(), error=""):
+        renew = partial(_renew, look, attempt=attempt, now=now)
+        with kept(renew, seconds=settings.ENV.lease_seconds) as lease:
+            try:
+                _work(look, attempt=attempt, now=now, lease=lease)
+            except Exception as error:
+                hopeless = isinstance(error, HOPELESS)
+                _give_back(look, error=error, attempt=attempt, over=hopeless)
+                if not hopeless:
+                    raise
     look.refresh_from_db()
     return look
 
@@ -95,7 +99,17 @@ def _prune(round_: Round) -> None:
     ).delete()
 
 
-def _work(look: Look, *, attempt: int, now: Clock) -> None:
+def _renew(look: Look, *, attempt: int, now: Clock) -> bool:
+    """Prolong the lease; False if somebody else is at it since."""
+    mine = Look.objects.filter(pk=look.pk, status=Status.RUNNING, attempts=attempt)
+    return mine.update(lease_until=now() + _lease()) == 1
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.ENV.lease_seconds)
+
+
+def _work(look: Look, *, attempt: int, now: Clock, lease: Lease) -> None:
     texts = _shortlist(look)
     rows: list[LookedAt] = []
     agree = bool(texts)
@@ -105,8 +119,7 @@ def _work(look: Look, *, attempt: int, now: Clock) -> None:
             LookedAt(look=look, sample_id=pk, numbers=row)
             for (pk, _, _), row in zip(part, numbers.round(DIGITS).tolist(), strict=True)
         ]
-        mine = Look.objects.filter(pk=look.pk, status=Status.RUNNING, attempts=attempt)
-        if not mine.update(lease_until=now() + LEASE):
+        if lease.lost or not _renew(look, attempt=attempt, now=now):
             log.warning("look.lost", look_id=look.pk, attempt=attempt)
             return
     if agree:

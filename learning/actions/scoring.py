@@ -11,21 +11,22 @@ millisecond for the quickest network and half a kilobyte for the sample itself),
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, Max, Min, OuterRef, Q, QuerySet
+from django.db.models import Exists, Max, Min, OuterRef, Q
 from django.utils import timezone
 
+from annotation.actions.leases import kept
 from annotation.models import Sample
 from learning.actions import embeddings
 from learning.actions.cutting import Slice, cut, previous_version, spoilt_for, unscored
 from learning.actions.pruning import make_room
+from learning.actions.shard_claims import ShardClaim, claim, fail_the_hopeless, lease_time
 from learning.errors import ScoringError
 from learning.gateways.embeddings import Written, remove, write_block
 from learning.methods.acquisition import gap
@@ -37,7 +38,6 @@ __all__ = ["open_scoring", "score_shard", "spoilt_for", "unscored"]
 Clock = Callable[[], datetime]
 Status = ScoringShard.Status
 
-MOST_ATTEMPTS = 5
 # Shards that may be with the broker or a worker at once: enough for many workers, few enough
 # that a broker that lost its memory, or a long queue, is no matter.
 GIVEN_OUT = 64
@@ -46,8 +46,6 @@ DIGITS = 6
 ENOUGH_TO_ACCUSE = 8
 # Texts from all over the pool by which a machine chooses its arithmetic.
 PROBE = 256
-
-log = structlog.get_logger(__name__)
 
 
 class _Row(NamedTuple):
@@ -133,12 +131,12 @@ def reclaim_shards(scoring: Scoring, *, now: datetime) -> list[int]:
     shards = ScoringShard.objects.filter(scoring=scoring)
     _close_if_done(scoring.pk, now=now)
     silent = Q(lease_until__lt=now) | Q(lease_until=None)
-    _fail_the_hopeless(scoring, now=now)
+    fail_the_hopeless(scoring, now=now)
     shards.filter(silent, status=Status.RUNNING).update(status=Status.QUEUED, lease_until=None)
     busy = shards.filter(status__in=(Status.QUEUED, Status.RUNNING), lease_until__gte=now).count()
     waiting = shards.filter(silent, status=Status.QUEUED).order_by("-likely", "first_id")
     free = list(waiting.values_list("pk", flat=True)[: max(0, GIVEN_OUT - busy)])
-    until = now + _lease()
+    until = now + lease_time()
     return [
         pk
         for pk in free
@@ -156,42 +154,20 @@ def retry_failed_shards(scoring: Scoring) -> int:
 def score_shard(shard_id: int, *, now: Clock = timezone.now) -> ScoringShard:
     """Score what the shard still lacks, if nobody else is at it, and return the shard."""
     shard = ScoringShard.objects.select_related("scoring__version__campaign").get(pk=shard_id)
-    if not _free(now()).filter(pk=shard_id).exists():
-        return shard
-    runtime = _runtime(shard)  # may take a minute, once; the lease is for the work
-    attempt = _claim(shard_id, now=now)
-    if attempt is not None:
-        try:
-            found = _score(shard, attempt=attempt, runtime=runtime, now=now)
-            if found:
-                _finish(shard, found, attempt=attempt, now=now)
-                make_room(shard)
-        except Exception as error:
-            _give_back(shard, attempt=attempt, error=error, now=now)
-            raise
+    held = claim(shard, now=now)
+    if held:
+        # The first shard waits for the network to be fetched, opened and tried: minutes, at times.
+        with kept(held.renew, seconds=settings.ENV.lease_seconds) as held.lease:
+            try:
+                found = _score(held, runtime=_runtime(shard))
+                if found:
+                    _finish(held, found)
+                    make_room(shard)
+            except Exception as error:
+                held.give_back(error)
+                raise
     shard.refresh_from_db()
     return shard
-
-
-def _free(moment: datetime) -> "QuerySet[ScoringShard]":
-    """Return shards that a worker may take: of work that goes on, and with nobody."""
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=moment)
-    going_on = ScoringShard.objects.filter(scoring__status=Scoring.Status.RUNNING)
-    return going_on.filter(free, attempts__lt=MOST_ATTEMPTS)
-
-
-def _claim(shard_id: int, *, now: Clock) -> int | None:
-    """Return the number of this attempt, our fencing token, for exactly one worker."""
-    moment = now()
-    before = ScoringShard.objects.filter(pk=shard_id).values_list("attempts", flat=True).first()
-    if before is None:
-        return None
-    won = (
-        ScoringShard.objects.filter(pk__in=_free(moment).filter(pk=shard_id).values("pk"))
-        .filter(attempts=before)
-        .update(status=Status.RUNNING, attempts=before + 1, lease_until=moment + _lease())
-    )
-    return before + 1 if won else None
 
 
 def _runtime(shard: ScoringShard) -> str:
@@ -234,26 +210,23 @@ def _named(shard: ScoringShard) -> set[int]:
     return {pk for ids in near.values_list("sample_ids", flat=True) for pk in ids}
 
 
-def _score(shard: ScoringShard, *, attempt: int, runtime: str, now: Clock) -> _Found | None:
+def _score(held: ShardClaim, *, runtime: str) -> _Found | None:
     """Return what the network says of the shard's samples, or None if it was taken from us."""
     from learning.inference import answers_of  # torch is for workers only
 
+    shard = held.shard
     rows = _rows(shard)
     texts, tags = [row.text for row in rows], [row.tag for row in rows]
     logits: npt.NDArray[np.float64] = np.zeros((len(rows), 0))
     vectors: npt.NDArray[np.float32] = np.zeros((len(rows), 0), np.float32)
-    seen = now()
     for part in answers_of(shard.scoring.version, texts=texts, languages=tags, runtime=runtime):
         if not logits.shape[1]:
             logits = np.zeros((len(rows), part.logits.shape[1]))
             vectors = np.zeros((len(rows), part.embeddings.shape[1]), np.float32)
         logits[part.rows] = rounded(part.logits)
         vectors[part.rows] = part.embeddings
-        if now() - seen >= _lease() / 4:
-            seen = now()
-            if not _still_ours(shard, attempt=attempt, now=now):
-                log.warning("scoring.shard_lost", shard_id=shard.pk, attempt=attempt)
-                return None
+        if not held.holds():
+            return None
     numbers = np.concatenate((logits, vectors), axis=1)
     finite: npt.NDArray[np.bool_] = np.asarray(np.isfinite(numbers).all(axis=1))
     if len(rows) >= ENOUGH_TO_ACCUSE and not finite.any():
@@ -271,20 +244,14 @@ def rounded(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.asarray(text.astype(np.float64))
 
 
-def _still_ours(shard: ScoringShard, *, attempt: int, now: Clock) -> bool:
-    """Prolong the lease; False if somebody else has claimed the shard since."""
-    mine = ScoringShard.objects.filter(pk=shard.pk, status=Status.RUNNING, attempts=attempt)
-    return mine.update(lease_until=now() + _lease()) == 1
-
-
-def _finish(shard: ScoringShard, found: _Found, *, attempt: int, now: Clock) -> None:
+def _finish(held: ShardClaim, found: _Found) -> None:
     """Commit the shard whole, if it is still ours, and close the scoring with its last one."""
-    written = _write(shard, found, attempt=attempt)
+    shard = held.shard
+    written = _write(shard, found, attempt=held.attempt)
     spoilt = [row.id for row, fine in zip(found.rows, found.finite, strict=True) if not fine]
     error = f"No finite numbers for samples {', '.join(map(str, spoilt))}." if spoilt else ""
-    mine = ScoringShard.objects.filter(pk=shard.pk, status=Status.RUNNING, attempts=attempt)
     with transaction.atomic():
-        ours = mine.update(
+        ours = held.mine().update(
             status=Status.DONE,
             lease_until=None,
             samples=len(found.rows),
@@ -298,7 +265,7 @@ def _finish(shard: ScoringShard, found: _Found, *, attempt: int, now: Clock) -> 
                 embeddings.keep(shard, written)
     if not ours and written:
         remove(written.path)
-    _close_if_done(shard.scoring_id, now=now())
+    _close_if_done(shard.scoring_id, now=held.now())
 
 
 def _write(shard: ScoringShard, found: _Found, *, attempt: int) -> Written | None:
@@ -342,28 +309,6 @@ def _close_if_done(scoring_id: int, *, now: datetime) -> None:
     running.filter(~Exists(left)).update(status=Scoring.Status.DONE, finished_at=now)
 
 
-def _give_back(shard: ScoringShard, *, attempt: int, error: Exception, now: Clock) -> None:
-    """Keep what went wrong; the next attempt waits for a lease's time, the last one fails."""
-    over = attempt >= MOST_ATTEMPTS
-    log.warning("scoring.shard_failed", shard_id=shard.pk, attempt=attempt, error=str(error))
-    ScoringShard.objects.filter(pk=shard.pk, status=Status.RUNNING, attempts=attempt).update(
-        status=Status.FAILED if over else Status.QUEUED,
-        lease_until=None if over else now() + _lease(),
-        error=f"{type(error).__name__}: {error}",
-    )
-
-
-def _fail_the_hopeless(scoring: Scoring, *, now: datetime) -> None:
-    """Fail shards whose last attempt ended without a word: their workers were killed."""
-    ScoringShard.objects.filter(
-        scoring=scoring, status=Status.RUNNING, attempts__gte=MOST_ATTEMPTS, lease_until__lt=now
-    ).update(
-        status=Status.FAILED,
-        lease_until=None,
-        error=f"The worker was lost {MOST_ATTEMPTS} times; it may lack memory.",
-    )
-
-
 def _create(
     version: ModelVersion,
     slices: tuple[list[Slice], list[Slice]],
@@ -393,7 +338,3 @@ def _create(
         for likely, part in both
     )
     return scoring
-
-
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.ENV.lease_seconds)

@@ -1,7 +1,7 @@
 """Versions: stored weights get a number, once for each digest."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version as library_version
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def initial_version(campaign: Campaign) -> ModelVersion:
     return version
 
 
-def register_version(
+def register_version(  # noqa: PLR0913 - what a version is, and who may say so
     campaign: Campaign,
     *,
     folder: Path,
@@ -58,13 +58,17 @@ def register_version(
     base: ModelVersion | None,
     manifest: Mapping[str, Any],
     parents: Sequence[tuple[ModelVersion, float]] = (),
+    confirm: Callable[[], None] | None = None,
 ) -> ModelVersion:
     """Store the folder and give it the next number; known bytes keep the number they have.
 
     ``parents`` are versions whose weights were merged into these, each with its share.
+    ``confirm`` is called in the transaction that writes, and raises if the caller may write no more.
     """
     digest = store(folder)
     with transaction.atomic():
+        if confirm:
+            confirm()
         Campaign.objects.select_for_update().get(pk=campaign.pk)
         version = campaign.model_versions.filter(digest=digest).first()
         if version is None:

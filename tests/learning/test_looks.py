@@ -11,7 +11,7 @@ import torch
 
 from annotation.errors import ConflictError
 from annotation.models import Annotation, Campaign, Item
-from learning.actions.looks import LEASE, due_looks, look_closer, looks_to_wait_for
+from learning.actions.looks import due_looks, look_closer, looks_to_wait_for
 from learning.actions.pools import request_of
 from learning.actions.rounds import open_round, select_round
 from learning.actions.serving import deploy
@@ -186,11 +186,12 @@ def test_look_of_a_lost_worker_is_given_out_again_and_in_the_end_given_up(
             look_closer(pk, now=lambda: later)
         assert due_looks(round_, now=later) == [pk]
         assert Look.objects.get().attempts == attempt
-    Look.objects.update(status="running", attempts=3, lease_until=later + LEASE)
+    lease = timedelta(seconds=60)
+    Look.objects.update(status="running", attempts=3, lease_until=later + lease)
     assert look_closer(pk, now=lambda: later).attempts == 3
     assert due_looks(round_, now=later) == []
     assert looks_to_wait_for(round_) == {"mc"}
-    assert due_looks(round_, now=later + LEASE + timedelta(seconds=1)) == []
+    assert due_looks(round_, now=later + lease + timedelta(seconds=1)) == []
     assert select_round(round_, now=NOW).note.startswith("Ranked by margin, not by bald")
 
 

@@ -19,7 +19,7 @@ from learning.networks.opening import load_network
 from tests.learning.encoders import tiny_encoder
 from tests.make import LABELS, make_annotator, make_item, make_sample
 from tests.training.wheel import Now, make_wheel
-from training.actions import gates, runs
+from training.actions import claims, gates, runs
 from training.actions.asked_runs import run_to_train
 from training.actions.compressions import due_compressions, open_compression, settle
 from training.actions.distillation import read_for
@@ -202,7 +202,7 @@ def test_due_compressions_are_sent_to_workers_until_they_serve(starter) -> None:
         open_compression(starter, kind="prune")
     (work,) = due_compressions(now=Now())
     assert (work.task, work.kwargs) == ("training.tasks.train", {"run_id": run.pk})
-    claim = runs.claim_run(run.pk, now=Now)
+    claim = claims.claim_run(run.pk, now=Now)
     assert claim
     assert not due_compressions(now=Now())
     late = timezone.now() + timedelta(days=1)

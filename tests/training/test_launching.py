@@ -8,7 +8,7 @@ import pytest
 from annotation.errors import ConflictError
 from tests.training.test_runs import make_run
 from tests.training.wheel import Now
-from training.actions import launching, runs
+from training.actions import claims, launching, runs
 from training.methods import distributed
 from training.models import TrainingRun
 
@@ -61,7 +61,7 @@ def test_network_is_made_smaller_by_one_process(launched, monkeypatch):
 
 def test_nothing_is_started_for_a_run_that_another_holds(launched):
     run = make_run()
-    runs.claim_run(run.pk, now=Now)
+    claims.claim_run(run.pk, now=Now)
     assert train(run).token == 1
     assert not launched.exists()
 
@@ -102,9 +102,9 @@ def breaks_at(call):
 
 def test_process_that_follows_writes_nothing_and_never_loses_the_lease():
     run = make_run()
-    claim = runs.claim_run(run.pk, now=Now)
-    follower = runs.Claim(claim.run, claim.token, Now, follows=True)
-    taken = runs.claim_run(run.pk, now=lambda: Now() + timedelta(hours=1))
+    claim = claims.claim_run(run.pk, now=Now)
+    follower = claims.Claim(claim.run, claim.token, Now, follows=True)
+    taken = claims.claim_run(run.pk, now=lambda: Now() + timedelta(hours=1))
     follower.beat(force=True, step=7)
     follower.see(7, steps=9, curve=[])
     follower.write(status="failed")

@@ -9,7 +9,7 @@ from django.db import OperationalError
 from tests.training.test_runs import make_run
 from tests.training.wheel import Now
 from training import tasks
-from training.actions import runs
+from training.actions import claims, runs
 from training.models import TrainingRun
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
@@ -21,7 +21,7 @@ def train(run, *, now=Now, stop=lambda: False):
 
 def at_step(step, act, monkeypatch):
     """Have something happen once, in the middle of a training."""
-    see, done = runs.Claim.see, []
+    see, done = claims.Claim.see, []
 
     def seen(claim, now_at, *, steps, curve):
         if now_at == step and not done:
@@ -29,7 +29,7 @@ def at_step(step, act, monkeypatch):
             act()
         see(claim, now_at, steps=steps, curve=curve)
 
-    monkeypatch.setattr(runs.Claim, "see", seen)
+    monkeypatch.setattr(claims.Claim, "see", seen)
     return done
 
 
@@ -49,20 +49,20 @@ def test_message_that_comes_again_while_the_run_goes_on_starts_nothing(monkeypat
 
 def test_long_run_keeps_its_lease_by_beating(monkeypatch):
     """Each step takes a third of a lease here; nobody may take the run over at any of them."""
-    clock, run, claims = [Now()], make_run(), []
+    clock, run, tries = [Now()], make_run(), []
     third = timedelta(seconds=django_settings.ENV.lease_seconds / 3)
-    see = runs.Claim.see
+    see = claims.Claim.see
 
     def seen(claim, step, *, steps, curve):
         clock[0] += third
-        claims.append(runs.claim_run(run.pk, now=lambda: clock[0]))
+        tries.append(claims.claim_run(run.pk, now=lambda: clock[0]))
         see(claim, step, steps=steps, curve=curve)
 
-    monkeypatch.setattr(runs.Claim, "see", seen)
+    monkeypatch.setattr(claims.Claim, "see", seen)
     whole = train(run, now=lambda: clock[0])
     assert whole.status == "finished"
-    assert len(claims) > 4
-    assert claims == [None] * len(claims)
+    assert len(tries) > 4
+    assert tries == [None] * len(tries)
 
 
 def test_worker_that_slept_through_its_lease_writes_nothing_when_it_wakes(monkeypatch):

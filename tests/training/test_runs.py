@@ -16,10 +16,11 @@ from learning.models import Round
 from tests.make import LABELS, make_annotator, make_gold, make_item, make_sample
 from tests.training.wheel import Now, make_wheel
 from training.actions import gates, runs
+from training.actions.claims import LostLeaseError, claim_run
 from training.actions.datasets import take_snapshot
 from training.actions.dispatches import RESEND, Work, due, forget
 from training.actions.promotion import promote, rollback
-from training.actions.runs import LostLeaseError, claim_run, open_run
+from training.actions.runs import open_run
 from training.models import GateRun, TrainingRun
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]

@@ -20,11 +20,12 @@ from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.claims import Claim
 from training.actions.datasets import lineage, take_snapshot
 from training.actions.dispatches import Work
 from training.actions.gold_calls import call_for_gold
 from training.actions.promotion import promote
-from training.actions.runs import Claim, run_folder
+from training.actions.runs import run_folder
 from training.models import DataSnapshot, TrainingRun, Verdict
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any
         network="starter" if network.kind.startswith("starter") else run.base.network,
         base=run.base,
         manifest=manifest,
+        confirm=claim.confirm,
     )
     if version.base_id != run.base_id:
         raise ConflictError(
@@ -210,8 +212,11 @@ def _beside(claim: Claim, *, out: Path) -> dict[str, Any]:
 
 def _snapshot(campaign: Campaign, *, base: ModelVersion, kind: str) -> DataSnapshot:
     """Return the data that the run rests on: what its base learned, or for a student all there is."""
-    made = [ancestor.pk for ancestor in lineage(base)]
-    behind = TrainingRun.objects.filter(candidate__in=made).order_by("-candidate__number").first()
+    behind = (
+        TrainingRun.objects.filter(candidate__in=lineage(base))
+        .order_by("-candidate__number")
+        .first()
+    )
     if behind is None:
         raise ConflictError(
             f"{base} has learned nothing yet; there is nothing to compress.",

@@ -10,9 +10,9 @@ from uuid import UUID
 from annotation.errors import ConflictError
 from annotation.models import Sample
 from learning.models import ModelVersion
+from training.actions.claims import Claim
 from training.actions.datasets import lineage
 from training.actions.gold_marks import GoldMarks
-from training.actions.runs import Claim
 from training.models import SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ def for_gold(uid: UUID) -> bool:
 
 def studied(version: ModelVersion) -> bool:
     """Tell whether the version, or one that it was made from, learned from a teacher."""
-    chain = [each.pk for each in lineage(version)]
-    return TrainingRun.objects.filter(candidate__in=chain, kind=TrainingRun.Kind.DISTIL).exists()
+    return TrainingRun.objects.filter(
+        candidate__in=lineage(version), kind=TrainingRun.Kind.DISTIL
+    ).exists()
 
 
 def _add(reading: Reading, sample: Sample, *, agreed: list[float] | None, weight: float) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 
 from training.actions import runs
+from training.actions.claims import Now, claimable
 from training.models import TrainingRun
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.2
 
 
-def train(run_id: int, *, now: runs.Now, should_stop: Callable[[], bool]) -> TrainingRun:
+def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> TrainingRun:
     """Train a run by as many processes as this machine is to use for one.
 
     Safe to call twice, as what it calls; nothing is started for a run that nobody may claim.
@@ -32,7 +33,7 @@ def train(run_id: int, *, now: runs.Now, should_stop: Callable[[], bool]) -> Tra
     count = 1 if alone else processes()
     if count == 1 or distributed.launched():
         return runs.train(run_id, now=now, should_stop=should_stop)
-    if runs.claimable(run_id, now=now):
+    if claimable(run_id, now=now):
         started = subprocess.Popen(  # noqa: S603 - our own interpreter and command
             command(run_id, count=count), cwd=settings.BASE_DIR
         )

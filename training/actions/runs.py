@@ -4,19 +4,20 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import F, Q
 
+from annotation.actions.leases import kept
 from annotation.errors import ConflictError, TransientError, VernacularError
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
+from training.actions.claims import AbortedError, Claim, LostLeaseError, Now, claim_run
 from training.actions.datasets import refuse_gold, take_snapshot
 from training.actions.gold_marks import GoldMarks
 from training.models import SnapshotRow, TrainingRun
@@ -28,81 +29,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Now = Callable[[], datetime]
 Status = TrainingRun.Status
 
 # A run that this many workers have died on will kill the next one too.
 MOST_CLAIMS = 100
-
-
-class LostLeaseError(VernacularError):
-    """Another worker holds the run now; whatever this one still has to say is refused."""
-
-    code = "lost_lease"
-    status = 409
-
-
-class AbortedError(VernacularError):
-    """Somebody wants the run to end without a candidate."""
-
-    code = "aborted"
-    status = 409
-
-
-@dataclass
-class Claim:
-    """The right to work on a run, as long as the token is the newest and the lease holds.
-
-    Where several processes train one run, one of them claims it and the others follow: they have
-    nothing to tell and nothing to write.
-    """
-
-    run: TrainingRun
-    token: int
-    now: Now
-    follows: bool = False
-    beaten_at: datetime | None = field(default=None)
-    # When and at which step this worker was first seen at it, to tell its pace.
-    began: tuple[datetime, int] | None = field(default=None)
-
-    def see(self, step: int, *, steps: int, curve: list[Any]) -> None:
-        """Tell how far the run is and how quick."""
-        now = self.now()
-        self.began = self.began or (now, step)
-        done = step - self.began[1]
-        pace = (now - self.began[0]).total_seconds() / done if done else None
-        self.beat(force=step == steps, step=step, steps_total=steps, curve=curve, pace=pace)
-
-    def beat(self, *, force: bool = False, **progress: Any) -> None:
-        """Renew the lease and tell how far the run is; raise if it is somebody else's now."""
-        if self.follows:
-            return
-        now = self.now()
-        rest = timedelta(seconds=settings.ENV.lease_seconds / 20)
-        if not force and self.beaten_at and now - self.beaten_at < rest:
-            return
-        self.beaten_at = now
-        self.write(lease_until=_lease(now), **progress)
-        if TrainingRun.objects.filter(pk=self.run.pk, abort_asked_at__isnull=False).exists():
-            raise AbortedError(f"{self.run} was aborted.")
-
-    def write(self, **values: Any) -> None:
-        """Change the run's row if this claim still holds, else raise."""
-        if self.follows:
-            return
-        mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
-        if not mine.update(**values):
-            raise LostLeaseError(f"{self.run} is not ours any more.")
-
-    def finish(self, **values: Any) -> None:
-        """Say that the run has its candidate, unless somebody asked meanwhile to abort it."""
-        mine = TrainingRun.objects.filter(pk=self.run.pk, token=self.token, status=Status.RUNNING)
-        over = {"status": Status.FINISHED, "finished_at": self.now(), "lease_until": None}
-        if mine.filter(abort_asked_at=None).update(**over, **values):
-            return
-        if mine.exists():
-            raise AbortedError(f"{self.run} was aborted.")
-        raise LostLeaseError(f"{self.run} is not ours any more.")
 
 
 def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
@@ -131,28 +61,6 @@ def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
         )
 
 
-def claim_run(run_id: int, *, now: Now) -> Claim | None:
-    """Claim a queued run, or one whose worker has gone silent; None if there is nothing to do."""
-    run = TrainingRun.objects.select_related("campaign", "base", "snapshot").get(pk=run_id)
-    claimed = TrainingRun.objects.filter(_free(now()), pk=run_id, token=run.token).update(
-        status=Status.RUNNING,
-        token=F("token") + 1,
-        lease_until=_lease(now()),
-        started_at=run.started_at or now(),
-        error="",
-    )
-    return Claim(run, run.token + 1, now) if claimed else None
-
-
-def claimable(run_id: int, *, now: Now) -> bool:
-    """Tell whether anybody may claim the run at the moment."""
-    return TrainingRun.objects.filter(_free(now()), pk=run_id).exists()
-
-
-def _free(now: datetime) -> Q:
-    return Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
-
-
 def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> TrainingRun:
     """Fine-tune the run's base on its snapshot and register what comes of it.
 
@@ -171,8 +79,11 @@ def train(run_id: int, *, now: Now, should_stop: Callable[[], bool]) -> Training
         )
     with distributed.joined(cuda=device().type == "cuda") as team:
         claim = _claim(run_id, now=now, team=team)
-        if claim is not None:
+        if claim is not None and claim.follows:
             _try(claim, should_stop=should_stop)
+        elif claim is not None:
+            with kept(claim.renew, seconds=settings.ENV.lease_seconds) as claim.lease:
+                _try(claim, should_stop=should_stop)
     return TrainingRun.objects.get(pk=run_id)
 
 
@@ -200,13 +111,21 @@ def _try(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         _end(claim, status=Status.ABORTED)
     except (InterruptedTrainingError, BrokenTeamError) as error:
         log.warning("run %s was left with its checkpoint: %s", run_id, error)
-        claim.write(status=Status.QUEUED, lease_until=None)
+        _give_back(claim)
     except (OperationalError, TransientError):
         # Database or storage was away: the lease runs out, and the checkpoint is taken up.
         log.exception("run %s lost what it needs", run_id)
     except Exception as error:
         log.exception("run %s failed", run_id)
         _end(claim, status=Status.FAILED, error=readable(error))
+
+
+def _give_back(claim: Claim) -> None:
+    """Let the next worker have the run at once, unless one has it already."""
+    try:
+        claim.write(status=Status.QUEUED, lease_until=None)
+    except LostLeaseError:
+        log.warning("run %s was taken over by another worker", claim.run.pk)
 
 
 def _end(claim: Claim, **values: Any) -> None:
@@ -242,7 +161,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     run, folder = claim.run, run_folder(claim.run)
     if claim.token > MOST_CLAIMS:
         raise ConflictError(f"{MOST_CLAIMS} workers gave this run up; another will not help.")
-    refuse_gold(run.snapshot, marks=GoldMarks.of(run.campaign))
+    refuse_gold(run.snapshot, marks=GoldMarks.binding(run.campaign))
     if run.kind != TrainingRun.Kind.UPDATE:
         from training.actions.compressions import compress
 
@@ -262,6 +181,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     out = folder / f"candidate-{claim.token}"
     shutil.rmtree(out, ignore_errors=True)
     network.save(out)
+    claim.beat(force=True)
     _finish(claim, out=out, job=job, learned=learned)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -276,7 +196,9 @@ def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:
         network=run.base.network,
         base=run.base,
         manifest=_manifest(run, job=job, learned=learned),
+        confirm=claim.confirm,
     )
+    claim.beat(force=True)
     keep_carried(version, carried=learned.carried, base=run.base)
     with transaction.atomic():
         claim.finish(
@@ -356,10 +278,6 @@ def _lessons(run: TrainingRun) -> "Lessons":
         fresh=np.array(fresh, bool),
         logits=np.array([stored.get(sample, nothing) for sample in samples], np.float32),
     )
-
-
-def _lease(now: datetime) -> datetime:
-    return now + timedelta(seconds=settings.ENV.lease_seconds)
 
 
 def _seed(round_: Round) -> int:
