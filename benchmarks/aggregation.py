@@ -2,8 +2,8 @@
 
 Made-up people (:mod:`benchmarks.crowd_made`) answer made-up items: accuracy and negative
 log-likelihood (NLL) of the posterior on items that are not gold, and who is recognised as bad.
-*Pooled* fits all languages at once, *each alone* is one language without the others, as one refit
-does it. Peers are crowd-kit's majority vote and Dawid-Skene at their defaults, all languages at
+*Pooled* fits all languages at once, *each alone* is one language without the others, *product* is what a
+refit does: one language by itself, which knows how common labels are among the others' answers. Peers are crowd-kit's majority vote and Dawid-Skene at their defaults, all languages at
 once, in the peers' environment. `--quick` takes two seeds and a tenth of the answers.
 """
 
@@ -22,7 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from annotation.methods.aggregation import UNKNOWN, Answers, Fit, fit, fit_languages
+from annotation.methods.aggregation import UNKNOWN, Answers, Fit, class_pool, fit, fit_languages
 from benchmarks import report
 from benchmarks.crowd_made import ADVERSARIAL, GOOD, LAZY, TEAM, Crowd, Floats, crowd
 from benchmarks.figures import Figure, mean_of, table
@@ -78,6 +78,39 @@ def score(posterior: Floats, made: Crowd) -> tuple[float, float]:
     return float((q.argmax(axis=1) == truth).mean()), float(-np.log(told).mean())
 
 
+def refitted(made: Crowd) -> Floats:
+    """Return the posterior of one refit a language, each with the votes of the others."""
+    told = made.answers
+    homes = range(int(made.language.max()) + 1)
+    votes = np.array([_votes(made, home) for home in homes])
+    posterior = np.empty((len(made.truth), made.answers.labels))
+    for home in homes:
+        items = np.flatnonzero(made.language == home)
+        number = np.full(len(made.truth), -1)
+        number[items] = np.arange(len(items))
+        at = made.language[told.item] == home
+        people, person = np.unique(told.person[at], return_inverse=True)
+        alone = Answers(
+            number[told.item[at]],
+            person,
+            told.label[at],
+            told.known[items],
+            len(people),
+            told.labels,
+        )
+        posterior[items] = fit(
+            alone, class_pool=class_pool(votes.sum(axis=0) - votes[home])
+        ).posterior
+    return posterior
+
+
+def _votes(made: Crowd, home: int) -> Floats:
+    """Return one language's answers as shares of its items by label."""
+    at = made.language[made.answers.item] == home
+    counted = np.bincount(made.answers.label[at], minlength=made.answers.labels)
+    return np.asarray(counted / at.sum() * (made.language == home).sum())
+
+
 def found(told: Fit, made: Crowd) -> tuple[float, float]:
     """Return how many of the bad are recognised, and how many of the good are accused."""
     flagged = told.competent < 0.5
@@ -103,6 +136,7 @@ def compared(
     """Compare all ways on the same worlds; the bars are for our posteriors of people alone."""
     fits = [fit_languages(made.answers, language=made.language) for made in worlds]
     ours = {
+        "product": [refitted(made) for made in worlds],
         "pooled": [told.posterior for told in fits],
         "each alone": [
             fit_languages(made.answers, language=made.language, pooled=False).posterior
@@ -121,7 +155,7 @@ def compared(
     theirs = scores[DAWID_SKENE].mean(axis=0)
     figures = []
     for way, each in scores.items():
-        people = way in {"pooled", "each alone"}
+        people = way in {"product", "pooled", "each alone"}
         bars = (accuracy, nll) if people else (None, None)
         best = theirs if way in ours else (None, None)
         row = f"{name}: {{}}, {way if way in ours else 'crowd-kit ' + way}"

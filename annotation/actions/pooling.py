@@ -16,8 +16,6 @@ from django.db.models import Count
 from annotation.methods import aggregation
 from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage
 
-# Coarse, so that one more answer somewhere does not make every other language stale.
-GRID = 0.02
 # Tells two states apart among those that one language goes through: no secret depends on it.
 DIGEST = 12
 
@@ -54,10 +52,7 @@ class Votes:
     def pool(self, home: CampaignLanguage) -> aggregation.Floats:
         """Return K: how common labels are in the other languages; uniform where there is none."""
         others = [row for pk, row in self.of.items() if pk != home.pk]
-        total = np.sum(others, axis=0) if others else np.zeros(self.labels)
-        share = aggregation.drawn_to_uniform(total)
-        steps = np.maximum(np.rint(share / GRID), 1.0)
-        return np.asarray(steps / steps.sum())
+        return aggregation.class_pool(np.sum(others, axis=0) if others else np.zeros(self.labels))
 
 
 def homes_of_people(campaign: Campaign) -> dict[int, dict[int, dict[int, int]]]:

@@ -31,6 +31,7 @@ AS_ELSEWHERE = (
     0.9  # at .7 a second language of few answers forgets the first; at 1 nobody may differ
 )
 ROUNDS = 100
+POOL_STEP = 0.02
 UNKNOWN = -1
 
 
@@ -206,13 +207,17 @@ def weights(posterior: Floats) -> Floats:
     return np.asarray(np.clip(1.0 - entropy / np.log(posterior.shape[1]), 0.0, 1.0))
 
 
-def drawn_to_uniform(counts: Floats) -> Floats:
-    """Return shares of counts (K) that are drawn towards uniform, as a ``class_pool`` wants them.
+def class_pool(votes: Floats) -> Floats:
+    """Return how common labels are (K) by the votes of other languages, for ``fit``.
 
-    >>> drawn_to_uniform(np.array([0.0, 20.0])).tolist()
-    [0.25, 0.75]
+    In coarse steps, so that one more answer there seldom moves what is estimated here.
+
+    >>> class_pool(np.array([0.0, 20.0])).round(2).tolist()
+    [0.24, 0.76]
     """
-    return _Classes._drawn(counts, np.full(len(counts), 1.0 / len(counts)))
+    share = _Classes._drawn(votes, np.full(len(votes), 1.0 / len(votes)))
+    steps = np.maximum(np.rint(share / POOL_STEP), 1.0)
+    return np.asarray(steps / steps.sum())
 
 
 @dataclass(frozen=True)
