@@ -5,11 +5,13 @@ Ann Math Stat 16) on gold that the person has not seen: p_0 = .60 against p_1 = 
 chance-adjusted accuracy, with at most 5 % of those at p_0 let through and 10 % of those at p_1
 turned away; whoever is neither after 40 answers goes on supervised. What a person is told is
 which answers they mix up and where the guideline speaks of it, never a bare percentage.
+
+Where a guess is right in a half or a third of the questions an answer says less, and 40 leave
+most good people undecided. What is not spent of the 5 % by then may be: `closing` works out how
+many right answers at the end still let through without letting through more at p_0.
 """
 
 import math
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +19,8 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+
+from annotation.methods.guidelines import paragraph_on, paragraphs
 
 
 class Decision(StrEnum):
@@ -34,6 +38,7 @@ class Rules:
 
     ``low`` and ``high`` are chance-adjusted accuracies: 1 perfect, 0 no better than the best
     guess without reading, which is right in ``chance`` of the questions (see `chance`).
+    ``enough`` right answers at the end let through as well; None: only the bounds do.
     """
 
     chance: float = 0.0
@@ -42,6 +47,7 @@ class Rules:
     alpha: float = 0.05
     beta: float = 0.10
     cap: int = 40
+    enough: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse rules under which no answer could ever decide anything."""
@@ -117,7 +123,42 @@ def decide(state: State, *, rules: Rules) -> Decision:
         return Decision.QUALIFIED
     if evidence <= reject:
         return Decision.NOT_YET
-    return Decision.SUPERVISED if state.asked >= rules.cap else Decision.OPEN
+    if state.asked < rules.cap:
+        return Decision.OPEN
+    through = rules.enough is not None and state.right >= rules.enough
+    return Decision.QUALIFIED if through else Decision.SUPERVISED
+
+
+def closing(rules: Rules) -> Rules:
+    """Return the rules with as few right answers at the end as alpha still allows.
+
+    Somebody at ``low`` is let through in alpha of all sessions at most, those at the bounds
+    included; worked out exactly. No number of answers will do where the bounds spend it all.
+
+    >>> closing(Rules(chance=1 / 3, low=0.5)).enough, closing(Rules(chance=0.5, low=0.5)).enough
+    (33, None)
+    """
+    plain = replace(rules, enough=None)
+    chain = _chain(plain.low, rules=plain)
+    spent, enough = chain.course.qualified, None
+    for right in reversed(np.flatnonzero(chain.undecided)):
+        spent += float(chain.undecided[right])
+        if spent > rules.alpha:
+            break
+        enough = int(right)
+    return replace(plain, enough=enough)
+
+
+def needed(items: int) -> int:
+    """Return how many right answers a short session of so many items wants: three in four.
+
+    Of eight that is six: who is right in 85 % gets there in 89 % of sessions, who is right in
+    65 % in 43 %. Eight answers tell little, so nothing but a talk may follow from them.
+
+    >>> needed(8), needed(5), needed(1)
+    (6, 4, 1)
+    """
+    return math.ceil(0.75 * items)
 
 
 def chance(shown: Sequence[int]) -> float:
@@ -132,6 +173,24 @@ def chance(shown: Sequence[int]) -> float:
     if not sum(shown):
         raise ValueError("there is no gold to show")
     return max(shown) / sum(shown)
+
+
+def balanced(labels: Sequence[int], *, size: int, rng: np.random.Generator) -> list[int]:
+    """Return places of ``labels`` to ask, at most ``size``, as even as can be, in random order.
+
+    Even, so that the best guess without reading is right as seldom as possible, and that every
+    confusion has its chance to be seen. Those that stand further ahead are taken first.
+
+    >>> sorted(balanced([0, 0, 0, 0, 1, 2], size=4, rng=np.random.default_rng(0)))
+    [0, 1, 4, 5]
+    """
+    turn: dict[int, int] = defaultdict(int)
+    keys = []
+    for place, label in enumerate(labels):
+        keys.append((turn[label], place))
+        turn[label] += 1
+    taken = [place for _, place in sorted(keys)[:size]]
+    return [taken[k] for k in rng.permutation(len(taken))]
 
 
 @dataclass(frozen=True)
@@ -154,9 +213,22 @@ def course(adjusted: float, *, rules: Rules) -> Course:
     >>> round(found.answers, 1), round(found.qualified, 3), round(found.supervised, 3)
     (19.6, 0.035, 0.13)
     """
+    return _chain(adjusted, rules=rules).course
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Where sessions end, and the right answers of those that come to the cap undecided."""
+
+    course: Course
+    undecided: npt.NDArray[np.float64]
+
+
+def _chain(adjusted: float, *, rules: Rules) -> _Chain:
     right = rules.accuracy(adjusted)
     alive: npt.NDArray[np.float64] = np.zeros(rules.cap + 1)
     alive[0] = 1.0
+    undecided = np.zeros(rules.cap + 1)
     answers = 0.0
     ends = dict.fromkeys(Decision, 0.0)
     for asked in range(1, rules.cap + 1):
@@ -166,9 +238,14 @@ def course(adjusted: float, *, rules: Rules) -> Course:
             decision = decide(State(int(number), asked - int(number)), rules=rules)
             if decision != Decision.OPEN:
                 ends[decision] += float(alive[number])
+                if decision == Decision.SUPERVISED:
+                    undecided[number] = alive[number]
                 alive[number] = 0.0
-    return Course(
-        answers, ends[Decision.QUALIFIED], ends[Decision.SUPERVISED], ends[Decision.NOT_YET]
+    return _Chain(
+        Course(
+            answers, ends[Decision.QUALIFIED], ends[Decision.SUPERVISED], ends[Decision.NOT_YET]
+        ),
+        undecided,
     )
 
 
@@ -216,37 +293,8 @@ def confusions(
             len(which),
             shown[truth],
             tuple(which),
-            _paragraph(places, true=names[truth], said=names[answer]),
+            paragraph_on(places, true=names[truth], said=names[answer]),
         )
         for (truth, answer), which in mixed.items()
     ]
     return sorted(found, key=lambda one: (-one.times, -one.times / one.shown, one.true, one.said))
-
-
-def paragraphs(guideline: str) -> list[str]:
-    """Return a guideline's paragraphs: what blank lines set apart.
-
-    >>> paragraphs("One.\\nStill one.\\n\\n\\nTwo.\\n")
-    ['One.\\nStill one.', 'Two.']
-    """
-    return [part.strip() for part in re.split(r"\n\s*\n", guideline) if part.strip()]
-
-
-def _paragraph(places: Sequence[str], *, true: str, said: str) -> int | None:
-    """The first paragraph that tells the two apart, or else the first that names the true one."""
-    named = [(_names(place, true), _names(place, said)) for place in places]
-    both = next((number for number, both in enumerate(named) if all(both)), None)
-    if both is not None:
-        return both
-    return next((number for number, (of_true, _) in enumerate(named) if of_true), None)
-
-
-def _names(place: str, name: str) -> bool:
-    # Where words have no spaces between them a border of words would never be found.
-    word = re.escape(_plain(name))
-    bordered = rf"(?<!\w){word}(?!\w)" if name.isascii() else word
-    return bool(word) and re.search(bordered, _plain(place)) is not None
-
-
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFC", text).casefold().strip()

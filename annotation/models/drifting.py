@@ -50,6 +50,10 @@ class DriftPoint(models.Model):
     chart = models.ForeignKey(DriftChart, models.CASCADE, related_name="points")
     annotation = models.ForeignKey(Annotation, models.CASCADE, related_name="drift_points")
     kind = models.CharField(max_length=10, choices=DriftChart.Kind)
+    others = models.JSONField(
+        default=list, help_text=_("K probabilities of what is true, this person left out.")
+    )
+    said = models.PositiveSmallIntegerField(default=0, help_text=_("Position of their label."))
     step = models.FloatField()
     level = models.FloatField(help_text=_("Of the chart, after this answer."))
     at = models.DateTimeField(auto_now_add=True)

@@ -134,6 +134,12 @@ class SessionAnswer(models.Model):
         Label, models.PROTECT, related_name="+", help_text=_("Known answer when it was shown.")
     )
     label = models.ForeignKey(Label, models.PROTECT, null=True, blank=True, related_name="+")
+    objection = models.CharField(
+        _("objection"),
+        max_length=500,
+        blank=True,
+        help_text=_("Why the person holds the known answer to be wrong."),
+    )
     shown_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True, blank=True)
 
