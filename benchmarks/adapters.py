@@ -17,7 +17,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ import torch
 from transformers import BertConfig, BertForSequenceClassification
 
 from benchmarks import report
-from benchmarks.continual import BATCH, EPOCHS, RATE, lessons_of
+from benchmarks.continual import BATCH, RATE, lessons_of
 from benchmarks.continual_runs import Run
 from benchmarks.continual_streams import Stream, false_friends, real
 from learning.networks import Network
@@ -119,7 +119,7 @@ def some(stream: Stream) -> Stream:
     """Return four languages of NusaX, in the order in which other work takes them."""
     places = [stream.languages.index(tag) for tag in NUSAX]
     train, test = (tuple(parts[place] for place in places) for parts in (stream.train, stream.test))
-    return Stream(stream.name, NUSAX, train, test, stream.words, stream.classes)
+    return replace(stream, languages=NUSAX, train=train, test=test, epochs=8)
 
 
 def rates(stream: Stream) -> None:
@@ -164,7 +164,8 @@ def walk(stream: Stream, settings: dict[str, Any], *, seed: int) -> Walk:
         own = settings if place else METHODS["update"]
         replays = own["method"] == "update" and place
         recipe = Recipe.of(
-            {"epochs": EPOCHS, "curve_points": 1, "batch": 2 * BATCH if replays else BATCH}, own
+            {"epochs": stream.epochs, "curve_points": 1, "batch": 2 * BATCH if replays else BATCH},
+            own,
         )
         network = dressed(network, recipe=recipe, languages=[tag])
         lessons = lessons_of(stream, texts, place=place, stored=left["logits"])

@@ -2,23 +2,25 @@
 
 The same small BERT from the same seeds learns four made-up languages full of false friends (S3)
 and, with the data at hand, NusaX, SIB-200 and BRIGHTER; by our methods, and by Avalanche's in an
-environment of its own. All see the same token numbers, 8 epochs of each language in batches of 32
-(replay adds 32 from the store), and nobody has a development set, so nothing is interpolated
-and nothing leans. Unless a memory is named, ours keep every label, as the service does.
+environment of its own. All see the same token numbers, 8 epochs of each language (4 on real streams, which are long)
+in batches of 32 (replay adds 32 from the store), and nobody has a development set, so nothing is
+interpolated and nothing leans. Unless a memory is named, ours keep every label, as the service does.
 The starter and TF-IDF with logistic regression (each language alone on its own; one for all)
 stand beside the real streams; they read the text itself. Figures: see
-:mod:`training.methods.transfer`; CPU seconds are those of learning alone.
+:mod:`training.methods.transfer`; CPU seconds are those of learning alone. The file is written after
+each way through a stream, and ``--go-on`` leaves out what is in it already.
 """
 
 import argparse
 import json
+import math
 import subprocess
 import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +31,14 @@ import torch
 from benchmarks import report
 from benchmarks.continual_model import accuracies, made
 from benchmarks.continual_network import TokenNetwork
-from benchmarks.continual_runs import Run, regressions
+from benchmarks.continual_runs import REGRESSIONS, Run, means, regression, restored, told_of
 from benchmarks.continual_streams import REAL, Part, Stream, false_friends, real
 from benchmarks.peers import ROOT, continual_environment, peer_python
 from learning.networks import Network
 from learning.networks.opening import open_network
 from training.methods.loop import Job, Lessons, Recipe, fit
 
-EPOCHS, BATCH, RATE, MEMORY = 8, 32, 1e-3, 200
+BATCH, RATE, MEMORY = 32, 1e-3, 200
 SMALL = {"memory": MEMORY}
 OURS: dict[str, dict[str, Any]] = {
     "update": {"method": "update"},
@@ -73,40 +75,46 @@ def main() -> None:
     parser.add_argument("--stream", choices=["S3", *REAL], action="append")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="S3, one seed, not written")
+    parser.add_argument("--go-on", action="store_true", help="keep what the file has of a stream")
+    parser.add_argument("--minutes", type=float, help="begin nothing more after so long")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    until = time.monotonic() + 60 * given.minutes if given.minutes else math.inf
     wished = given.stream or ["S3", *(REAL if given.data and not given.quick else ())]
-    rows: list[report.Row] = []
+    rows: dict[str, list[report.Row]] = {}
     kept: dict[str, Any] = {}
     for name in wished:
         stream = false_friends() if name == "S3" else real(given.data, name=name)
-        found = walk(stream, seeds=range(1 if given.quick else given.seeds), quick=given.quick)
-        rows += summary(stream, found)
-        kept[name] = record(stream, found)
-        if not given.quick:
-            keep(rows, kept)
-    print(report.table(rows))
+        found = restored(report.RESULTS / "continual.json", stream) if given.go_on else {}
+        for _ in walk(stream, found, seeds=1 if given.quick else given.seeds, quick=given.quick):
+            rows[name], kept[name] = summary(stream, found), told_of(stream, found)
+            if not given.quick:
+                keep([row for mine in rows.values() for row in mine], kept)
+            if time.monotonic() > until:
+                break
+    print(report.table([row for mine in rows.values() for row in mine]))
 
 
-def walk(stream: Stream, *, seeds: Sequence[int], quick: bool) -> Found:
-    """Learn the stream in every way, seed by seed."""
+def walk(stream: Stream, found: Found, *, seeds: int, quick: bool) -> Iterator[None]:
+    """Learn the stream in every way that is not found yet, seed by seed; pause after each."""
     synthetic = stream.name == "S3"
     ours = OURS if synthetic else {name: OURS[name] for name in ON_REAL}
     peers: Sequence[str] = PEERS if synthetic else PEERS_ON_REAL
     if quick:
         ours, peers = {name: OURS[name] for name in QUICK}, PEERS[:3]
-    found: Found = {}
     with avalanche(stream) as ask:
-        for seed in seeds:
-            for name, settings in ours.items():
-                tell(found, f"ours {name}", ours_of(stream, settings, seed=seed))
-            for name in peers:
-                tell(found, f"Avalanche {name}", ask(name, seed))
-    if not synthetic:
-        tell(found, "ours starter", starter_of(stream))
-        for name, one in regressions(stream).items():
-            tell(found, name, one)
-    return found
+        for seed in range(seeds):
+            ways = {
+                f"ours {name}": partial(ours_of, stream, ours[name], seed=seed) for name in ours
+            }
+            ways |= {f"Avalanche {name}": partial(ask, name, seed) for name in peers}
+            if not synthetic and not seed:
+                ways |= {"ours starter": partial(starter_of, stream)}
+                ways |= {name: partial(regression, stream, name) for name in REGRESSIONS}
+            for name, way in ways.items():
+                if len(found.get(name, ())) <= seed:
+                    tell(found, name, way())
+                    yield
 
 
 def tell(found: Found, name: str, run: Run) -> None:
@@ -129,7 +137,7 @@ def ours_of(stream: Stream, settings: Mapping[str, Any], *, seed: int) -> Run:
     def measure() -> list[float]:
         return accuracies(network.module, tests)
 
-    recipe = {"lr": RATE, "epochs": EPOCHS, "curve_points": 1, "lean": 1.0, **settings}
+    recipe = {"lr": RATE, "epochs": stream.epochs, "curve_points": 1, "lean": 1.0, **settings}
     return _learn(stream, network, texts=texts, recipe=recipe, measure=measure, seed=seed)
 
 
@@ -257,7 +265,7 @@ def avalanche(stream: Stream) -> Iterator[Any]:
                     "shape": stream.shape,
                     "method": method,
                     "seed": seed,
-                    "epochs": EPOCHS,
+                    "epochs": stream.epochs,
                     "memory": MEMORY,
                     "rate": RATE,
                 }
@@ -273,12 +281,12 @@ def avalanche(stream: Stream) -> Iterator[Any]:
 
 def summary(stream: Stream, found: Found) -> list[report.Row]:
     """Hold what is compared side by side, with its bar where it has one."""
-    means = {name: _means(runs) for name, runs in found.items()}
-    mine = means["ours update"]
+    figures_of = {name: means(runs) for name, runs in found.items()}
+    mine = figures_of["ours update"]
     rows = []
     if stream.name == "S3":
         for told, figure, peer, bar, less in BARS:
-            theirs = means.get(f"Avalanche {peer}")
+            theirs = figures_of.get(f"Avalanche {peer}")
             if theirs:
                 own, other = found["ours update"], found[f"Avalanche {peer}"]
                 rows.append(
@@ -291,14 +299,14 @@ def summary(stream: Stream, found: Found) -> list[report.Row]:
                         less=less,
                     )
                 )
-        if "ours DER++, memory 200" in means:
-            small = max(means[f"ours {name}"]["acc"] for name in OURS if "memory" in name)
+        if all(f"ours {name}" in figures_of for name in OURS) and "Avalanche DER++" in figures_of:
+            small = max(figures_of[f"ours {name}"]["acc"] for name in OURS if "memory" in name)
             rows.append(
                 report.Row(
-                    "S3: memory of 200, ours best", small, means["Avalanche DER++"]["acc"], 1.0
+                    "S3: memory of 200, ours best", small, figures_of["Avalanche DER++"]["acc"], 1.0
                 )
             )
-    for name, figures in means.items():
+    for name, figures in figures_of.items():
         if name == "ours update":
             continue
         for figure in ("acc", "worst"):
@@ -310,31 +318,11 @@ def summary(stream: Stream, found: Found) -> list[report.Row]:
     return rows
 
 
-def _means(runs: Sequence[Run]) -> dict[str, float]:
-    every = [asdict(run.figures) | {"cpu": run.cpu} for run in runs]
-    return {figure: float(np.mean([one[figure] for one in every])) for figure in every[0]}
-
-
 def _spread(own: Sequence[Run], other: Sequence[Run], *, figure: str, less: bool) -> float:
     """Return how far one seed's ratio lies from the mean ratio at most."""
-    pairs = [(_means([a])[figure], _means([b])[figure]) for a, b in zip(own, other, strict=True)]
+    pairs = [(means([a])[figure], means([b])[figure]) for a, b in zip(own, other, strict=False)]
     ratios = [b / max(a, 1e-4) if less else a / b for a, b in pairs]
     return float(max(abs(ratio - np.mean(ratios)) for ratio in ratios))
-
-
-def record(stream: Stream, found: Found) -> dict[str, Any]:
-    """Return all figures and matrices, for the file."""
-    return {
-        "languages": stream.languages,
-        "runs": {
-            name: {
-                "mean": {key: round(value, 4) for key, value in _means(runs).items()},
-                "acc of each seed": [round(run.figures.acc, 4) for run in runs],
-                "matrices": [np.round(run.matrix, 3).tolist() for run in runs],
-            }
-            for name, runs in found.items()
-        },
-    }
 
 
 def keep(rows: Sequence[report.Row], kept: Mapping[str, Any]) -> None:

@@ -43,6 +43,7 @@ class Stream:
     test: tuple[Part, ...]
     words: int
     classes: int
+    epochs: int
 
     @property
     def shape(self) -> dict[str, int]:
@@ -90,7 +91,7 @@ def false_friends(*, languages: int = 4, seed: int = 7) -> Stream:
             parts.append(Part(tuple(" ".join(map(str, t)) for t in tokens), tokens, truth))
     names = tuple(f"made-up {number + 1}" for number in range(languages))
     size = 2 + shared + languages * OWN
-    return Stream("S3", names, tuple(train), tuple(test), words=size, classes=CLASSES)
+    return Stream("S3", names, tuple(train), tuple(test), words=size, classes=CLASSES, epochs=8)
 
 
 def real(data: Path, *, name: str) -> Stream:
@@ -127,6 +128,7 @@ def real(data: Path, *, name: str) -> Stream:
         tuple(part(tag, "test") for tag in single),
         words=tokenizer.get_vocab_size(),
         classes=len(labels),
+        epochs=4,
     )
 
 
