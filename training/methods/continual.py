@@ -83,7 +83,7 @@ def fisher(
     network.module.eval()
     for row in team.share(rows):
         one = lessons.only(np.array([row]))
-        logits = network.logits(_to(network.collate(one.texts, one.languages), weights[0].device))
+        logits = network.logits(sent(network.collate(one.texts, one.languages), weights[0].device))
         targets = torch.from_numpy(one.targets).to(logits.device)
         loss = surprise(logits.float(), targets=targets).sum()
         grads = torch.autograd.grad(loss, weights, allow_unused=True)
@@ -142,11 +142,18 @@ def answers(network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]) 
     asked, home = lessons.only(mine := team.share(rows)), network.trainable()[0].device
     network.module.eval()
     for places, batch in network.packed(asked.texts, asked.languages, device=home.type):
-        found[mine[places]] = network.logits(_to(batch, home)).float().cpu().numpy()
+        found[mine[places]] = network.logits(sent(batch, home)).float().cpu().numpy()
     for row, logits in team.gathered({int(row): found[row] for row in mine}).items():
         found[row] = logits
     return found
 
 
-def _to(batch: Batch, device: torch.device) -> Batch:
-    return {name: part.to(device) for name, part in batch.items()}
+def sent(batch: Batch, device: torch.device) -> Batch:
+    """Return a batch on the device; a GPU need not be done with what it was given before.
+
+    From memory that may be swapped out a copy waits until the GPU has nothing left to do, which
+    then stands idle while the next batch is made.
+    """
+    if device.type != "cuda":
+        return {name: part.to(device) for name, part in batch.items()}
+    return {name: part.pin_memory().to(device, non_blocking=True) for name, part in batch.items()}

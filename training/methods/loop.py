@@ -180,7 +180,7 @@ def _descend(
     batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
     given = _given(state, lessons, rows=rows, device=device)
     with _precision(device):
-        logits = network.logits({name: part.to(device) for name, part in batch.items()}).float()
+        logits = network.logits(continual.sent(batch, device)).float()
     surprise = continual.surprise(logits, targets=given.targets)
     loss = _loss(logits, given=given, surprise=surprise, recipe=recipe).sum() / of
     reference: Sequence[torch.Tensor | None] = ()
@@ -213,14 +213,14 @@ def _loss(
 
 
 def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.device) -> _Given:
-    languages = torch.from_numpy(lessons.described.languages[rows])
-    return _Given(
-        targets=torch.from_numpy(lessons.targets[rows]).to(device),
-        weights=torch.from_numpy(lessons.weights[rows]).to(device),
-        fresh=torch.from_numpy(lessons.fresh[rows]).to(device),
-        languages=languages.to(device),
-        taught=state.taught[torch.from_numpy(rows)].to(device),
-    )
+    beside = {
+        "targets": torch.from_numpy(lessons.targets[rows]),
+        "weights": torch.from_numpy(lessons.weights[rows]),
+        "fresh": torch.from_numpy(lessons.fresh[rows]),
+        "languages": torch.from_numpy(lessons.described.languages[rows]),
+        "taught": state.taught[torch.from_numpy(rows)],
+    }
+    return _Given(**continual.sent(beside, device))
 
 
 def _resume(
