@@ -42,17 +42,21 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Case:
-    """One regression case: what it asks, and whether each version got it right."""
+    """One regression case: what it asks, and whether each version got it right.
+
+    ``learned``: the candidate was trained on the text, or nearly so, and its answer shows nothing.
+    """
 
     language: str
     text: str
     old_right: bool
     new_right: bool
+    learned: bool = False
 
     @property
     def broken(self) -> bool:
-        """Whether the candidate spoils what was right."""
-        return self.old_right and not self.new_right
+        """Whether the candidate spoils what was right, on a text that it had not learned."""
+        return self.old_right and not self.new_right and not self.learned
 
 
 @dataclass(frozen=True)
@@ -129,12 +133,22 @@ def cases_finding(cases: Sequence[Case], *, most: int = 5) -> Finding:
     >>> cases_finding([Case("wo", "na nga def", True, False)]).sentence
     '1 of 1 regression cases got worse: wo “na nga def”.'
     """
-    broken = [case for case in cases if case.broken]
-    numbers = {"cases": len(cases), "broken": len(broken)}
+    if not cases:
+        none = {"cases": 0, "broken": 0, "learned": 0}
+        return Finding("cases", True, "There are no regression cases.", none)
+    learned = sum(case.learned for case in cases)
+    fair, broken = len(cases) - learned, [case for case in cases if case.broken]
+    numbers = {"cases": len(cases), "broken": len(broken), "learned": learned}
+    beside = (
+        f" {learned} of {len(cases)} {'is' if learned == 1 else 'are'} no evidence: the candidate"
+        " has learned the text, or nearly the same."
+        if learned
+        else ""
+    )
     if not broken:
-        said = f"All {len(cases)} regression cases are as right as before." if cases else ""
-        return Finding("cases", True, said or "There are no regression cases.", numbers)
+        said = f"All {fair} regression cases are as right as before." if fair else ""
+        return Finding("cases", True, f"{said}{beside}".strip(), numbers)
     named = "; ".join(f"{case.language} “{case.text[:60]}”" for case in broken[:most])
     more = f"; and {len(broken) - most} more" if len(broken) > most else ""
-    sentence = f"{len(broken)} of {len(cases)} regression cases got worse: {named}{more}."
+    sentence = f"{len(broken)} of {fair} regression cases got worse: {named}{more}.{beside}"
     return Finding("cases", False, sentence, numbers)

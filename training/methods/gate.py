@@ -37,9 +37,20 @@ from training.methods.paired import (
     tango_z,
     unchanged_items,
 )
+from training.methods.parity import parity
 from training.methods.resampling import Resampled, f1_counts, f1_difference, resample
 
-__all__ = ["Answers", "Case", "CaseRule", "Comparison", "Decided", "Terms", "decide", "points"]
+__all__ = [
+    "Answers",
+    "Case",
+    "CaseRule",
+    "Comparison",
+    "Decided",
+    "Terms",
+    "decide",
+    "parity",
+    "points",
+]
 
 ANCHOR_MARGIN = 0.05
 CALIBRATION_MARGIN = 0.02
@@ -65,12 +76,14 @@ def decide(
     """Give the verdict: VOID, BLOCK, HOLD or PASS, with a sentence for every reason."""
     measured = [_Measured(c, terms=terms, rng=rng) for c in comparisons]
     adjusted = holm([one.harm_p for one in measured])
+    # Of languages with as much gold the same places are drawn: each bound is for its own language.
+    drawn = int(rng.integers(1 << 32))
     languages = tuple(
-        _judge_language(one, holm_p=p, terms=terms, rng=rng, languages=len(measured))
+        _judge_language(one, holm_p=p, terms=terms, drawn=drawn, languages=len(measured))
         for one, p in zip(measured, adjusted, strict=True)
     )
     why = reason(comparisons, terms=terms)
-    gap, kept = parity(comparisons, rng=rng), cases_finding(cases)
+    gap, kept = parity(comparisons, rng=rng, alpha=terms.alpha), cases_finding(cases)
     pooled = (why, gap, kept)
     if void:
         return Decided("VOID", tuple(void), languages, pooled)
@@ -221,11 +234,12 @@ def calibration(
     *,
     rng: np.random.Generator,
     languages: int = 1,
+    alpha: float = ALPHA,
     strict: bool = False,
 ) -> Finding:
     """Does the candidate's confidence stay honest?
 
-    The 95 % bound of the rise must stay below two points wherever there is gold enough for an
+    The bound of the rise (95 %, or what this look's share of the risk leaves) must stay below two points wherever there is gold enough for an
     equal candidate to show it, in every language. With less gold only a rise that is shown
     counts, and under 250 items none, unless ``strict``. The change of the mean surprise is told.
     """
@@ -235,9 +249,11 @@ def calibration(
         return Finding("calibration", not strict, said, {"items": 0})
     fixed, broken = discordance(comparison.old.right, comparison.new.right)
     churn = (fixed + broken) / items
-    needed = items_to_judge(churn, bound=CALIBRATION_MARGIN, languages=languages)
+    needed = items_to_judge(churn, bound=CALIBRATION_MARGIN, languages=languages, alpha=alpha)
     needed = max(needed, CALIBRATION_ITEMS)
-    rise = error_rise(_sure(comparison.old), _sure(comparison.new), rng=rng, languages=languages)
+    rise = error_rise(
+        _sure(comparison.old), _sure(comparison.new), rng=rng, languages=languages, alpha=alpha
+    )
     numbers = {"rise": rise.value, "bound": rise.high, "low": rise.low, "items": items}
     numbers |= {"old": rise.old, "new": rise.new}
     numbers["nll"] = _mean_nll(comparison.new) - _mean_nll(comparison.old)
@@ -267,30 +283,6 @@ def _sure(answers: Answers) -> Sure:
 
 def _mean_nll(answers: Answers) -> float:
     return float(-np.log(np.maximum(answers.truth, 1e-12)).mean()) if len(answers.truth) else 0.0
-
-
-def parity(
-    comparisons: Sequence[Comparison], *, rng: np.random.Generator, draws: int = 1000
-) -> Finding:
-    """Does the worst language fall further behind the mean? Decisive if the campaign says so."""
-    judged = [c for c in comparisons if c.groups]
-    if len(judged) < 2:
-        return Finding("parity", True, "Parity needs gold in two languages at least.")
-    drawn = np.empty((draws + 1, 2, len(judged)))
-    for column, comparison in enumerate(judged):
-        items = len(comparison.groups)
-        rows = np.vstack([np.arange(items), rng.integers(0, items, (draws, items))])
-        drawn[:, 0, column] = comparison.old.right[rows].mean(axis=1)
-        drawn[:, 1, column] = comparison.new.right[rows].mean(axis=1)
-    gap = drawn.mean(axis=2) - drawn.min(axis=2)
-    change = gap[:, 1] - gap[:, 0]
-    bound = float(np.quantile(change[1:], 0.95))
-    sentence = (
-        f"The worst language is {points(float(gap[0, 1])).lstrip('+')} below the mean; "
-        f"that gap changed by {points(float(change[0]))} (at most {points(bound)})."
-    )
-    numbers = {"gap": float(gap[0, 1]), "change": float(change[0]), "bound": bound}
-    return Finding("parity", bound <= CALIBRATION_MARGIN, sentence, numbers)
 
 
 def _verdict(
@@ -328,7 +320,7 @@ def _judge_language(
     *,
     holm_p: float,
     terms: Terms,
-    rng: np.random.Generator,
+    drawn: int,
     languages: int,
 ) -> LanguageFinding:
     comparison, alpha = one.comparison, terms.alpha
@@ -339,7 +331,13 @@ def _judge_language(
     if comparison.anchor is not None and one.items:
         findings.append(one.against(BEST, comparison.anchor, margin=ANCHOR_MARGIN, alpha=alpha))
     findings.append(
-        calibration(comparison, rng=rng, languages=languages, strict=terms.strict_calibration)
+        calibration(
+            comparison,
+            rng=np.random.default_rng(drawn),
+            languages=languages,
+            alpha=alpha,
+            strict=terms.strict_calibration,
+        )
     )
     if comparison.language in terms.worn:
         findings.append(worn_out(terms.worn[comparison.language], items=one.items))

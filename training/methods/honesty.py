@@ -8,12 +8,13 @@ since only answers that changed bring noise into it. The error can rise by no mo
 move, and by less where the champion's own gap is known to lie on the other side.
 
 Items are cut at the median of the two versions' mean confidence, so that both gaps of a part are
-over the same items; the 95 % bound comes from a bootstrap over items. That the bound errs on the
+over the same items; the bound comes from a bootstrap over items. That the bound errs on the
 safe side is by construction and was simulated (``python -m benchmarks.gate``).
 """
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +26,12 @@ BoolArray = npt.NDArray[np.bool_]
 DRAWS = 1000
 # So many standard deviations a champion's gap may lie elsewhere than it seems.
 SURE = 1.0
-Z = 1.6448536269514722
+ALPHA = 0.05
 
 
 @dataclass(frozen=True)
 class Rise:
-    """By how much the calibration error rose: estimate, 95 % bound below and above, and both errors."""
+    """By how much the calibration error rose: estimate, a bound below and above, and both errors."""
 
     value: float
     low: float
@@ -58,12 +59,14 @@ def error_rise(
     *,
     rng: np.random.Generator,
     languages: int = 1,
+    alpha: float = ALPHA,
     draws: int = DRAWS,
 ) -> Rise:
     """Bound the rise of the calibration error from one version to the next, on the same N items.
 
-    The bound above holds for this language alone; the one below for all ``languages`` at once, so
-    that a rise that is shown is no accident of having looked at many.
+    Both bounds may err with the risk ``alpha`` of this look. The one above holds for this language
+    alone; the one below for all ``languages`` at once, so that a rise that is shown is no accident
+    of having looked at many.
 
     >>> rng = np.random.default_rng(0)
     >>> right = np.arange(1000) % 10 < 7
@@ -76,7 +79,7 @@ def error_rise(
     key = old.confidence + new.confidence
     upper = key > np.median(key)
     halves = np.stack([~upper, upper]).astype(np.float64)
-    weights = np.vstack([np.ones(items), rng.multinomial(items, np.full(items, 1 / items), draws)])
+    weights = _draws(items, draws, int(rng.integers(1 << 32)))
     gaps = np.stack([weights @ (halves * one.gap).T for one in (old, new)]) / items
     before, moved = gaps[0], gaps[1] - gaps[0]
     spread = before[1:].std(axis=0)
@@ -84,17 +87,24 @@ def error_rise(
     plain = _risen(before, moved).sum(axis=1)
     # Noise makes sizes larger than they are, once more in every draw: both are taken off.
     value = 2 * plain[0] - plain[1:].mean()
-    below = -float(ndtri(0.05 / max(languages, 1))) * plain[1:].std()
+    below = -float(ndtri(alpha / max(languages, 1))) * plain[1:].std()
     return Rise(
         value=float(value),
         low=float(value - below),
-        high=float(worst[0] + Z * worst[1:].std()),
+        high=float(worst[0] - float(ndtri(alpha)) * worst[1:].std()),
         old=float(np.abs(gaps[0, 0]).sum()),
         new=float(np.abs(gaps[1, 0]).sum()),
     )
 
 
-def items_to_judge(churn: float, *, bound: float, languages: int = 1, power: float = 0.8) -> int:
+def items_to_judge(
+    churn: float,
+    *,
+    bound: float,
+    languages: int = 1,
+    alpha: float = ALPHA,
+    power: float = 0.8,
+) -> int:
     """Return how many gold items show, in every language alike, that an equal model is as honest.
 
     The gap must be shown to have moved by less than the bound both ways.
@@ -105,8 +115,16 @@ def items_to_judge(churn: float, *, bound: float, languages: int = 1, power: flo
     2002
     """
     each = power ** (1 / max(languages, 1))
-    z = Z + float(ndtri((1 + each) / 2))
+    z = float(ndtri((1 + each) / 2) - ndtri(alpha))
     return math.ceil(churn * z**2 / bound**2)
+
+
+@lru_cache(maxsize=1)
+def _draws(items: int, draws: int, seed: int) -> FloatArray:
+    """Return how often each item counts: once each, and then in every bootstrap draw."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(items, np.full(items, 1 / items), draws)
+    return np.vstack([np.ones(items), drawn])
 
 
 def _risen(before: FloatArray, moved: FloatArray) -> FloatArray:
