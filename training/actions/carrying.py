@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import connection
+from django.db.models import OuterRef, Subquery
 
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from training.methods.lessons import Floats
 
-BATCH = 500
+BATCH = 2000
 DIGITS = 4
 
 log = logging.getLogger(__name__)
@@ -35,19 +37,27 @@ def stored_logits(run: TrainingRun) -> dict[int, list[float]]:
     Only of replayed rows, and only where the label is still the one that was learned: what was
     corrected since is not to be held on to.
     """
-    replayed = SnapshotRow.objects.filter(snapshot=run.snapshot, fresh=False)
-    labels = {sample: _label(target) for sample, target in replayed.values_list("sample", "target")}
-    learned = TrainingRun.objects.filter(candidate__in=[one.pk for one in lineage(run.base)])
+    learned = TrainingRun.objects.filter(candidate__in=lineage(run.base))
+    # By index, for each row the newest of its stored ones and no other: there are as many to read
+    # as the run has rows, and not as many as all runs before it had.
+    earlier = SnapshotRow.objects.filter(
+        sample=OuterRef("sample"),
+        snapshot__in=learned.values("snapshot"),
+        logits__isnull=False,
+    ).order_by("-snapshot_id")
     rows = (
-        SnapshotRow.objects.filter(snapshot__in=learned.values("snapshot"), logits__isnull=False)
-        .order_by("snapshot_id")
-        .values_list("sample", "target", "logits")
+        SnapshotRow.objects.filter(snapshot=run.snapshot, fresh=False)
+        .order_by()
+        .annotate(
+            then=Subquery(earlier.values("target")[:1]), said=Subquery(earlier.values("logits")[:1])
+        )
+        .filter(said__isnull=False)
+        .values_list("sample", "target", "then", "said")
     )
-    found: dict[int, tuple[int, list[float]]] = {}
-    for sample, target, logits in rows.iterator(chunk_size=2000):
-        found[sample] = (_label(target), list(logits or ()))
     return {
-        sample: logits for sample, (label, logits) in found.items() if labels.get(sample) == label
+        sample: said
+        for sample, target, then, said in rows.iterator(chunk_size=BATCH)
+        if _label(target) == _label(then)
     }
 
 
@@ -56,13 +66,21 @@ def keep_logits(run: TrainingRun, *, logits: "Floats") -> int:
 
     ``logits`` (N x K) are in the order of the snapshot's samples, NaN where a row was not drawn.
     """
-    rows = list(SnapshotRow.objects.filter(snapshot=run.snapshot).order_by("sample_id"))
-    told = []
-    for row, said in zip(rows, logits.tolist(), strict=True):
-        if said[0] == said[0]:
-            row.logits = [round(value, DIGITS) for value in said]
-            told.append(row)
-    SnapshotRow.objects.bulk_update(told, ["logits"], batch_size=BATCH)
+    rows = SnapshotRow.objects.filter(snapshot=run.snapshot).order_by("sample_id")
+    field = SnapshotRow._meta.get_field("logits")
+    told = [
+        (field.get_db_prep_save([round(value, DIGITS) for value in said], connection), pk)
+        for pk, said in zip(rows.values_list("pk", flat=True), logits.tolist(), strict=True)
+        if said[0] == said[0]
+    ]
+    # One short statement for all rows: ``bulk_update`` writes a CASE of thousands, thirty times as
+    # slow, and nobody else can write while it does.
+    table, column = map(connection.ops.quote_name, (SnapshotRow._meta.db_table, field.column))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"UPDATE {table} SET {column} = %s WHERE id = %s",  # noqa: S608 - names of our own
+            told,
+        )
     return len(told)
 
 

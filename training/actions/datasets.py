@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from annotation.errors import ConflictError
 from annotation.models import Annotation, Campaign, Consensus, Sample
@@ -13,9 +13,9 @@ from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.gold_marks import GoldMarks
 from training.actions.lineage import Origins
-from training.models import DataSnapshot, SnapshotRow
+from training.models import DataSnapshot, SnapshotRow, TrainingRun
 
-BATCH = 500
+BATCH = 2000
 
 
 @transaction.atomic
@@ -64,29 +64,40 @@ def refuse_gold(snapshot: DataSnapshot, *, marks: GoldMarks) -> None:
         )
 
 
-def gold_leaks(rows: Iterable[SnapshotRow], *, marks: GoldMarks) -> list[int]:
+def gold_leaks(rows: "QuerySet[SnapshotRow]", *, marks: GoldMarks) -> list[int]:
     """Return the ids of training samples that gold must not meet."""
-    return sorted({row.sample_id for row in rows if marks.near(row.sample)})
+    samples = Sample.objects.filter(pk__in=rows.values("sample")).order_by()
+    few = samples.only("pk", "digest", "group", "text")
+    return sorted(s.pk for s in few.iterator(chunk_size=BATCH) if marks.near(s))
 
 
-def lineage(version: ModelVersion | None) -> Iterator[ModelVersion]:
-    """Yield the version and everything that it was fine-tuned from, newest first."""
-    while version is not None:
-        yield version
-        version = version.base
-
-
-def lineage_rows(version: ModelVersion | None) -> Iterator[SnapshotRow]:
-    """Yield every row that the version or one of its ancestors learned from."""
-    ids = [ancestor.pk for ancestor in lineage(version)]
-    rows = SnapshotRow.objects.filter(
-        Q(snapshot__runs__candidate__in=ids) & ~Q(snapshot__runs__candidate=None)
+def lineage(version: ModelVersion | None) -> list[int]:
+    """Return the ids of the version and of everything that it was fine-tuned from, newest first."""
+    if version is None:
+        return []
+    bases = dict(
+        ModelVersion.objects.filter(campaign=version.campaign_id).values_list("pk", "base_id")
     )
-    yield from rows.select_related("sample").distinct().iterator(chunk_size=2000)
+    chain, at = list[int](), version.pk
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = bases.get(at)
+    return chain
+
+
+def lineage_rows(version: ModelVersion | None) -> "QuerySet[SnapshotRow]":
+    """Return the rows that the version or one of its ancestors was the first to learn from.
+
+    What a snapshot repeats, an ancestor has learned as it is, so its own row speaks for it: there
+    are as many as there are answers that were ever learned, however many runs learned them again.
+    """
+    runs = TrainingRun.objects.filter(candidate__in=lineage(version))
+    return SnapshotRow.objects.filter(fresh=True, snapshot__in=runs.values("snapshot"))
 
 
 def _learned(version: ModelVersion | None) -> set[tuple[int, str]]:
-    return {(row.sample_id, _key(row.revisions)) for row in lineage_rows(version)}
+    rows = lineage_rows(version).order_by().values_list("sample_id", "revisions")
+    return {(sample, _key(revisions)) for sample, revisions in rows.iterator(chunk_size=BATCH)}
 
 
 def _trainable(campaign: Campaign) -> Iterator[Consensus]:
@@ -146,5 +157,4 @@ def _write(
         row.snapshot = snapshot
     SnapshotRow.objects.bulk_create(rows, batch_size=BATCH)
     origins.write(snapshot, rows=rows)
-    refuse_gold(snapshot, marks=GoldMarks.of(campaign))
     return snapshot

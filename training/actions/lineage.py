@@ -89,7 +89,8 @@ class Family:
     """Who comes from whom among the versions of a campaign."""
 
     def __init__(self, campaign_id: int) -> None:
-        versions = ModelVersion.objects.filter(campaign=campaign_id).select_related("campaign")
+        known = ModelVersion.objects.filter(campaign=campaign_id).order_by("number")
+        versions = known.select_related("campaign").defer("manifest")
         self.versions = {version.pk: version for version in versions}
         self.sources: dict[int, set[int]] = {pk: set() for pk in self.versions}
         self.snapshots: dict[int, set[int]] = {pk: set() for pk in self.versions}
@@ -117,6 +118,23 @@ class Family:
         """Return every snapshot whose answers the version has learned."""
         return {s for pk in self.ancestry(version_id) for s in self.snapshots[pk]}
 
+    def learned_of(self, snapshots: Iterable[int]) -> dict[int, frozenset[int]]:
+        """Return which of the snapshots each version learned, for all versions at once.
+
+        A version comes from older ones, so one way through them from the oldest is nearly always
+        enough; it is gone again until nothing changes, as bytes that come back keep their number.
+        """
+        bits = {snapshot: 1 << place for place, snapshot in enumerate(sorted(set(snapshots)))}
+        learned = {pk: sum(bits.get(s, 0) for s in own) for pk, own in self.snapshots.items()}
+        before: dict[int, int] = {}
+        while before != learned:
+            before = dict(learned)
+            for pk, sources in self.sources.items():
+                for source in sources:
+                    learned[pk] |= learned[source]
+        sets = {mark: _members(mark, bits) for mark in set(learned.values())}
+        return {pk: sets[mark] for pk, mark in learned.items()}
+
     def learned_from(self, snapshots: Iterable[int]) -> list[ModelVersion]:
         """Return the versions that learned any of the snapshots, oldest first."""
         wanted = set(snapshots)
@@ -127,6 +145,10 @@ class Family:
                 children[source].add(child)
         found = [self.versions[pk] for pk in _reached(first, children)]
         return sorted(found, key=lambda version: version.number)
+
+
+def _members(mark: int, bits: Mapping[int, int]) -> frozenset[int]:
+    return frozenset(snapshot for snapshot, bit in bits.items() if mark & bit)
 
 
 def _reached(start: set[int], steps: Mapping[int, set[int]]) -> set[int]:
@@ -202,16 +224,21 @@ def _tainted(campaign: Campaign, told: Mapping[int, Mapping[int, int]]) -> dict[
     family = Family(campaign.pk)
     ids = {pk for answers in told.values() for pk in answers.values()}
     withdrawals = Withdrawal.objects.select_related("annotator__user", "actor").in_bulk(ids)
-    learned = {pk: family.snapshots_of(pk) & told.keys() for pk in family.versions}
+    learned = family.learned_of(told)
     served = campaign.deployments.values_list("version_id", flat=True)
     clean = [family.versions[pk] for pk in set(served) if not learned[pk]]
     best = max(clean, key=lambda version: version.number, default=None)
-    found = {}
-    for pk, snapshots in learned.items():
-        answers: dict[int, int] = {}
-        for snapshot in snapshots:
-            answers |= told[snapshot]
-        if answers:
-            held = [withdrawals[w] for w in sorted(set(answers.values()))]
-            found[pk] = Tainted(family.versions[pk], len(answers), held, best)
-    return found
+    answers = {
+        snapshots: {pk: w for snapshot in snapshots for pk, w in told[snapshot].items()}
+        for snapshots in set(learned.values())
+    }
+    return {
+        pk: Tainted(
+            family.versions[pk],
+            len(taken),
+            [withdrawals[w] for w in sorted(set(taken.values()))],
+            best,
+        )
+        for pk, snapshots in learned.items()
+        if (taken := answers[snapshots])
+    }

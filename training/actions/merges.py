@@ -127,8 +127,11 @@ def _record(
 
 def _run_behind(version: ModelVersion) -> TrainingRun:
     """Return the newest run that a version or one that it came from was made by."""
-    made = [ancestor.pk for ancestor in lineage(version)]
-    run = TrainingRun.objects.filter(candidate__in=made).order_by("-candidate__number").first()
+    run = (
+        TrainingRun.objects.filter(candidate__in=lineage(version))
+        .order_by("-candidate__number")
+        .first()
+    )
     if run is None:
         raise ConflictError(
             f"{version} has never been trained, so it has no adapters.",

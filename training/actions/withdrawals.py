@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from annotation.actions.consensus import refit
 from annotation.errors import ConflictError
@@ -177,11 +177,12 @@ def _resting(answers: "QuerySet[Annotation]") -> tuple[set[int], list[int]]:
     """Return the snapshots with rows that rest on the answers, and those rows that hold logits."""
     taken = set(answers.values_list("pk", flat=True))
     rows = SnapshotRow.objects.filter(sample__in=answers.values("item__sample")).order_by()
-    columns = rows.values_list("pk", "snapshot_id", "revisions", "logits")
+    held = rows.annotate(holds=Q(logits__isnull=False))
+    columns = held.values_list("pk", "snapshot_id", "revisions", "holds")
     snapshots, remembered = set(), []
-    for pk, snapshot, revisions, logits in columns.iterator(chunk_size=BATCH):
+    for pk, snapshot, revisions, holds in columns.iterator(chunk_size=BATCH):
         if taken & {answer for answer, _ in revisions}:
             snapshots.add(snapshot)
-            if logits is not None:
+            if holds:
                 remembered.append(pk)
     return snapshots, remembered
