@@ -16,6 +16,7 @@ from annotation.models.campaigns import (
 )
 from annotation.models.consensus import Consensus, Reliability
 from annotation.models.consents import Consent, ConsentText, Purpose
+from annotation.models.disputes import Adjudication, Objection
 from annotation.models.drifting import Concern, DriftChart, DriftPoint, WeeklyCounts
 from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, GroupText
@@ -39,6 +40,7 @@ from annotation.models.sessions import (
 from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
+    "Adjudication",
     "Annotation",
     "AnnotationRevision",
     "Annotator",
@@ -71,6 +73,7 @@ __all__ = [
     "Language",
     "LinkMiss",
     "Membership",
+    "Objection",
     "Purpose",
     "QuarantinedAnswer",
     "Recalibration",

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models.calibrating import CalibrationSettings
+from annotation.models.disagreeing import DisagreementSettings
 from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.languages import Language
 from annotation.models.people import User
@@ -20,7 +21,7 @@ class CampaignQuerySet(models.QuerySet["Campaign"]):
         return self.filter(status=Campaign.Status.RUNNING)
 
 
-class Campaign(CalibrationSettings):
+class Campaign(CalibrationSettings, DisagreementSettings):
     """One question put to speakers of some languages until a budget or goal is reached."""
 
     class Status(models.TextChoices):
