@@ -32,6 +32,8 @@ class Ability(StrEnum):
     """See who answers in a language, invite, let go."""
     GUIDE = "guide"
     """Write a language's guideline."""
+    SETTLE = "settle"
+    """Decide disputed texts and objections, and see what people are owed."""
     ANSWER = "answer"
     """Answer questions in a language."""
     REPORT = "report"
@@ -42,10 +44,24 @@ class Ability(StrEnum):
 # staff may operate. Answering also needs consent: see `required`.
 ABILITIES: Mapping[str, frozenset[Ability]] = {
     Role.ADMIN: frozenset(
-        {Ability.LEAD, Ability.WATCH, Ability.PEOPLE, Ability.GUIDE, Ability.REPORT}
+        {
+            Ability.LEAD,
+            Ability.WATCH,
+            Ability.PEOPLE,
+            Ability.GUIDE,
+            Ability.SETTLE,
+            Ability.REPORT,
+        }
     ),
     Role.COORDINATOR: frozenset(
-        {Ability.WATCH, Ability.PEOPLE, Ability.GUIDE, Ability.ANSWER, Ability.REPORT}
+        {
+            Ability.WATCH,
+            Ability.PEOPLE,
+            Ability.GUIDE,
+            Ability.SETTLE,
+            Ability.ANSWER,
+            Ability.REPORT,
+        }
     ),
     Role.ANNOTATOR: frozenset({Ability.ANSWER, Ability.REPORT}),
     Role.REPORTER: frozenset({Ability.REPORT}),
@@ -75,6 +91,8 @@ def may(
     if language is not None:
         held = held.filter(Q(language=None) | Q(language=language))
         teams = teams.filter(language=language)
+    if ability is Ability.ANSWER and language is not None and _let_go(user, language):
+        return False
     return held.exists() or teams.exists()
 
 
@@ -93,11 +111,53 @@ def languages_with(user: Visitor, ability: Ability, *, campaign: Campaign) -> "Q
 
 
 def team_of(campaign: Campaign, language: Language) -> "QuerySet[Annotator]":
-    """Everybody who answers in a language of a campaign now."""
+    """Everybody who answers in a language of a campaign now and has agreed to it."""
     held = Membership.objects.within(campaign, language)
     here = held.filter(user=OuterRef("user"), role__in=roles_with(Ability.ANSWER))
+    agreed = Consent.objects.training().filter(user=OuterRef("user"))
     people = Annotator.objects.filter(language=language, active=True, user__is_active=True)
-    return people.filter(Q(everywhere=True) | Exists(here))
+    return people.filter(Q(everywhere=True) | Exists(here), Exists(agreed))
+
+
+def may_manage(actor: Visitor, person: User) -> bool:
+    """Whether somebody may make links for a person or let them go, and so act in their place.
+
+    Only if they lead wherever that person is something; nobody but staff does so with staff.
+    """
+    if isinstance(actor, User) and actor.is_active and actor.is_staff:
+        return True
+    if person.is_staff or person.is_superuser:
+        return False
+    held = Membership.objects.filter(user=person, active=True).select_related(
+        "campaign", "language"
+    )
+    places = [
+        (_over(membership.role), membership.campaign, membership.language) for membership in held
+    ]
+    teams = Annotator.objects.filter(user=person, everywhere=True)
+    for team in teams.select_related("language"):
+        homes = Campaign.objects.filter(languages__language=team.language)
+        places += [(Ability.PEOPLE, campaign, team.language) for campaign in homes]
+    return all(
+        may(actor, ability, campaign=campaign, language=language)
+        and (language is not None or may(actor, Ability.LEAD, campaign=campaign))
+        for ability, campaign, language in places
+    )
+
+
+def roles_given_by(user: Visitor, *, campaign: Campaign) -> list[str]:
+    """The roles that somebody may invite others to in a campaign."""
+    if isinstance(user, User) and user.is_active and user.is_staff:
+        return list(Role.values)
+    if may(user, Ability.LEAD, campaign=campaign):
+        return [Role.COORDINATOR, Role.ANNOTATOR, Role.REPORTER]
+    return [Role.ANNOTATOR, Role.REPORTER] if may(user, Ability.PEOPLE, campaign=campaign) else []
+
+
+def _over(role: str) -> Ability:
+    """What it takes to act in the place of somebody with a role."""
+    leading = (Role.ADMIN, Role.COORDINATOR)
+    return Ability.LEAD if role in leading else Ability.PEOPLE
 
 
 def roles_with(ability: Ability) -> list[str]:
@@ -177,6 +237,10 @@ def _let_in(request: HttpRequest, ability: Ability, kwargs: Mapping[str, object]
 def _teams(user: User) -> "QuerySet[Annotator]":
     """The languages in all of whose campaigns somebody answers."""
     return Annotator.objects.filter(user=user, active=True, everywhere=True)
+
+
+def _let_go(user: User, language: Language) -> bool:
+    return Annotator.objects.filter(user=user, language=language, active=False).exists()
 
 
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
