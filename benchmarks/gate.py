@@ -1,30 +1,41 @@
 """The gate's operating characteristics: ``python -m benchmarks.gate [--quick]``.
 
 What the gate accepts, holds and blocks when the truth is known, over 4,000 simulations on counts
-for twelve languages, beside three plainer gates; a chain of updates each of which is a point
-worse; the calibration check, old and present, on networks whose calibration error truly rose by
-two points or did not; and macro-F1 at the margin. Seconds are of one process.
+for twelve languages, by the product's own tests, beside three plainer gates; a chain of updates
+each of which is a point worse; the whole gate, ``decide`` as the product calls it; what a strict
+calibration check would cost; the calibration check, old and present, on networks whose error truly
+rose by two points or did not; and macro-F1 at the margin. Seconds are of one process.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from benchmarks import figures, report
 from benchmarks.figures import Figure
+from benchmarks.gate_decide import decide_figures, decide_rows, strict_rows
 from benchmarks.gate_networks import calibration_figures, f1_figures
+from training.methods.gate import ANCHOR_MARGIN, MOST_DECISIONS
+from training.methods.paired import ALPHA, harm_p, holm, tango_z
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MARGIN, ANCHOR = 0.03, 0.05
+MARGIN = 0.03
 LANGUAGES = 12
+CREEP_ITEMS, CREEP_CHURN = 1600, 0.05
+CREEP = {
+    "champion": "no anchor",
+    "anchor": "as it is, the same gold throughout",
+    "fresh": "as it is, fresh gold each time",
+    "shared": "the same gold, anchor at a twentieth of the risk (not what is done)",
+}
 SIMS = 4_000
 LOOKS = 3
 
@@ -42,24 +53,26 @@ SETTINGS = (Setting(400, 0.05), Setting(800, 0.05), Setting(800, 0.10), Setting(
 TRUTHS = ("all +1", "all equal", "one -8 (-5), rest +1", "one at the margin, rest +1")
 
 
-def tango_z(fixed: Floats, broken: Floats, items: int, margin: float) -> Floats:
-    """The score statistic of :func:`training.methods.paired.tango_z`, for arrays of tables."""
-    shift = -margin
-    linear = fixed * (1 - shift) + broken * (1 - 3 * shift) - 2 * (items - fixed - broken) * shift
-    root = np.sqrt(np.maximum(linear**2 + 8 * items * broken * shift * (1 - shift), 0.0))
-    share = np.maximum(np.maximum((linear + root) / (4 * items), 0.0), -shift)
-    spread = items * (2 * share + shift - shift**2)
-    return np.asarray((fixed - broken - items * shift) / np.sqrt(np.maximum(spread, 1e-12)))
+def of_tables(measure: Callable[[int, int], float], fixed: Floats, broken: Floats) -> Floats:
+    """Ask the product's own function about every table, each different one once."""
+    pairs = np.stack([fixed, broken], axis=-1).astype(np.int64).reshape(-1, 2)
+    tables, place = np.unique(pairs, axis=0, return_inverse=True)
+    told = np.array([measure(int(up), int(down)) for up, down in tables])
+    return np.asarray(told[place.reshape(-1)].reshape(fixed.shape))
 
 
-def holm_rejects(p: Floats, alpha: float) -> Bools:
-    """Whether Holm rejects anything in each row: its smallest p decides."""
-    return np.asarray(p.min(axis=1) * p.shape[1] < alpha)
+def shown(fixed: Floats, broken: Floats, items: int, *, margin: float, alpha: float) -> Bools:
+    """Where the product's test of Tango shows that no more than the margin was lost."""
+
+    def z(up: int, down: int) -> float:
+        return tango_z(up, broken=down, items=items, margin=margin)
+
+    return np.asarray(of_tables(z, fixed, broken) > norm.ppf(1 - alpha))
 
 
 def harm(fixed: Floats, broken: Floats) -> Floats:
-    """Exact one-sided McNemar."""
-    return np.asarray(binom.sf(broken - 1, fixed + broken, 0.5))
+    """The product's exact one-sided McNemar."""
+    return of_tables(lambda up, down: harm_p(up, broken=down), fixed, broken)
 
 
 def draw(
@@ -87,9 +100,9 @@ def deltas_of(truth: str, setting: Setting) -> Floats:
 
 def verdicts(fixed: Floats, broken: Floats, items: int, *, alpha: float) -> tuple[Bools, Bools]:
     """Return who passes harm and non-inferiority, and who is blocked."""
-    blocked = holm_rejects(harm(fixed, broken), alpha)
-    shown = (tango_z(fixed, broken, items, MARGIN) > norm.ppf(1 - alpha)).all(axis=1)
-    return shown & ~blocked, blocked
+    blocked = np.array([min(holm(row)) < alpha for row in harm(fixed, broken).tolist()])
+    passed = shown(fixed, broken, items, margin=MARGIN, alpha=alpha).all(axis=1)
+    return passed & ~blocked, blocked
 
 
 def plainer(fixed: Floats, broken: Floats, items: int) -> dict[str, float]:
@@ -113,7 +126,7 @@ def characteristics(sims: int) -> list[dict[str, object]]:
                 "items": setting.items,
                 "churn": setting.churn,
             }
-            for name, alpha in (("one look", 0.05), ("one of three", 0.05 / LOOKS)):
+            for name, alpha in (("one look", ALPHA), ("one of three", ALPHA / LOOKS)):
                 passed, blocked = verdicts(fixed, broken, setting.items, alpha=alpha)
                 shares = (passed.mean(), 1 - passed.mean() - blocked.mean(), blocked.mean())
                 row[name] = [round(float(share), 4) for share in shares]
@@ -136,51 +149,78 @@ def three_looks(truth: str, setting: Setting, sims: int) -> float:
         more = setting.items if look == 0 else setting.items // 2
         new = draw(rng, deltas, Setting(more, setting.churn), sims)
         fixed, broken, items = fixed + new[0], broken + new[1], items + more
-        ok, blocked = verdicts(fixed, broken, items, alpha=0.05 / LOOKS)
+        ok, blocked = verdicts(fixed, broken, items, alpha=ALPHA / LOOKS)
         passed |= ok & ~over
         over |= ok | blocked
     return float(passed.mean())
 
 
-def creep(sims: int, *, anchored: bool, languages: int = LANGUAGES) -> Floats:
+def creep(sims: int, *, rule: str, languages: int = LANGUAGES, alpha: float = ALPHA) -> Floats:
     """Points lost when twelve updates, each a point worse everywhere, ask to be released.
 
-    All are judged on the same 1,600 items a language, so what got through was lucky on them.
+    ``rule`` is "champion" (no anchor), "anchor" (as the gate does it), both on the same 1,600 items
+    a language throughout, so that what got through was lucky on them; "fresh" (anchored, new gold
+    for every decision) or "shared" (the same gold, the anchor's risk shared among twenty decisions).
     """
     rng, block = np.random.default_rng(6), 200
+    chains = _fresh_chains if rule == "fresh" else _chains
     parts = [
-        _chains(rng, min(block, sims - start), languages, anchored=anchored)
+        chains(rng, min(block, sims - start), languages, rule=rule, alpha=alpha)
         for start in range(0, sims, block)
     ]
     return np.concatenate(parts)
 
 
+def updated(rng: np.random.Generator, now: Bools, right: Floats) -> Bools:
+    """What a version that is truly a point worse says of the same items."""
+    chance = rng.random(now.shape, dtype=np.float32)
+    down = (CREEP_CHURN + 0.01) / 2 / right
+    up = (CREEP_CHURN - 0.01) / 2 / (1 - right)
+    return np.asarray(np.where(now, chance >= down, chance < up))
+
+
+def compared(old: Bools, new: Bools) -> tuple[Floats, Floats]:
+    """Count what was fixed and what was broken, by simulation and language."""
+    return (~old & new).sum(axis=2) * 1.0, (old & ~new).sum(axis=2) * 1.0
+
+
 def _chains(
-    rng: np.random.Generator,
-    sims: int,
-    languages: int,
-    *,
-    anchored: bool,
-    items: int = 1600,
-    churn: float = 0.05,
+    rng: np.random.Generator, sims: int, languages: int, *, rule: str, alpha: float
 ) -> Floats:
-    now = rng.random((sims, languages, items), dtype=np.float32) < 0.8
+    now = rng.random((sims, languages, CREEP_ITEMS), dtype=np.float32) < 0.8
     best, lost = now.copy(), np.zeros(sims)
+    share = MOST_DECISIONS if rule == "shared" else 1
     for _ in range(12):
-        right = now.mean(axis=2, keepdims=True)
-        chance = rng.random(now.shape, dtype=np.float32)
-        new = np.where(
-            now, chance >= (churn + 0.01) / 2 / right, chance < (churn - 0.01) / 2 / (1 - right)
-        )
-        up, down = ((~now & new).sum(axis=2) * 1.0, (now & ~new).sum(axis=2) * 1.0)
-        ok, _ = verdicts(up, down, items, alpha=0.05)
-        if anchored:
-            up, down = ((~best & new).sum(axis=2) * 1.0, (best & ~new).sum(axis=2) * 1.0)
-            ok &= (tango_z(up, down, items, ANCHOR) > norm.ppf(0.95)).all(axis=1)
+        new = updated(rng, now, now.mean(axis=2, keepdims=True))
+        ok, _ = verdicts(*compared(now, new), CREEP_ITEMS, alpha=alpha)
+        if rule != "champion":
+            tables = compared(best, new)
+            risk = alpha / share
+            ok &= shown(*tables, CREEP_ITEMS, margin=ANCHOR_MARGIN, alpha=risk).all(axis=1)
         lost += ok
         now[ok] = new[ok]
         better = now.mean(axis=2) > best.mean(axis=2)
         best[better] = now[better]
+    return lost
+
+
+def _fresh_chains(
+    rng: np.random.Generator, sims: int, languages: int, *, rule: str, alpha: float
+) -> Floats:
+    """Every decision on gold that no version was chosen by; the best is the first, which it is."""
+    del rule
+    lost = np.zeros(sims)
+    for _ in range(12):
+        best = rng.random((sims, languages, CREEP_ITEMS), dtype=np.float32) < 0.8
+        now = best.copy()
+        for step in range(int(lost.max(initial=0))):
+            later = updated(rng, now, np.full((sims, 1, 1), 0.8 - step / 100))
+            now[lost > step] = later[lost > step]
+        new = updated(rng, now, (0.8 - lost / 100)[:, None, None])
+        ok, _ = verdicts(*compared(now, new), CREEP_ITEMS, alpha=alpha)
+        tables = compared(best, new)
+        ok &= shown(*tables, CREEP_ITEMS, margin=ANCHOR_MARGIN, alpha=alpha).all(axis=1)
+        lost += ok
     return lost
 
 
@@ -208,37 +248,26 @@ def bars(rows: Sequence[dict[str, object]], sims: int) -> list[Figure]:
     early = three_looks(TRUTHS[0], SETTINGS[0], sims)
     found.append(_share("false accept at the margin, all three looks", late, sims, 0.05, True))
     found.append(_share("power, all +1, from n = 400 in three looks", early, sims, None, False))
-    plain, anchored = (creep(sims // 4, anchored=with_anchor) for with_anchor in (False, True))
-    alone = creep(sims // 4, anchored=True, languages=1)
-    found += [
-        Figure(
-            "twelve -1 updates: points let through, mean",
-            float(anchored.mean()),
-            float(plain.mean()),
-            less=True,
-        ),
-        Figure(
-            "twelve -1 updates: points let through, 95th percentile",
-            float(np.quantile(anchored, 0.95)),
-            float(np.quantile(plain, 0.95)),
-            bar=5.0,
-            less=True,
-        ),
-        _share(
-            "twelve -1 updates: share of chains that lose more than 5",
-            float((anchored > 5).mean()),
-            sims,
-            0.05,
-            True,
-        ),
-    ]
-    found.append(
-        Figure(
-            "the same in a campaign of one language, 95th percentile",
-            float(np.quantile(alone, 0.95)),
-            less=True,
-        )
-    )
+    return found + creep_figures(sims // 4)
+
+
+def creep_figures(chains: int) -> list[Figure]:
+    """What twelve updates of a point each let through, in twelve languages and in one."""
+    found = []
+    for languages in (LANGUAGES, 1):
+        for alpha, looks in ((ALPHA, "one look"), (ALPHA / LOOKS, "one of three")):
+            for rule in ("champion", "anchor", "fresh", "shared"):
+                if languages > 1 and (rule in ("fresh", "shared") or looks != "one look"):
+                    continue  # one language is the harder case, and the quicker one
+                lost = creep(chains, rule=rule, languages=languages, alpha=alpha)
+                name = f"twelve -1 updates, languages {languages}, {looks}, {CREEP[rule]}"
+                bar = 5.0 if rule == "anchor" else None
+                high = float(np.quantile(lost, 0.95))
+                found += [
+                    Figure(f"{name}: mean", float(lost.mean()), less=True),
+                    Figure(f"{name}: 95th percentile", high, bar=bar, less=True),
+                    Figure(f"{name}: more than 5", float((lost > 5).mean()), less=True),
+                ]
     return found
 
 
@@ -248,38 +277,65 @@ def _share(row: str, value: float, sims: int, bar: float | None, less: bool) -> 
 
 
 def main() -> None:
-    """Simulate, print, and write ``results/gate.json`` and ``results/gate_networks.json``."""
+    """Simulate, print, and write ``results/gate.json`` and one file for each other part."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the simulations")
-    only = parser.add_mutually_exclusive_group()
-    only.add_argument("--counts", action="store_true", help="only what is simulated on counts")
-    only.add_argument("--networks", action="store_true", help="only what is simulated on networks")
+    parser.add_argument("--only", choices=PARTS, help="one part instead of all")
     asked = parser.parse_args()
-    if not asked.networks:
-        _count(SIMS // 10 if asked.quick else SIMS)
-    if not asked.counts:
-        _try_networks(20 if asked.quick else 120, few=10 if asked.quick else 60)
+    for name, part in PARTS.items():
+        if asked.only in (None, name):
+            part(quick=asked.quick)
 
 
-def _count(sims: int) -> None:
+def _count(*, quick: bool) -> None:
+    sims = SIMS // 10 if quick else SIMS
     began = time.process_time()
     rows = characteristics(sims)
     found = bars(rows, sims)
+    notes = [f"{sims} simulations on counts, {LANGUAGES} languages, margin {MARGIN}"]
+    _tell("gate", found, rows=rows, notes=notes, began=began)
+
+
+def _decide(*, quick: bool) -> None:
+    sims = 30 if quick else 300
+    began = time.process_time()
+    rows = decide_rows(sims)
+    notes = [f"{sims} simulations of the whole gate a row, {LANGUAGES} languages, margin {MARGIN}"]
+    _tell("gate_decide", decide_figures(rows), rows=rows, notes=notes, began=began)
+
+
+def _strict(*, quick: bool) -> None:
+    sims = 5 if quick else 40
+    began = time.process_time()
+    rows = strict_rows(sims)
+    notes = [f"{sims} candidates a row, {LANGUAGES} languages, all gold that is asked for comes"]
+    _tell("gate_strict", [], rows=rows, notes=notes, began=began)
+
+
+def _networks(*, quick: bool) -> None:
+    sims, few = (20, 10) if quick else (120, 60)
+    began = time.process_time()
+    found = [*calibration_figures(sims), *f1_figures(few)]
+    notes = [f"{sims} simulations a row of calibration, {few} of macro-F1"]
+    _tell("gate_networks", found, rows=[], notes=notes, began=began)
+
+
+def _tell(
+    name: str,
+    found: Sequence[Figure],
+    *,
+    rows: Sequence[dict[str, object]],
+    notes: Sequence[str],
+    began: float,
+) -> None:
     print(figures.table(found))
     for row in rows:
         print(row)
-    notes = [f"{sims} simulations on counts, {LANGUAGES} languages, margin {MARGIN}"]
     seconds = round(time.process_time() - began, 1)
-    report.write("gate", found, notes=notes, table=rows, cpu_seconds=seconds)
+    report.write(name, found, notes=notes, table=list(rows), cpu_seconds=seconds)
 
 
-def _try_networks(sims: int, *, few: int) -> None:
-    began = time.process_time()
-    found = [*calibration_figures(sims), *f1_figures(few)]
-    print(figures.table(found))
-    notes = [f"{sims} simulations a row of calibration, {few} of macro-F1"]
-    seconds = round(time.process_time() - began, 1)
-    report.write("gate_networks", found, notes=notes, cpu_seconds=seconds)
+PARTS = {"counts": _count, "decide": _decide, "strict": _strict, "networks": _networks}
 
 
 if __name__ == "__main__":
