@@ -105,13 +105,9 @@ def _history(rows: int, *, runs: int) -> tuple[Any, Any]:
 
     Return the campaign and the version that serves it.
     """
-    from django.db import connection
-
     campaign, version, learned = _answers(rows, runs=runs)
     for number in range(1, runs):
         version = _learned(campaign, number, runs=runs, base=version, rows=rows, learned=learned)
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
     return campaign, version
 
 

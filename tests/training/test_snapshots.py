@@ -93,7 +93,7 @@ def test_the_database_is_asked_as_often_however_many_runs_there_were(third):
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="plans are spelled differently")
 def test_both_questions_to_earlier_runs_go_by_an_index_of_their_own(third):
     learned = lineage_rows(third.candidate).values("sample_id").explain()
-    assert "rows_learned_first" in learned
+    assert "rows_learned_first (snapshot_id=? AND fresh=?)" in learned
     run = next_run(third.campaign, text="admin1 fourth")
     with CaptureQueriesContext(connection) as seen:
         stored_logits(run)

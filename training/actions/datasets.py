@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from annotation.errors import ConflictError
-from annotation.models import Annotation, Campaign, Consensus, Sample
+from annotation.models import Annotation, Campaign, Consensus, Consent, Sample
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.gold_marks import GoldMarks
@@ -22,9 +22,10 @@ BATCH = 2000
 def take_snapshot(campaign: Campaign) -> DataSnapshot:
     """Write down what may be learned now; the same data gives the same row.
 
-    A consensus counts if every answer under it still stands as it was when it was fitted, and
-    its sample is not gold nor near gold. It is fresh unless the serving version, or one that
-    it came from, learned from the very same revisions.
+    A consensus counts if every answer under it still stands as it was when it was fitted, each
+    from somebody who lets models learn from it, and its sample is not gold nor near gold. It is
+    fresh unless the serving version, or one that it came from, learned from the very same
+    revisions.
     """
     Campaign.objects.select_for_update().get(pk=campaign.pk)
     serving = serving_version(campaign)
@@ -92,7 +93,8 @@ def lineage_rows(version: ModelVersion | None) -> "QuerySet[SnapshotRow]":
     are as many as there are answers that were ever learned, however many runs learned them again.
     """
     runs = TrainingRun.objects.filter(candidate__in=lineage(version))
-    return SnapshotRow.objects.filter(fresh=True, snapshot__in=runs.values("snapshot"))
+    # A set of one, as SQLite finds no index for a column that is said to be true and no more.
+    return SnapshotRow.objects.filter(snapshot__in=runs.values("snapshot"), fresh__in=(True,))
 
 
 def _learned(version: ModelVersion | None) -> set[tuple[int, str]]:
@@ -102,9 +104,11 @@ def _learned(version: ModelVersion | None) -> set[tuple[int, str]]:
 
 def _trainable(campaign: Campaign) -> Iterator[Consensus]:
     marks = GoldMarks.of(campaign)
+    agreed_to = Consent.objects.training().values("user")
     standing = dict(
         Annotation.objects.answered()
         .filter(item__sample__campaign=campaign, annotator__active=True)
+        .filter(annotator__user__in=agreed_to)
         .values_list("pk", "revision")
     )
     agreed = Consensus.objects.filter(

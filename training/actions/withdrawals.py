@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from annotation.actions.consensus import refit
+from annotation.actions.consensus import refit, stale_languages
 from annotation.errors import ConflictError
 from annotation.models import (
     Annotation,
@@ -93,11 +93,13 @@ def withdraw(wish: Wish, *, reason: str, actor: User | None, now: datetime) -> O
         answers = Annotation.objects.filter(withdrawal=withdrawal, withdrawal__isnull=False)
         versions = versions_with(answers)
         aborted = _forget(answers, actor=actor, now=now) if fresh else []
-    for home in homes if fresh else ():
-        # Left out by a crash here, a language is stale, and the loop fits it anew.
-        serving = serving_version(home.campaign)
-        priors = priors_of(serving, language=home.language) if serving else None
-        refit(home.campaign, language=home.language, now=now, priors=priors)
+    for campaign in {home.campaign for home in homes} if fresh else ():
+        # Left out by a crash here, a language is stale, and the loop fits it anew. Languages learn
+        # from one another, so others than those that were answered in may have become stale.
+        serving = serving_version(campaign)
+        for language in stale_languages(campaign):
+            priors = priors_of(serving, language=language) if serving else None
+            refit(campaign, language=language, now=now, priors=priors)
     return Outcome(withdrawal, answers.count() if fresh else 0, versions, aborted)
 
 

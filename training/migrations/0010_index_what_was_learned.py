@@ -4,19 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0013_add_calibration_sessions'),
-        ('training', '0009_record_gate_terms'),
+        ("annotation", "0013_add_calibration_sessions"),
+        ("training", "0009_record_gate_terms"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='snapshotrow',
-            index=models.Index(condition=models.Q(('fresh', True)), fields=['snapshot'], name='rows_learned_first'),
+            model_name="snapshotrow",
+            index=models.Index(
+                condition=models.Q(("fresh", True)), fields=["snapshot"], name="rows_learned_first"
+            ),
         ),
         migrations.AddIndex(
-            model_name='snapshotrow',
-            index=models.Index(condition=models.Q(('logits__isnull', False)), fields=['sample', '-snapshot'], name='rows_with_logits'),
+            model_name="snapshotrow",
+            index=models.Index(
+                condition=models.Q(("logits__isnull", False)),
+                fields=["sample", "-snapshot"],
+                name="rows_with_logits",
+            ),
         ),
     ]

@@ -66,9 +66,7 @@ class SnapshotRow(models.Model):
         )
         indexes = (
             # What runs ask of all runs before them: what was learned, and what was said of it.
-            models.Index(
-                fields=("snapshot",), condition=models.Q(fresh=True), name="rows_learned_first"
-            ),
+            models.Index(fields=("snapshot", "fresh"), name="rows_learned_first"),
             models.Index(
                 fields=("sample", "-snapshot"),
                 condition=models.Q(logits__isnull=False),
