@@ -1,0 +1,300 @@
+"""Watching: what answers tell of their authors, added to charts answer by answer, each once."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import numpy as np
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from annotation.actions.concerns import open_concern
+from annotation.actions.exposures import knows_the_answer
+from annotation.methods import drift
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Campaign,
+    CampaignLanguage,
+    Consensus,
+    DriftChart,
+    DriftPoint,
+    GoldItem,
+    Item,
+    Reliability,
+    SessionAnswer,
+    WeeklyCounts,
+)
+
+Kind = DriftChart.Kind
+LIMITS = {Kind.GOLD: drift.GOLD_LIMIT, Kind.SURPRISE: drift.SURPRISE_LIMIT}
+# What is held of somebody before any answer: as much as so many answers.
+STRENGTH = 6.0
+DIAGONAL = 0.8
+BATCH = 1000
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What one look at a language added to the charts, took off them, and was alarmed by."""
+
+    gold: int = 0
+    surprise: int = 0
+    removed: int = 0
+    alarms: int = 0
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """One answer, what is true as far as others know, and what it adds to its chart."""
+
+    annotation: Annotation
+    others: drift.Floats
+    said: int
+    step: float
+
+
+def homes_to_watch() -> list[int]:
+    """Languages of campaigns that ask for sessions and still go on."""
+    homes = CampaignLanguage.objects.filter(campaign__calibrate=True, active=True)
+    over = Campaign.Status.FINISHED
+    return list(homes.exclude(campaign__status=over).order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def watch(home: CampaignLanguage, *, now: datetime) -> Watched:
+    """Bring a language's charts up to date; safe to run twice, for each answer counts once.
+
+    What was taken back leaves its chart as if it had never come.
+    """
+    CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+    removed = _forget(home)
+    gold = _append(home, kind=Kind.GOLD, heard=_gold_answers(home), now=now)
+    surprise = _append(home, kind=Kind.SURPRISE, heard=_overlapped(home, now=now), now=now)
+    alarms = 0
+    for chart in DriftChart.objects.filter(
+        campaign_language=home, alarmed=True, ended_at=None, concern=None
+    ):
+        opened = open_concern(chart, confusions=confusions_of(chart), now=now)
+        alarms += opened.chart_id == chart.pk
+    return Watched(gold, surprise, removed, alarms)
+
+
+def confusions_of(chart: DriftChart) -> list[list[int]]:
+    """What was held true, what was said and how often, the commonest first."""
+    mixed = Counter(
+        (int(np.argmax(point.others)), point.said)
+        for point in chart.points.all()
+        if int(np.argmax(point.others)) != point.said
+    )
+    return [[true, said, times] for (true, said), times in mixed.most_common()]
+
+
+def _forget(home: CampaignLanguage) -> int:
+    """Take off the charts whatever is no answer any more, and reckon them anew."""
+    gone = DriftPoint.objects.filter(chart__campaign_language=home).exclude(
+        annotation__state=Annotation.State.ANSWERED
+    )
+    touched = set(gone.values_list("chart", flat=True))
+    weeks = {
+        (point.chart.annotator_id, _monday(point.annotation.created_at))
+        for point in gone.select_related("chart", "annotation")
+    }
+    removed, _ = gone.delete()
+    for chart in DriftChart.objects.filter(pk__in=touched):
+        _reckon(chart)
+    _count_weeks(home, weeks)
+    return removed
+
+
+def _reckon(chart: DriftChart) -> None:
+    state = drift.Chart()
+    points = list(chart.points.order_by("pk"))
+    for point in points:
+        state = state.after(point.step, limit=chart.limit)
+        point.level = state.level
+    DriftPoint.objects.bulk_update(points, ["level"], batch_size=BATCH)
+    chart.level, chart.seen, chart.alarmed = state.level, state.seen, state.alarmed
+    chart.save(update_fields=["level", "seen", "alarmed"])
+
+
+def _unheard(home: CampaignLanguage, *, kind: str) -> "QuerySet[Annotation]":
+    pointed = DriftPoint.objects.filter(annotation=OuterRef("pk"), kind=kind)
+    return (
+        Annotation.objects.answered()
+        .filter(~Exists(pointed), item__campaign_language=home, label__isnull=False)
+        .filter(annotator__active=True)
+        .select_related("annotator", "item", "label")
+        .order_by("pk")
+    )
+
+
+def _gold_answers(home: CampaignLanguage) -> list[_Heard]:
+    """First answers to hidden gold, of people who had not been told what is right."""
+    labels = home.campaign.labels.count()
+    truth = dict(
+        GoldItem.objects.filter(
+            sample__items__campaign_language=home, sample__items__kind=Item.Kind.GOLD
+        )
+        .exclude(origin=GoldItem.SPEAKERS)
+        .values_list("sample_id", "label__position")
+    )
+    told: dict[int, set[int]] = {}
+    heard_before = set(
+        DriftPoint.objects.filter(chart__campaign_language=home, kind=Kind.GOLD).values_list(
+            "chart__annotator", "annotation__item__sample"
+        )
+    )
+    heard = []
+    for answer in _unheard(home, kind=Kind.GOLD).filter(item__kind=Item.Kind.GOLD):
+        sample, person = answer.item.sample_id, answer.annotator
+        if person.pk not in told:
+            told[person.pk] = knows_the_answer(person, home)
+        if sample not in truth or sample in told[person.pk] or (person.pk, sample) in heard_before:
+            continue
+        heard_before.add((person.pk, sample))
+        said = answer.label.position if answer.label else 0
+        step = drift.gold_step(said == truth[sample])
+        heard.append(_Heard(answer, np.eye(labels)[truth[sample]], said, step))
+    return heard
+
+
+def _overlapped(home: CampaignLanguage, *, now: datetime) -> list[_Heard]:
+    """Answers that the consensus knows of beside somebody else's, with how they surprise."""
+    several = Consensus.objects.filter(sample=OuterRef("item__sample"), answers__gte=2)
+    answers = _unheard(home, kind=Kind.SURPRISE).filter(Exists(several))
+    answers = answers.exclude(item__kind__in=Item.EXAMINING).select_related(
+        "item__sample__consensus"
+    )
+    confusions = dict(
+        Reliability.objects.filter(
+            campaign=home.campaign_id, annotator__language=home.language_id
+        ).values_list("annotator_id", "confusion")
+    )
+    known = [a for a in answers if _is_in(a) and a.annotator_id in confusions]
+    if not known:
+        return []
+    said = np.array([a.label.position if a.label else 0 for a in known], dtype=np.int64)
+    posterior = np.array([a.item.sample.consensus.people for a in known], dtype=np.float64)
+    fitted = np.array([confusions[a.annotator_id] for a in known], dtype=np.float64)
+    others = drift.without(posterior, confusion=fitted, label=said)
+    before = _Before.of(home, labels=posterior.shape[1])
+    habits = np.array([before.habit(a.annotator_id, at=a.created_at) for a in known])
+    surprises = drift.surprise(others, confusion=habits, label=said)
+    return [
+        _Heard(answer, row, int(label), drift.surprise_step(float(value)))
+        for answer, row, label, value in zip(known, others, said, surprises, strict=True)
+    ]
+
+
+def _is_in(answer: Annotation) -> bool:
+    """Whether the consensus rests on the answer as it stands now."""
+    return [answer.pk, answer.revision] in answer.item.sample.consensus.revisions
+
+
+@dataclass(frozen=True)
+class _Before:
+    """How people answered in weeks gone by, sessions included, by person and Monday."""
+
+    weeks: dict[int, dict[date, drift.Floats]]
+    labels: int
+
+    @classmethod
+    def of(cls, home: CampaignLanguage, *, labels: int) -> "_Before":
+        weeks: dict[int, dict[date, drift.Floats]] = defaultdict(dict)
+        for row in WeeklyCounts.objects.filter(campaign_language=home):
+            counts = np.array(row.counts, dtype=np.float64)
+            if counts.shape == (labels, labels):
+                weeks[row.annotator_id][row.week] = counts
+        tested = SessionAnswer.objects.filter(
+            session__campaign_language=home, label__isnull=False
+        ).values_list("session__annotator", "answered_at", "truth__position", "label__position")
+        for annotator, at, true, said in tested:
+            counts = weeks[annotator].setdefault(_monday(at), np.zeros((labels, labels)))
+            counts[true, said] += 1.0
+        return cls(weeks, labels)
+
+    def habit(self, annotator: int, *, at: datetime) -> drift.Floats:
+        """A person's confusion matrix as earlier weeks show it, the older the fainter.
+
+        Of earlier weeks only: what an answer changes must not excuse it.
+        """
+        even = (1 - DIAGONAL) / max(self.labels - 1, 1)
+        counts = np.full((self.labels, self.labels), STRENGTH * even)
+        np.fill_diagonal(counts, STRENGTH * DIAGONAL)
+        this = _monday(at)
+        for week, seen in self.weeks.get(annotator, {}).items():
+            if week < this:
+                counts += drift.memory(np.array([(this - week).days], dtype=float))[0] * seen
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def _append(home: CampaignLanguage, *, kind: str, heard: Iterable[_Heard], now: datetime) -> int:
+    charts: dict[int, DriftChart] = {}
+    points: list[DriftPoint] = []
+    for one in heard:
+        person = one.annotation.annotator
+        chart = charts.get(person.pk) or _chart(home, person=person, kind=kind, now=now)
+        charts[person.pk] = chart
+        state = drift.Chart(chart.level, chart.seen, chart.alarmed)
+        state = state.after(one.step, limit=chart.limit)
+        chart.level, chart.seen, chart.alarmed = state.level, state.seen, state.alarmed
+        points.append(
+            DriftPoint(
+                chart=chart,
+                annotation=one.annotation,
+                kind=kind,
+                others=[round(float(value), DIGITS) for value in one.others],
+                said=one.said,
+                step=one.step,
+                level=state.level,
+            )
+        )
+    DriftPoint.objects.bulk_create(points, batch_size=BATCH)
+    DriftChart.objects.bulk_update(charts.values(), ["level", "seen", "alarmed"])
+    _count_weeks(
+        home,
+        {(p.annotation.annotator_id, _monday(p.annotation.created_at)) for p in points},
+    )
+    return len(points)
+
+
+def _chart(home: CampaignLanguage, *, person: Annotator, kind: str, now: datetime) -> DriftChart:
+    return DriftChart.objects.get_or_create(
+        annotator=person,
+        campaign_language=home,
+        kind=kind,
+        ended_at=None,
+        defaults={"limit": LIMITS[Kind(kind)], "began_at": now},
+    )[0]
+
+
+def _count_weeks(home: CampaignLanguage, weeks: set[tuple[int, date]]) -> None:
+    """Count anew what was said where what was true, in the weeks that have moved."""
+    labels = home.campaign.labels.count()
+    for annotator, week in sorted(weeks):
+        start = timezone.make_aware(datetime.combine(week, datetime.min.time()))
+        points = DriftPoint.objects.filter(
+            chart__annotator=annotator,
+            chart__campaign_language=home,
+            annotation__created_at__gte=start,
+            annotation__created_at__lt=start + timedelta(days=7),
+        )
+        counts = np.zeros((labels, labels))
+        for others, said in points.values_list("others", "said"):
+            # What was counted before a label was added has one row less.
+            counts[: len(others), said] += np.array(others)
+        WeeklyCounts.objects.update_or_create(
+            annotator_id=annotator,
+            campaign_language=home,
+            week=week,
+            defaults={"counts": counts.round(DIGITS).tolist()},
+        )
+
+
+def _monday(moment: datetime) -> date:
+    day = timezone.localtime(moment).date()
+    return day - timedelta(days=day.weekday())
