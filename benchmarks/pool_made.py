@@ -95,7 +95,7 @@ def _campaign() -> tuple[Any, list[Any]]:
     """Make a campaign in which somebody speaks every language, and a version that serves."""
     from annotation.models import Annotator, User
     from learning.models import Deployment, ModelVersion
-    from tests.make import LABELS, make_campaign, make_language
+    from tests.make import LABELS, make_campaign, make_consent, make_language
 
     tags = [f"x-{number:02d}" for number in range(LANGUAGES)]
     campaign = make_campaign(
@@ -105,6 +105,7 @@ def _campaign() -> tuple[Any, list[Any]]:
     for number, home in enumerate(homes):
         person = User.objects.create(username=f"p{number}", name="Awa", desk_user_id=number + 1)
         Annotator.objects.create(user=person, language=home)
+        make_consent(person)
     version = ModelVersion.objects.create(
         campaign=campaign,
         number=1,

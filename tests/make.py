@@ -4,10 +4,13 @@ import hashlib
 from itertools import count
 from typing import Any
 
+from django.utils import timezone
+
 from annotation.models import (
     Annotator,
     Campaign,
     CampaignLanguage,
+    Consent,
     GoldItem,
     Item,
     Label,
@@ -73,11 +76,19 @@ def make_gold(
 
 
 def make_annotator(name: str = "awa", tag: str = "wo", **over: Any) -> Annotator:
-    """A person in one language, known at the desk."""
+    """A person in one language, known at the desk, who has agreed through an admin."""
     user = User.objects.filter(username=name).first() or make_user(
         name, desk_user_id=next(_numbers) + 1000
     )
+    make_consent(user)
     return Annotator.objects.create(user=user, language=make_language(tag), **over)
+
+
+def make_consent(user: User, **over: Any) -> Consent:
+    """What somebody agrees to now; by itself to training, through an admin."""
+    fields = {"how": "admin", "train": True, "given_at": timezone.now()} | over
+    standing = Consent.objects.standing().filter(user=user).first()
+    return standing or Consent.objects.create(user=user, **fields)
 
 
 def make_item(sample: Sample, **over: Any) -> Item:

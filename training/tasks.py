@@ -43,13 +43,14 @@ def tick(**_: object) -> None:
     from annotation.actions.imports import reclaim_imports
     from annotation.models import Campaign
     from training.actions.compressions import due_compressions
+    from training.actions.ended_consents import due_honours
 
     now = timezone.now()
     health.beat(health.TIMETABLE, now=now)
     health.beat(health.DEFAULT_QUEUE, now=now)
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
-    send(due([*pulses, *lost, *due_compressions(now=now)], now=now))
+    send(due([*pulses, *lost, *due_honours(), *due_compressions(now=now)], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
 
@@ -120,6 +121,15 @@ def measure(*, version_id: int, **_: object) -> None:
 
     version = ModelVersion.objects.select_related("campaign").get(pk=version_id)
     evaluate(version, campaign=version.campaign)
+
+
+@shared_task
+def honour(*, annotator_id: int, **_: object) -> None:
+    """Take back what somebody gave who lets models learn no more."""
+    from training.actions import ended_consents
+
+    ended_consents.honour(annotator_id, now=timezone.now())
+    forget(Work("training.tasks.honour", {"annotator_id": annotator_id}))
 
 
 def send(works: Sequence[Work], *, then: int | None = None) -> None:

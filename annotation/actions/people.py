@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.utils import timezone
 
-from annotation.actions.answers import requalify
+from annotation.actions.consents import record_consent
+from annotation.actions.consents import record_consent
+from annotation.actions.quarantine import requalify
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.gateways import DeskAccounts
-from annotation.models import Annotator, CampaignLanguage, Language, User
+from annotation.models import Annotator, CampaignLanguage, Consent, Language, User
 
 # Label Studio refuses shorter ones.
 SHORTEST_PASSWORD = 8
@@ -37,10 +40,12 @@ def add_speaker(  # noqa: PLR0913 - what both doors, page and command, ask for
     name: str = "",
     kind: str = Annotator.Kind.PERSON,
     password: str = "",
+    actor: User | None = None,
 ) -> Welcome:
     """Let somebody answer in a language, and return what to tell them.
 
     Without a password one is made. Asking again changes nothing and shows no password again.
+    That the person agrees is recorded in the name of ``actor``; without one, of the command.
     """
     known = User.objects.filter(username__iexact=username).first()
     if known is None and not USERNAME.fullmatch(username):
@@ -58,6 +63,7 @@ def add_speaker(  # noqa: PLR0913 - what both doors, page and command, ask for
         desk=desk,
         kind=kind,
         password=password,
+        actor=actor,
     )
     return Welcome(
         annotator=join_team(annotator.user, language=language, now=now),
@@ -67,7 +73,7 @@ def add_speaker(  # noqa: PLR0913 - what both doors, page and command, ask for
     )
 
 
-def ensure_annotator(
+def ensure_annotator(  # noqa: PLR0913 - what add_speaker asks for
     *,
     username: str,
     name: str,
@@ -75,11 +81,13 @@ def ensure_annotator(
     desk: DeskAccounts,
     kind: str = Annotator.Kind.PERSON,
     password: str = "",
+    actor: User | None = None,
 ) -> Annotator:
     """Give somebody an account here and at the desk, and a place in the team of a language.
 
     The password is set for accounts that are new; without one, nobody can sign in to them
-    until one is set. Asking again changes nothing that is there.
+    until one is set. Asking again changes nothing that is there. Whoever adds somebody answers
+    for their consent, until they say themselves what they allow.
     """
     if password and len(password) < SHORTEST_PASSWORD:
         raise InvalidInputError(
@@ -92,7 +100,18 @@ def ensure_annotator(
         account_id = _account_at(desk, user=User(username=username, name=name), password=password)
         user = _new_user(username, name=name, password=password, desk_user_id=account_id)
     ensure_desk_account(user, desk=desk, password=password)
-    return Annotator.objects.get_or_create(user=user, language=language, defaults={"kind": kind})[0]
+    annotator, _ = Annotator.objects.get_or_create(
+        user=user, language=language, defaults={"kind": kind}
+    )
+    how = Consent.How.ADMIN if actor else Consent.How.COMMAND
+    simulated = annotator.kind == Annotator.Kind.SIMULATED
+    record_consent(
+        user,
+        how=Consent.How.SIMULATED if simulated else how,
+        recorded_by=actor,
+        now=timezone.now(),
+    )
+    return annotator
 
 
 @transaction.atomic

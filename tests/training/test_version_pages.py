@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotation, Annotator, Campaign, GoldItem, User
 from learning.gateways.weights import path_of, store
-from tests.make import make_item, make_user
+from tests.make import make_consent, make_item, make_user
 from tests.rich import make_rich_campaign
 from training import tasks
 from training.actions.evaluation import gold_of
@@ -57,6 +57,7 @@ def learned(campaign: Campaign) -> Annotation:
     sample = campaign.samples.filter(language__tag="wo", gold=None).first()
     user = make_user("awa-wolof", desk_user_id=88_001)
     awa = Annotator.objects.create(user=user, language=sample.language)
+    make_consent(user)
     answer = Annotation.objects.create(
         item=make_item(sample, state="answered"),
         annotator=awa,
