@@ -9,7 +9,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions.consents import record_consent
-from annotation.actions.consents import record_consent
 from annotation.actions.quarantine import requalify
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.gateways import DeskAccounts
