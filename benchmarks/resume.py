@@ -259,7 +259,7 @@ class Runs:
 
     def cut(self, run: Any, rng: np.random.Generator) -> int:
         """Kill a process and cut its newest checkpoint short."""
-        from training.actions.runs import run_folder
+        from training.actions.checkpoints import run_folder
 
         first = Process(run.pk)
         last = first.until(int(rng.integers(2 * INTERVAL, self.steps)))

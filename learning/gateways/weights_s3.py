@@ -150,7 +150,7 @@ class S3Bucket:
                 Bucket=self._bucket, Key=self._key(digest, INDEX, whole=True)
             )
         except ClientError as error:
-            if _code(error) in MISSING:
+            if error_code(error) in MISSING:
                 return {}
             raise
         try:
@@ -162,7 +162,7 @@ class S3Bucket:
         try:
             head = self._client.head_object(Bucket=self._bucket, Key=self._key(digest, name))
         except ClientError as error:
-            if _code(error) in MISSING:
+            if error_code(error) in MISSING:
                 return False
             raise
         return [head["ContentLength"], head.get("Metadata", {}).get("sha256")] == facts
@@ -177,9 +177,9 @@ class S3Bucket:
         try:
             yield
         except ClientError as error:
-            if _code(error) in MISSING:
+            if error_code(error) in MISSING:
                 raise self._missing(digest) from error
-            if _code(error) in REFUSED:
+            if error_code(error) in REFUSED:
                 raise WeightsError(
                     f"{self} refuses us: {error}",
                     remedy="Look at VERNACULAR_S3_ACCESS_KEY, VERNACULAR_S3_SECRET_KEY and at what"
@@ -229,5 +229,5 @@ def _inside(folder: Path, name: str) -> Path:
     return target
 
 
-def _code(error: ClientError) -> str:
+def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -19,7 +19,7 @@ from learning.networks.opening import load_network
 from tests.learning.encoders import tiny_encoder
 from tests.make import LABELS, make_annotator, make_item, make_sample
 from tests.training.wheel import Now, make_wheel
-from training.actions import claims, gates, runs
+from training.actions import checkpoints, claims, gates, runs
 from training.actions.asked_runs import run_to_train
 from training.actions.compressions import due_compressions, open_compression, settle
 from training.actions.distillation import read_for
@@ -137,7 +137,7 @@ def test_student_that_was_interrupted_ends_alike(encoder) -> None:
     asked = iter([False] * 3 + [True] * 99)
     stopped = runs.train(whole.pk, now=Now, should_stop=lambda: next(asked))
     assert stopped.status == "queued"
-    assert [path.stem for path in runs.run_folder(stopped).glob("*")] == ["step-000000003"]
+    assert [path.stem for path in checkpoints.run_folder(stopped).glob("*")] == ["step-000000003"]
     make_sample(encoder, "wo", "came later")
     asked = iter([False] * (whole.steps_total - 3) + [True] * 99)  # no more than what is left
     resumed = runs.train(whole.pk, now=Now, should_stop=lambda: next(asked))

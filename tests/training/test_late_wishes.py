@@ -11,7 +11,7 @@ from learning.models import Deployment
 from tests.make import make_user
 from tests.training.test_runs import make_run, train
 from tests.training.wheel import Now
-from training.actions import comparing, cycle, gates, runs
+from training.actions import checkpoints, comparing, cycle, gates, runs
 from training.actions.aborts import abort_run
 from training.actions.promotion import promote, rollback
 from training.actions.waivers import grant_waiver
@@ -54,17 +54,17 @@ def test_storage_that_is_away_costs_no_checkpoint_and_no_run(monkeypatch):
         raise TransientError("The bucket did not answer.")
 
     monkeypatch.setattr("learning.gateways.weights.open_weights", away)
-    runs.run_folder(run).mkdir(parents=True)
-    (runs.run_folder(run) / "kept").touch()
+    checkpoints.run_folder(run).mkdir(parents=True)
+    (checkpoints.run_folder(run) / "kept").touch()
     run = train(run)
     assert run.status == "running"
-    assert (runs.run_folder(run) / "kept").exists()
+    assert (checkpoints.run_folder(run) / "kept").exists()
     monkeypatch.undo()
 
 
 def test_worker_that_fails_late_clears_nothing_of_its_successor(monkeypatch):
     run = make_run()
-    kept = runs.run_folder(run) / "kept"
+    kept = checkpoints.run_folder(run) / "kept"
 
     def overtaken(claim, **_over):
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from learning.gateways.weights import weights_dir
 from tests.make import make_campaign, make_user
 from tests.training.test_runs import make_run, train
 from tests.training.wheel import Now
-from training.actions import cycle, runs
+from training.actions import checkpoints, cycle, runs
 from training.actions.aborts import abort_run
 from training.actions.curves import curves_of, time_left
 from training.models import DataSnapshot, GateRun, TrainingRun
@@ -117,7 +117,7 @@ def test_worker_ends_a_run_that_was_aborted_under_it_and_keeps_nothing(settings,
     runs.train(run.pk, now=Now, should_stop=stop)
     run.refresh_from_db()
     assert (run.status, run.candidate, run.lease_until) == ("aborted", None, None)
-    assert not runs.run_folder(run).exists()
+    assert not checkpoints.run_folder(run).exists()
     assert list(weights_dir().rglob("*.safetensors")) == before
 
 

@@ -15,7 +15,7 @@ from learning.gateways.weights import weights_dir
 from learning.models import Round
 from tests.make import LABELS, make_annotator, make_gold, make_item, make_sample
 from tests.training.wheel import Now, make_wheel
-from training.actions import gates, runs
+from training.actions import checkpoints, gates, runs
 from training.actions.claims import LostLeaseError, claim_run
 from training.actions.datasets import take_snapshot
 from training.actions.dispatches import RESEND, Work, due, forget
@@ -132,14 +132,14 @@ def test_message_that_comes_twice_trains_once(monkeypatch):
     assert done.step == done.steps_total > 0
     assert set(done.curve[-1][2]) == {"wo", "qu"}
     assert train(run).token == 1
-    assert not runs.run_folder(run).exists()
+    assert not checkpoints.run_folder(run).exists()
 
 
 def test_interrupted_run_waits_for_the_next_worker_and_ends_alike():
     run = make_run()
     stopped = train(run, stop=True)
     assert (stopped.status, stopped.lease_until) == ("queued", None)
-    assert list(runs.run_folder(run).glob("*.checkpoint"))
+    assert list(checkpoints.run_folder(run).glob("*.checkpoint"))
     resumed = train(run)
     assert resumed.status == "finished"
     TrainingRun.objects.filter(pk=run.pk).update(status="queued", candidate=None)

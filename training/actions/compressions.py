@@ -20,12 +20,12 @@ from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.checkpoints import forget, run_folder
 from training.actions.claims import Claim
 from training.actions.datasets import lineage, take_snapshot
 from training.actions.dispatches import Work
 from training.actions.gold_calls import call_for_gold
 from training.actions.promotion import promote
-from training.actions.runs import run_folder
 from training.models import DataSnapshot, TrainingRun, Verdict
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def compress(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     shutil.rmtree(out, ignore_errors=True)
     network.save(out)
     _finish(claim, out=out, network=network, facts=facts)
-    shutil.rmtree(folder, ignore_errors=True)
+    forget(run)
 
 
 def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any]) -> None:

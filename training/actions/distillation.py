@@ -10,6 +10,7 @@ from uuid import UUID
 from annotation.errors import ConflictError
 from annotation.models import Sample
 from learning.models import ModelVersion
+from training.actions.checkpoints import Kept
 from training.actions.claims import Claim
 from training.actions.datasets import lineage
 from training.actions.gold_marks import GoldMarks
@@ -59,7 +60,14 @@ def distilled(
         items=dev_items(run.campaign),
     )
     softened: Any = Softened(student, temperature=told["temperature"])
-    learned = fit(softened, job=job, folder=folder, watch=claim.see, should_stop=should_stop)
+    learned = fit(
+        softened,
+        job=job,
+        folder=folder,
+        watch=claim.see,
+        should_stop=should_stop,
+        elsewhere=Kept(claim),
+    )
     student.module.eval()
     claim.run.step = learned.steps
     return student, {"steps": learned.steps, "dev": learned.dev, "texts": len(reading.texts)}

@@ -17,6 +17,7 @@ from annotation.errors import ConflictError, TransientError, VernacularError
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
+from training.actions.checkpoints import Kept, forget, run_folder
 from training.actions.claims import AbortedError, Claim, LostLeaseError, Now, claim_run
 from training.actions.datasets import refuse_gold, take_snapshot
 from training.actions.gold_marks import GoldMarks
@@ -136,12 +137,7 @@ def _end(claim: Claim, **values: Any) -> None:
         log.warning("run %s was taken over by another worker", claim.run.pk)
         return
     if not claim.follows:
-        shutil.rmtree(run_folder(claim.run), ignore_errors=True)
-
-
-def run_folder(run: TrainingRun) -> Path:
-    """Return where the run keeps its checkpoints."""
-    return Path(settings.VAR_DIR) / "runs" / str(run.pk)
+        forget(claim.run)
 
 
 def readable(error: Exception) -> str:
@@ -173,7 +169,14 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     network = _dressed(network, lessons=lessons, settings=run.settings)
     job = _job(claim, network.settings(), lessons=lessons)
 
-    learned = fit(network, job=job, folder=folder, watch=claim.see, should_stop=should_stop)
+    learned = fit(
+        network,
+        job=job,
+        folder=folder,
+        watch=claim.see,
+        should_stop=should_stop,
+        elsewhere=Kept(claim),
+    )
     if claim.follows:
         return
     claim.beat(force=True)
@@ -183,7 +186,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
     network.save(out)
     claim.beat(force=True)
     _finish(claim, out=out, job=job, learned=learned)
-    shutil.rmtree(folder, ignore_errors=True)
+    forget(run)
 
 
 def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:

@@ -8,14 +8,70 @@ import hashlib
 import io
 import os
 import random
+import time
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 KEPT = 2
 DIGEST_BYTES = 32
+
+
+class Elsewhere(Protocol):
+    """Who may write a run's checkpoints, and where other machines look for them."""
+
+    def allow(self) -> None:
+        """Raise if this process may write no more."""
+
+    def bring(self, folder: Path) -> None:
+        """Put into the folder what is newer elsewhere."""
+
+    def tell(self, path: Path, *, leaving: bool) -> None:
+        """Hear of a checkpoint that was written; it is the last one if the process is leaving."""
+
+
+class Nowhere:
+    """One process, one machine: nobody has to be asked or told."""
+
+    def allow(self) -> None:
+        """Anybody may."""
+
+    def bring(self, folder: Path) -> None:
+        """There is nothing elsewhere."""
+
+    def tell(self, path: Path, *, leaving: bool) -> None:
+        """Nobody listens."""
+
+
+class Checkpoints:
+    """The checkpoints of one plan over one snapshot, in a folder, and perhaps elsewhere too."""
+
+    def __init__(
+        self, folder: Path, *, plan: str, snapshot: str, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self._folder = folder
+        self._marks = {"plan": plan, "snapshot": snapshot}
+        self._elsewhere = elsewhere or Nowhere()
+        self._saved_at = time.monotonic()
+
+    def newest(self) -> dict[str, Any] | None:
+        """Return the state to go on from."""
+        self._elsewhere.bring(self._folder)
+        return newest_checkpoint(self._folder, **self._marks)
+
+    def older_than(self, seconds: float) -> bool:
+        """Tell whether the last one was written so long ago."""
+        return time.monotonic() - self._saved_at > seconds
+
+    def save(self, state: dict[str, Any], *, step: int, leaving: bool = False) -> None:
+        """Write one, if that is still this process's to do."""
+        self._elsewhere.allow()
+        path = save_checkpoint(self._folder, step=step, state=state | self._marks)
+        self._elsewhere.tell(path, leaving=leaving)
+        self._saved_at = time.monotonic()
 
 
 def save_checkpoint(folder: Path, *, step: int, state: dict[str, Any]) -> Path:
@@ -25,7 +81,7 @@ def save_checkpoint(folder: Path, *, step: int, state: dict[str, Any]) -> Path:
     torch.save(state, buffer)
     content = buffer.getbuffer()
     path = folder / f"step-{step:09d}.checkpoint"
-    aside = folder / f"{path.name}.{os.getpid()}.part"
+    aside = folder / f"{path.name}.{uuid.uuid4().hex}.part"
     with aside.open("wb") as file:
         file.write(hashlib.sha256(content).digest())
         file.write(content)

@@ -14,7 +14,6 @@ that only where its kernels do. There it multiplies in bfloat16, which needs no 
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ import torch
 
 from learning.networks import Network
 from training.methods import adapters, carried, continual, distributed, leaning, rates
-from training.methods.checkpoints import newest_checkpoint, save_checkpoint, seed_everything
+from training.methods.checkpoints import Checkpoints, Elsewhere, seed_everything
 from training.methods.interpolation import copied, follow, interpolate, measured, put, wearing
 from training.methods.lessons import Floats, Job, Learned, Lessons, Measure, Watch
 from training.methods.memories import rows_seen, seen_by
@@ -72,35 +71,35 @@ def fit(
     folder: Path,
     watch: Watch,
     should_stop: Callable[[], bool],
+    elsewhere: Elsewhere | None = None,
 ) -> Learned:
     """Fine-tune the network in place, from its newest checkpoint if there is one.
 
     In a team of processes each calls this alike; the leader writes, watches and is asked to stop.
+    ``elsewhere`` is asked before a checkpoint is written, and for what another machine wrote.
     """
     recipe, seen = job.recipe, rows_seen(job.lessons, recipe=job.recipe)
     lessons = seen_by(job.lessons, rows=seen, recipe=recipe)
     plan = lessons.plan(recipe, seed=job.seed)
     lessons = lessons.weighed(plan, recipe=recipe)
-    marks = {"plan": plan.digest, "snapshot": job.snapshot}
-    state = _resume(network, job=job, lessons=lessons, plan=plan, folder=folder, marks=marks)
+    kept = Checkpoints(folder, plan=plan.digest, snapshot=job.snapshot, elsewhere=elsewhere)
+    state = _resume(network, job=job, lessons=lessons, plan=plan, kept=kept)
     team = distributed.team()
     for place in range(len(state.curve)):
         plan = _leant(plan, state.curve[: place + 1], state=state, lessons=lessons, job=job)
     every = max(1, plan.steps // recipe.curve_points)
-    saved_at = time.monotonic()
     while state.step < plan.steps and not leaning.worn_out(state.curve, patience=recipe.patience):
         if team.any(should_stop()):
-            _save(state, folder=folder, marks=marks)
+            _save(state, kept=kept, leaving=True)
             raise InterruptedTrainingError
         _learn(state, lessons, rows=plan.step(state.step), job=job)
         state.step += 1
         if state.step % every == 0 or state.step == plan.steps:
             plan = _look(state, plan, job=job, lessons=lessons)
-        old = team.one_for_all(time.monotonic() - saved_at > recipe.checkpoint_seconds)
-        if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
-            _save(state, folder=folder, marks=marks)
-            saved_at = time.monotonic()
         team.led(partial(watch, state.step, steps=plan.steps, curve=state.curve))
+        old = team.one_for_all(kept.older_than(recipe.checkpoint_seconds))
+        if old or state.step % recipe.checkpoint_steps == 0 or state.step == plan.steps:
+            _save(state, kept=kept)
 
     put(network, state.best or state.average or network.trainable())
     share, dev = interpolate(
@@ -113,11 +112,11 @@ def fit(
     return Learned(state.step, state.curve, share, dev, logits=logits, carried=left)
 
 
-def _save(state: State, *, folder: Path, marks: dict[str, str]) -> None:
+def _save(state: State, *, kept: Checkpoints, leaving: bool = False) -> None:
     team = distributed.team()
     held = pack(state) if team.leads or team.sharded else {}
     if team.leads:
-        save_checkpoint(folder, step=state.step, state=held | marks)
+        kept.save(held, step=state.step, leaving=leaving)
 
 
 def _learn(state: State, lessons: Lessons, *, rows: IntArray, job: Job) -> None:
@@ -229,8 +228,7 @@ def _resume(
     job: Job,
     lessons: Lessons,
     plan: Plan,
-    folder: Path,
-    marks: dict[str, str],
+    kept: Checkpoints,
 ) -> State:
     """Return the state in which the run begins, or the one of its newest checkpoint."""
     seed_everything(job.seed)
@@ -238,7 +236,7 @@ def _resume(
     if job.recipe.shard:
         distributed.spread(network.module)
     team = distributed.team()
-    kept = team.told(newest_checkpoint(folder, **marks) if team.leads else None)
+    known = team.told(kept.newest() if team.leads else None)
     recipe, trainable = job.recipe, network.trainable()
     device = trainable[0].device
     new = rates.new_languages(job.lessons.languages, job.lessons.fresh.tolist())
@@ -249,8 +247,8 @@ def _resume(
         layer_decay=recipe.layer_decay,
     )
     optimizer = torch.optim.AdamW(parts, eps=recipe.eps, fused=True)
-    if kept:
-        warm = int(kept["warm"])
+    if known:
+        warm = int(known["warm"])
     elif recipe.keep_optimizer and carried.take_up(
         network, optimizer=optimizer, carried=job.carried
     ):
@@ -274,9 +272,9 @@ def _resume(
         pieces=team.size,
     )
     if distributed.draws(network.module):
-        state.pieces = kept["pieces"] if kept else recipe.pieces or team.size
-    if kept:
-        unpack(state, kept)
+        state.pieces = known["pieces"] if known else recipe.pieces or team.size
+    if known:
+        unpack(state, known)
     else:
         _look_back(state, job=job, lessons=lessons)
     return state
