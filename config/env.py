@@ -63,6 +63,9 @@ class Env(BaseSettings):
         300.0, description="How often each desk project is swept even when nothing nudged."
     )
     queue_slice: int = Field(200, description="Most open items of one language at the desk.")
+    reservation_hours: float = Field(
+        12.0, gt=0, description="How long texts that a light page fetched ahead are kept for it."
+    )
     scoring_shard: int = Field(2000, description="Samples in one shard of scoring work.")
     runtime: Literal["auto", "float32", "bfloat16", "bfloat16-compiled", "int8"] = Field(
         "auto",

@@ -341,6 +341,19 @@ class FakeLabelingDesk:
             told = {"result": result, "skipped": skipped, "lead_seconds": lead_seconds}
             return self.annotate(task_id, user_id=user_id, unique_id=unique_id, **told)
 
+    def revise_answer(
+        self,
+        annotation_id: int,
+        *,
+        unique_id: str,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> None:
+        with self._call("revise_answer"):
+            told = {"result": result, "skipped": skipped, "lead_seconds": lead_seconds}
+            self.edit(annotation_id, label="", **told)
+
     # How it does it
 
     @contextmanager

@@ -1,24 +1,22 @@
 """One answer as the desk tells it becomes ours: stored, revised, or kept aside with a reason."""
 
 import logging
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from math import isfinite
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
+from annotation.actions.copies import is_gone, original_of, take_copy
+from annotation.actions.revisions import Said, label_of, note_revision, revise
 from annotation.gateways import DeskAnnotation, DeskTask
 from annotation.methods.texts import storable
 from annotation.models import (
     Annotation,
-    AnnotationRevision,
     Annotator,
     CampaignLanguage,
     Item,
-    Label,
     QuarantinedAnswer,
 )
 from annotation.objectives import objective
@@ -39,21 +37,6 @@ class Outcome(StrEnum):
     REVISED = "revised"
     SAME = "same"
     QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What an answer says in our terms, or why it does not fit them."""
-
-    state: str
-    label: str = ""
-    reason: str = ""
-    detail: str = ""
-
-    @property
-    def answer(self) -> dict[str, str]:
-        """The answer as it is stored."""
-        return {"label": self.label} if self.label else {}
 
 
 def store(
@@ -84,9 +67,10 @@ def tombstone_missing(item: Item, *, task: DeskTask) -> int:
         state__in=(State.DELETED, State.WITHDRAWN)
     )
     missing = list(held.exclude(desk_annotation_id__in=present))
-    for annotation in missing:
-        _revise(annotation, said=Said(State.DELETED), updated_at=task.updated_at)
-    return len(missing)
+    gone = [a for a in missing if a.uid is None or is_gone(a, updated_at=task.updated_at)]
+    for annotation in gone:
+        revise(annotation, said=Said(State.DELETED), updated_at=task.updated_at)
+    return len(gone)
 
 
 def forget_missing(item: Item, *, task: DeskTask, now: datetime) -> None:
@@ -109,14 +93,20 @@ def settle(item: Item, *, now: datetime) -> None:
     elif _nobody_is_left(item):
         state = Item.State.ANSWERED if answers else Item.State.WITHDRAWN
     elif item.desk_task_id is None and state in (Item.State.PUSHED, Item.State.ANSWERED):
-        state = Item.State.WITHDRAWN
+        # What never was at the desk cannot have vanished from it: it is owed again.
+        state = Item.State.WITHDRAWN if item.pushed_at else _open_again(item, Item.State.QUEUED)
     elif state == Item.State.ANSWERED:
-        leased = Item.objects.open().filter(sample=item.sample_id).exclude(pk=item.pk).exists()
-        state = Item.State.WITHDRAWN if leased else Item.State.PUSHED
+        state = _open_again(item, Item.State.PUSHED)
     if state != item.state:
         item.state = state
         item.answered_at = now if state == Item.State.ANSWERED else None
         item.save(update_fields=["state", "answered_at"])
+
+
+def _open_again(item: Item, state: Item.State) -> Item.State:
+    """The state of an item that wants answers again, unless its sample is asked elsewhere."""
+    leased = Item.objects.open().filter(sample=item.sample_id).exclude(pk=item.pk).exists()
+    return Item.State.WITHDRAWN if leased else state
 
 
 def _nobody_is_left(item: Item) -> bool:
@@ -124,45 +114,6 @@ def _nobody_is_left(item: Item) -> bool:
     team = Annotator.objects.filter(language=item.campaign_language.language_id, active=True)
     heard = item.annotations.exclude(state=State.DELETED).values("annotator")
     return team.exists() and not team.exclude(pk__in=heard).exists()
-
-
-def requalify(home: CampaignLanguage, *, now: datetime) -> int:
-    """Read the quarantine again: what fits by now is stored as if it had just been told."""
-    resolved = 0
-    aside = home.quarantine.filter(resolved_at=None).order_by("desk_updated_at", "pk")
-    for row in list(aside.select_related("item")):
-        try:
-            with transaction.atomic():
-                CampaignLanguage.objects.select_for_update().get(pk=home.pk)
-                resolved += _requalify(home, row=row, now=now)
-        except NONSENSE:
-            logger.exception("Row %s of the quarantine of %s could not be read.", row.pk, home)
-    return resolved
-
-
-def _requalify(home: CampaignLanguage, *, row: QuarantinedAnswer, now: datetime) -> bool:
-    try:
-        told = DeskAnnotation(**row.payload)
-    except TypeError:
-        return False
-    # An answer from a desk of the past goes by the number that we gave it.
-    task_id = told.task_id if row.desk_annotation_id > 0 else 0
-    told = replace(told, id=row.desk_annotation_id, task_id=task_id)
-    item = row.item or _item_named(home, uid=told.uid)
-    if store(home, item=item, told=told, now=now, again=True) == Outcome.QUARANTINED:
-        return False
-    QuarantinedAnswer.objects.filter(pk=row.pk).update(resolved_at=now)
-    if item is not None:
-        item.refresh_from_db()
-        settle(item, now=now)
-    return True
-
-
-def _item_named(home: CampaignLanguage, *, uid: str) -> Item | None:
-    try:
-        return home.items.filter(uid=UUID(str(uid))).first()
-    except ValueError:
-        return None
 
 
 def _store(
@@ -175,6 +126,8 @@ def _store(
         detail = f"We hold another item's answer under number {told.id}."
         said = Said(said.state, reason=Reason.UNKNOWN_ITEM, detail=detail)
         return _quarantine(home, item=item, told=told, said=said)
+    if held is not None and held.source == Annotation.Source.LIGHT:
+        return _store_copy(home, original=held, told=told, said=said, now=now)
     if held is not None and (
         held.state == State.WITHDRAWN or _is_old_news(held, told=told, said=said, again=again)
     ):
@@ -185,21 +138,41 @@ def _store(
     if said.reason or item is None or annotator is None:
         if held is not None and held.state != State.DELETED:
             # The person has replaced what we hold; it is no longer what they say.
-            _revise(held, said=Said(State.DELETED), updated_at=told.updated_at)
+            revise(held, said=Said(State.DELETED), updated_at=told.updated_at)
         return _quarantine(home, item=item, told=told, said=said)
-    QuarantinedAnswer.objects.filter(
-        desk_annotation_id=told.id, desk_updated_at__lte=told.updated_at, resolved_at=None
-    ).update(resolved_at=now)
+    _close_quarantine(told, now=now)
     if held is None:
         _create(item, annotator=annotator, told=told, said=said)
         return Outcome.STORED
-    _revise(held, said=said, updated_at=told.updated_at, lead_seconds=told.lead_seconds)
+    revise(held, said=said, updated_at=told.updated_at, lead_seconds=told.lead_seconds)
     return Outcome.REVISED
+
+
+def _store_copy(
+    home: CampaignLanguage,
+    *,
+    original: Annotation,
+    told: DeskAnnotation,
+    said: Said,
+    now: datetime,
+) -> Outcome:
+    """Take what the desk holds of a light answer, if it is fit to be one."""
+    annotator = _annotator(home, told=told)
+    if annotator is None or annotator.pk != original.annotator_id:
+        detail = "The desk names another person for an answer that was given on the light page."
+        said = Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    if said.reason:
+        # Ours is the record: it stands, and whoever looks at the quarantine decides.
+        return _quarantine(home, item=original.item, told=told, said=said)
+    edited = take_copy(original, told=told, said=said)
+    _close_quarantine(told, now=now)
+    return Outcome.REVISED if edited else Outcome.SAME
 
 
 def _held(item: Item | None, *, told: DeskAnnotation) -> Annotation | None:
     """What we hold of an answer, be it from the time before a lost desk came back."""
     held = Annotation.objects.filter(desk_annotation_id=told.id).first()
+    held = held or original_of(item, told=told)
     if held is not None or item is None or told.user_id is None or told.id < 0:
         return held
     past = item.annotations.filter(
@@ -254,6 +227,13 @@ def _judge(
     return said
 
 
+def _close_quarantine(told: DeskAnnotation, *, now: datetime) -> None:
+    """What was kept aside of an answer is over once it fits."""
+    QuarantinedAnswer.objects.filter(
+        desk_annotation_id=told.id, desk_updated_at__lte=told.updated_at, resolved_at=None
+    ).update(resolved_at=now)
+
+
 def _quarantine(
     home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, said: Said
 ) -> Outcome:
@@ -266,7 +246,7 @@ def _quarantine(
             "item": item,
             "reason": said.reason,
             "detail": detail,
-            "payload": _storable(vars(told)),
+            "payload": keepable(vars(told)),
         },
     )
     if not created and row.resolved_at is None and row.reason != said.reason:
@@ -275,16 +255,16 @@ def _quarantine(
     return Outcome.QUARANTINED if created or row.resolved_at is None else Outcome.SAME
 
 
-def _storable(value: object, *, depth: int = 0) -> object:
-    """What the desk told, in what a database can hold as JSON."""
+def keepable(value: object, *, depth: int = 0) -> object:
+    """What was told, in what a database can hold as JSON."""
     if depth > DEEPEST:
         return "…"
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, dict):
-        return {storable(str(key)): _storable(part, depth=depth + 1) for key, part in value.items()}
+        return {storable(str(key)): keepable(part, depth=depth + 1) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable(part, depth=depth + 1) for part in value]
+        return [keepable(part, depth=depth + 1) for part in value]
     if isinstance(value, float) and not isfinite(value):
         return str(value)
     return value
@@ -297,41 +277,12 @@ def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Sai
         desk_annotation_id=told.id,
         desk_task_id=told.task_id,
         state=said.state,
-        label=_label(item, said=said),
+        label=label_of(item, said=said),
         answer=said.answer,
+        flag=said.flag,
+        note=said.note,
         desk_updated_at=told.updated_at,
         lead_seconds=told.lead_seconds,
         guideline_version=item.desk_config.guideline_version if item.desk_config else 0,
     )
-    _note_revision(annotation)
-
-
-def _revise(
-    annotation: Annotation, *, said: Said, updated_at: str, lead_seconds: float | None = None
-) -> None:
-    annotation.state = said.state
-    annotation.label = _label(annotation.item, said=said)
-    annotation.answer = said.answer
-    annotation.desk_updated_at = updated_at
-    annotation.lead_seconds = lead_seconds
-    annotation.revision += 1
-    annotation.save()
-    _note_revision(annotation)
-
-
-def _label(item: Item, *, said: Said) -> Label | None:
-    if not said.label:
-        return None
-    return Label.objects.get(campaign=item.campaign_language.campaign_id, key=said.label)
-
-
-def _note_revision(annotation: Annotation) -> None:
-    AnnotationRevision.objects.create(
-        annotation=annotation,
-        number=annotation.revision,
-        state=annotation.state,
-        label=annotation.label,
-        answer=annotation.answer,
-        desk_updated_at=annotation.desk_updated_at,
-        lead_seconds=annotation.lead_seconds,
-    )
+    note_revision(annotation)

@@ -217,8 +217,13 @@ def _let_go(home: CampaignLanguage) -> None:
 
 
 def _give_numbers_back(home: CampaignLanguage) -> None:
-    """Number what we hold below zero: even for answers, odd for those only in quarantine."""
+    """Number what we hold below zero: even for answers, odd for those only in quarantine.
+
+    What was given on the light page needs no number, and is mirrored to the next project.
+    """
     held = Annotation.objects.filter(item__campaign_language=home)
+    light = held.filter(source=Annotation.Source.LIGHT)
+    light.update(desk_annotation_id=None, desk_seen_at="", mirrored_revision=0)
     numbered = held.filter(desk_annotation_id__gt=0)
     numbers = {number: -2 * pk for number, pk in numbered.values_list("desk_annotation_id", "pk")}
     aside = home.quarantine.filter(resolved_at=None, desk_annotation_id__gt=0).order_by("pk")

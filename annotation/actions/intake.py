@@ -12,12 +12,12 @@ from django.db import transaction
 
 from annotation.actions.answers import (
     forget_missing,
-    requalify,
     settle,
     store,
     tombstone_missing,
 )
 from annotation.actions.desk import our_project
+from annotation.actions.quarantine import requalify
 from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
 from annotation.models import CampaignLanguage, Item

@@ -11,13 +11,18 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.mirror import to_mirror
+from annotation.actions.reservations import reserved_items
 from annotation.gateways import DeskItem, LabelingDesk
-from annotation.models import CampaignLanguage, DeskConfig, Item
+from annotation.models import Annotation, CampaignLanguage, DeskConfig, Item
 
 __all__ = ["PushResult", "ask_one_more", "prepare_desk", "push_items"]
 logger = logging.getLogger(__name__)
 
 BATCH = 500
+# What lies there for the record is asked after everything else, should it be asked at all.
+LAST = 1e9
+UNSAID = (Annotation.State.DELETED, Annotation.State.WITHDRAWN)
 # Neither PostgreSQL nor JSON can carry these, whatever the file that brought them claimed.
 UNSENDABLE = re.compile(r"[\x00\ud800-\udfff]")
 
@@ -88,11 +93,10 @@ def _push(
     config = home.desk_configs.order_by("-version").first()
     batch = _present_batch(home)
     room = settings.ENV.queue_slice - home.items.filter(state=Item.State.PUSHED).count()
-    owed = list(
-        home.items.filter(state=Item.State.QUEUED)
-        .select_related("sample")
-        .order_by("priority", "pk")[: max(room, 0)]
-    )
+    # What somebody has fetched ahead is put to nobody else meanwhile.
+    free = home.items.filter(state=Item.State.QUEUED).exclude(pk__in=reserved_items(home, now=now))
+    owed = list(free.select_related("sample").order_by("priority", "pk")[: max(room, 0)])
+    owed += _for_the_record(home)
     fresh: list[int] = []
     for start in range(0, len(owed), BATCH):
         some = owed[start : start + BATCH]
@@ -127,9 +131,16 @@ def _desk_item(item: Item, *, batch: str) -> DeskItem:
     return DeskItem(
         uid=str(item.uid),
         text=UNSENDABLE.sub("", item.sample.text),
-        priority=item.priority,
+        priority=item.priority if item.state == Item.State.QUEUED else LAST,
         batch=batch,
     )
+
+
+def _for_the_record(home: CampaignLanguage) -> list[Item]:
+    """Items that were answered on the light page before the desk ever had them."""
+    unheard = to_mirror(home).exclude(state__in=UNSAID).values("item")
+    done = home.items.filter(pk__in=unheard, desk_task_id=None).exclude(state=Item.State.QUEUED)
+    return list(done.select_related("sample").order_by("pk")[:BATCH])
 
 
 def _adopt(
@@ -155,17 +166,19 @@ def _adopt(
 def _ask_of_several(
     home: CampaignLanguage, items: Sequence[Item], *, task_ids: dict[str, int], desk: LabelingDesk
 ) -> None:
-    wanted = {task_ids[str(item.uid)]: item.wanted for item in items if item.wanted > 1}
-    if wanted:
-        desk.set_wanted(_project(home), wanted)
-        asked = [item.pk for item in items if item.wanted > 1]
-        Item.objects.filter(pk__in=asked).update(desk_wanted=F("wanted"))
+    # Until the desk has heard of answers given elsewhere, it would ask as many people too many.
+    unheard = set(to_mirror(home).values_list("item", flat=True))
+    more = [item for item in items if item.wanted > 1 and item.pk not in unheard]
+    if more:
+        desk.set_wanted(_project(home), {task_ids[str(item.uid)]: item.wanted for item in more})
+        Item.objects.filter(pk__in=[item.pk for item in more]).update(desk_wanted=F("wanted"))
 
 
 def _widen(home: CampaignLanguage, *, desk: LabelingDesk) -> None:
     """Tell the desk of items at it that by now want more answers than it knows of."""
     at_desk = home.items.filter(state=Item.State.PUSHED, desk_task_id__isnull=False)
-    more = list(at_desk.filter(desk_wanted__lt=F("wanted")))
+    unheard = to_mirror(home).values("item")
+    more = list(at_desk.filter(desk_wanted__lt=F("wanted")).exclude(pk__in=unheard))
     if more:
         wanted = {item.desk_task_id: item.wanted for item in more if item.desk_task_id is not None}
         desk.set_wanted(_project(home), wanted)

@@ -91,7 +91,7 @@ class DeskAccounts(Protocol):
 class DeskDoor(DeskAccounts, Protocol):
     """Who comes into which project, and what is kept for whom: spoken by the web as well.
 
-    All of it but ``submit_answer`` needs our overlay at the desk; a desk without it raises
+    All of it but the last two needs our overlay at the desk; a desk without it raises
     ``OverlayMissingError``.
     """
 
@@ -125,6 +125,17 @@ class DeskDoor(DeskAccounts, Protocol):
         skipped: bool,
     ) -> int:
         """Put down somebody's answer and return its number; told twice, it is there once."""
+
+    def revise_answer(
+        self,
+        annotation_id: int,
+        *,
+        unique_id: str,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> None:
+        """Have an answer that was put down say something else."""
 
 
 class LabelingDesk(DeskDoor, Protocol):

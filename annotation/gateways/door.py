@@ -83,6 +83,21 @@ class DoorOfTheDesk(AccountsAtTheDesk):
             self.unlock_tasks(project_id, [task_id], user_id=user_id)
         return number
 
+    @translated()
+    def revise_answer(
+        self,
+        annotation_id: int,
+        *,
+        unique_id: str,
+        result: list[dict[str, Any]],
+        lead_seconds: float | None,
+        skipped: bool,
+    ) -> None:
+        body = answer_of(result, unique_id=unique_id, skipped=skipped)
+        del body["unique_id"]
+        body |= {"lead_time": lead_seconds}
+        self._raw("PATCH", f"api/annotations/{annotation_id}/", json=body)
+
     def _known_answer(self, path: str, *, unique_id: str, user_id: int) -> int:
         """The number of the answer that was there before, by its id, or else by its person."""
         there = [one for one in self._raw("GET", path) if one["completed_by"] == user_id]

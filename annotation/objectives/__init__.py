@@ -6,7 +6,7 @@ An objective is a module with ``desk_config`` and ``parse``; its name is what
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from annotation.errors import InvalidInputError
 
@@ -36,6 +36,9 @@ class Objective(Protocol):
 
     def parse(self, result: object, *, keys: Collection[str]) -> Parsed:
         """Read one answer as the desk tells it."""
+
+    def result_of(self, label: str) -> list[dict[str, Any]]:
+        """Write an answer as the desk would tell it; none if nothing was chosen."""
 
 
 def objective(name: str) -> Objective:

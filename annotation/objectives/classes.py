@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 from html import escape
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from annotation.objectives import Choice, Parsed
@@ -77,6 +78,18 @@ def parse(result: object, *, keys: Collection[str]) -> Parsed:
     if len(result) > 1:
         return _malformed(f"The field was answered {len(result)} times.")
     return _chosen(result[0].get("value"), keys=keys)
+
+
+def result_of(label: str) -> list[dict[str, Any]]:
+    """An answer as the desk would tell it, which `parse` reads like any other.
+
+    >>> parse(result_of("yes"), keys=["yes", "no"]).label
+    'yes'
+    """
+    if not label:
+        return []
+    value = {"choices": [label]}
+    return [{"from_name": FIELD, "to_name": TEXT, "type": "choices", "value": value}]
 
 
 def _chosen(value: object, *, keys: Collection[str]) -> Parsed:

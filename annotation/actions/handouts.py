@@ -1,0 +1,122 @@
+"""Handing out: one queue behind both desks, and no text with more people than wanted.
+
+Whoever asks gets the most useful open items that still want somebody. What already lies at the
+desk is locked there for that person, so the desk has the last word on it; what does not lie there
+yet is not pushed as long as it is reserved. A lease that ran out sets the item free again.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from annotation.actions.people import ensure_desk_account
+from annotation.actions.reservations import held_by, length, release, top_up
+from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
+from annotation.gateways import DeskDoor
+from annotation.models import Annotator, Campaign, CampaignLanguage, Reservation
+
+logger = logging.getLogger(__name__)
+Ended = Reservation.Ended
+
+BATCH = 25
+# What the desk would not give is tried again so often with the next best, then left for later.
+ATTEMPTS = 4
+# The desk keeps a task a little longer, so that the answer is there before it is free.
+BEYOND = timedelta(minutes=15)
+OPEN_CAMPAIGNS = (Campaign.Status.RUNNING, Campaign.Status.PAUSED)
+
+
+def reserve(
+    annotator: Annotator,
+    *,
+    home: CampaignLanguage,
+    desk: DeskDoor,
+    now: datetime,
+    most: int = BATCH,
+) -> list[Reservation]:
+    """Return what a person holds, topped up with the most useful items that want them.
+
+    A desk that is away hands out nothing either, and one without our overlay cannot keep
+    anything for anybody: there the reservation alone holds.
+    """
+    if not is_open(annotator, home=home):
+        return []
+    away = False
+    for _attempt in range(ATTEMPTS):
+        fresh = top_up(annotator, home=home, now=now, most=most, away=away)
+        if away:
+            break
+        try:
+            refused = _lock(fresh, annotator=annotator, home=home, desk=desk, now=now)
+        except OverlayMissingError:
+            break
+        except (TransientError, DeskRefusedError) as error:
+            logger.info("%s: reserved without the desk: %s", home, error)
+            away = True
+            continue
+        if not refused:
+            break
+    return list(held_by(annotator, home=home, now=now)[:most])
+
+
+def give_back(
+    annotator: Annotator, *, home: CampaignLanguage, desk: DeskDoor, now: datetime
+) -> int:
+    """Let others have what a person fetched and has not answered; return how many that are."""
+    held = list(held_by(annotator, home=home, now=now))
+    release(held, ended=Ended.GIVEN_BACK, now=now)
+    tasks = [one.item.desk_task_id for one in held if one.item.desk_task_id and one.locked_until]
+    user, project = annotator.user.desk_user_id, home.desk_project_id
+    if tasks and user is not None and project is not None:
+        try:
+            desk.unlock_tasks(project, tasks, user_id=user)
+        except (TransientError, DeskRefusedError) as error:
+            logger.warning("%s: locks stay until they run out: %s", home, error)
+    return len(held)
+
+
+def free_expired(home: CampaignLanguage, *, desk: DeskDoor, now: datetime) -> int:
+    """Have the desk give tasks to others whose lease ran out here; return how many."""
+    over = Reservation.objects.filter(
+        item__campaign_language=home, ended=Ended.EXPIRED, locked_until__gt=now
+    )
+    leases = list(over.select_related("item", "annotator__user"))
+    held = Reservation.objects.held(now=now).filter(item__campaign_language=home)
+    again = set(held.values_list("item", "annotator"))
+    for user in {one.annotator.user for one in leases}:
+        mine = [one for one in leases if one.annotator.user == user]
+        free = [one for one in mine if (one.item_id, one.annotator_id) not in again]
+        tasks = [one.item.desk_task_id for one in free if one.item.desk_task_id]
+        if tasks and user.desk_user_id is not None and home.desk_project_id is not None:
+            desk.unlock_tasks(home.desk_project_id, tasks, user_id=user.desk_user_id)
+    over.filter(pk__in=[one.pk for one in leases]).update(locked_until=None)
+    return len(leases)
+
+
+def is_open(annotator: Annotator, *, home: CampaignLanguage) -> bool:
+    """Whether texts are handed out to a person there at all."""
+    return annotator.active and home.active and home.campaign.status in OPEN_CAMPAIGNS
+
+
+def _lock(
+    fresh: Sequence[Reservation],
+    *,
+    annotator: Annotator,
+    home: CampaignLanguage,
+    desk: DeskDoor,
+    now: datetime,
+) -> bool:
+    """Have the desk keep its tasks for a person; true if it would not give some of them."""
+    at_desk = {task: one for one in fresh if (task := one.item.desk_task_id) is not None}
+    if not at_desk or home.desk_project_id is None:
+        return False
+    user = ensure_desk_account(annotator.user, desk=desk).desk_user_id or 0
+    seconds = int((length() + BEYOND).total_seconds())
+    locked = desk.lock_tasks(home.desk_project_id, list(at_desk), user_id=user, seconds=seconds)
+    kept = Reservation.objects.filter(
+        pk__in=[at_desk[task].pk for task in at_desk if task in locked]
+    )
+    kept.update(locked_until=now + length() + BEYOND)
+    refused = [one for task, one in at_desk.items() if task not in locked]
+    release(refused, ended=Ended.TAKEN, now=now)
+    return bool(refused)

@@ -1,0 +1,300 @@
+"""Answers from the light page: stored at once, once, whichever door and however often they come.
+
+Every answer carries a number that was made where it was given, and how often it was changed
+there. The same again answers the same; a change is a revision; what does not fit is kept aside.
+"""
+
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import isfinite
+
+from django.db import transaction
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
+
+from annotation.actions.answers import NONSENSE, keepable, settle
+from annotation.actions.reservations import give_again, let_go
+from annotation.actions.revisions import Said, label_of, note_revision, revise, said_by
+from annotation.errors import NotFoundError
+from annotation.methods.texts import storable
+from annotation.models import (
+    Annotation,
+    Annotator,
+    CampaignLanguage,
+    QuarantinedAnswer,
+    Reservation,
+)
+from annotation.objectives import objective
+from annotation.permissions import team_of
+
+logger = logging.getLogger(__name__)
+Reason = QuarantinedAnswer.Reason
+State = Annotation.State
+Told = Mapping[str, object]
+
+STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+LONGEST_NOTE = 500
+MOST_EDITS = 1_000_000
+# Nobody looks at one text for a day: beyond it a clock has jumped.
+LONGEST_LOOK_S = 86_400.0
+NUMBERED_BY_US = uuid.UUID("7b0c1fd2-6b86-4a3c-8f0b-6f2f8e0f5c11")
+
+
+class Outcome(StrEnum):
+    """What became of one answer."""
+
+    STORED = "stored"
+    REVISED = "revised"
+    SAME = "same"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the giver of an answer is told."""
+
+    uid: str
+    outcome: Outcome
+    reason: str = ""
+    detail: str = ""
+
+
+def take_answer(
+    annotator: Annotator, *, home: CampaignLanguage, told: Told, now: datetime
+) -> Receipt:
+    """Store one answer once; raise if its item was never this person's to answer.
+
+    What cannot be used is quarantined with a reason, which the receipt tells as well.
+    """
+    uid = _number_of(told, annotator=annotator)
+    with transaction.atomic():
+        CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+        lease = _lease_of(annotator, home=home, told=told, uid=uid)
+        return _take_safely(lease, home=home, told=told, uid=uid, now=now)
+
+
+def take_again(home: CampaignLanguage, *, row: QuarantinedAnswer, now: datetime) -> bool:
+    """Read a light answer from the quarantine once more; true if it fits by now."""
+    if row.annotator is None or row.uid is None:
+        return False
+    try:
+        lease = _lease_of(row.annotator, home=home, told=row.payload, uid=row.uid)
+    except NotFoundError:
+        return False
+    receipt = _take_safely(lease, home=home, told=row.payload, uid=row.uid, now=now)
+    if receipt.outcome == Outcome.REFUSED:
+        return False
+    QuarantinedAnswer.objects.filter(pk=row.pk).update(resolved_at=now)
+    return True
+
+
+def _number_of(told: Told, *, annotator: Annotator) -> uuid.UUID:
+    """The answer's own number; what came without one is known by what it says."""
+    try:
+        return uuid.UUID(str(told.get("uid", "")))
+    except ValueError:
+        return uuid.uuid5(NUMBERED_BY_US, f"{annotator.pk} {_digest(told)}")
+
+
+def _lease_of(
+    annotator: Annotator, *, home: CampaignLanguage, told: Told, uid: uuid.UUID
+) -> Reservation:
+    """The last lease that somebody had of the item: without one it is not theirs to answer."""
+    missing = NotFoundError(
+        "This text was not given to you.", remedy="Open the page again for those that are."
+    )
+    try:
+        item = uuid.UUID(str(told.get("item", "")))
+    except ValueError:
+        raise missing from None
+    given = Reservation.objects.filter(
+        item__uid=item, item__campaign_language=home, annotator=annotator
+    )
+    lease = given.select_related("item__campaign_language", "annotator").order_by("-pk").first()
+    others = Annotation.objects.filter(uid=uid).exclude(annotator=annotator)
+    if lease is None or others.exists():
+        raise missing
+    return lease
+
+
+def _take_safely(
+    lease: Reservation, *, home: CampaignLanguage, told: Told, uid: uuid.UUID, now: datetime
+) -> Receipt:
+    try:
+        with transaction.atomic():
+            return _take(lease, home=home, told=told, uid=uid, now=now)
+    except (*NONSENSE, RecursionError) as error:
+        logger.exception("Answer %s of %s could not be read.", uid, home)
+        broken = Said(State.DELETED, reason=Reason.MALFORMED, detail=type(error).__name__)
+        return _quarantine(lease, home=home, told=told, uid=uid, said=broken)
+
+
+def _take(
+    lease: Reservation, *, home: CampaignLanguage, told: Told, uid: uuid.UUID, now: datetime
+) -> Receipt:
+    said = _read(home, told=told)
+    held = Annotation.objects.filter(uid=uid).select_related("item__campaign_language").first()
+    if held is not None and held.item_id != lease.item_id:
+        detail = "Its number was used for an answer on another text."
+        said = Said(State.DELETED, reason=Reason.MALFORMED, detail=detail)
+    elif not team_of(home.campaign, home.language).filter(pk=lease.annotator_id).exists():
+        detail = f"The account is not in the {home.language.tag} team."
+        said = Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    if said.reason:
+        return _quarantine(lease, home=home, told=told, uid=uid, said=said)
+    outcome = _put_down(lease, held=held, said=said, told=told, uid=uid, now=now)
+    QuarantinedAnswer.objects.filter(uid=uid, resolved_at=None).update(resolved_at=now)
+    if outcome != Outcome.SAME:
+        lease.item.refresh_from_db()
+        if said.state == State.DELETED:
+            settle(lease.item, now=now)
+            give_again(lease, now=now)
+        else:
+            let_go(lease, ended=Reservation.Ended.ANSWERED, now=now)
+            settle(lease.item, now=now)
+    return Receipt(str(uid), outcome)
+
+
+def _put_down(
+    lease: Reservation,
+    *,
+    held: Annotation | None,
+    said: Said,
+    told: Told,
+    uid: uuid.UUID,
+    now: datetime,
+) -> Outcome:
+    edit, seconds = _edit(told), _seconds(told)
+    if held is None:
+        if said.state == State.DELETED:
+            return Outcome.SAME
+        _create(lease, said=said, told=told, uid=uid, now=now)
+        return Outcome.STORED
+    if held.state == State.WITHDRAWN or edit < held.edit or _has_said(held, said, edit=edit):
+        return Outcome.SAME
+    held.edit = edit
+    if said_by(held) == said:
+        held.save(update_fields=["edit"])
+        return Outcome.SAME
+    held.given_at = _given_at(lease, told=told, now=now)
+    revise(held, said=said, updated_at=now.strftime(STAMP), lead_seconds=seconds)
+    return Outcome.REVISED
+
+
+def _has_said(held: Annotation, said: Said, *, edit: int) -> bool:
+    """Whether this very change came before, however the answer was changed since."""
+    if edit > held.edit:
+        return False
+    past = held.revisions.filter(state=said.state, flag=said.flag, note=said.note)
+    return any(one.answer == said.answer for one in past)
+
+
+def _create(lease: Reservation, *, said: Said, told: Told, uid: uuid.UUID, now: datetime) -> None:
+    annotation = Annotation.objects.create(
+        item=lease.item,
+        annotator=lease.annotator,
+        uid=uid,
+        source=Annotation.Source.LIGHT,
+        state=said.state,
+        label=label_of(lease.item, said=said),
+        answer=said.answer,
+        flag=said.flag,
+        note=said.note,
+        edit=_edit(told),
+        given_at=_given_at(lease, told=told, now=now),
+        desk_updated_at=now.strftime(STAMP),
+        lead_seconds=_seconds(told),
+        guideline_version=_guideline(lease, told=told),
+    )
+    note_revision(annotation)
+
+
+def _read(home: CampaignLanguage, *, told: Told) -> Said:
+    """What was said, or why it does not fit the question."""
+    label, flag, note = (told.get(name) or "" for name in ("label", "flag", "note"))
+    if not isinstance(label, str) or not isinstance(flag, str) or not isinstance(note, str):
+        return _unfit(Reason.MALFORMED, "Label, flag and note are texts.")
+    note = storable(note.strip())
+    if told.get("take_back") is True:
+        return Said(State.DELETED)
+    if len(note) > LONGEST_NOTE:
+        return _unfit(Reason.MALFORMED, f"The note has more than {LONGEST_NOTE} characters.")
+    if flag and label:
+        return _unfit(Reason.MALFORMED, "A label and a flag were both given.")
+    if flag:
+        if flag not in Annotation.Flag.values:
+            return _unfit(Reason.UNKNOWN_FIELD, f"There is no flag “{storable(flag)[:100]}”.")
+        return Said(State.SKIPPED, flag=flag, note=note)
+    kind = objective(home.campaign.objective)
+    keys = list(home.campaign.labels.values_list("key", flat=True))
+    parsed = kind.parse(kind.result_of(label), keys=keys)
+    if parsed.reason:
+        return _unfit(parsed.reason, parsed.detail)
+    return Said(State.ANSWERED, label=parsed.label, note=note)
+
+
+def _unfit(reason: str, detail: str) -> Said:
+    return Said(State.DELETED, reason=reason, detail=detail)
+
+
+def _edit(told: Told) -> int:
+    edit = told.get("edit")
+    return min(max(edit, 0), MOST_EDITS) if isinstance(edit, int) else 0
+
+
+def _seconds(told: Told) -> float | None:
+    seconds = told.get("lead_seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return float(seconds) if isfinite(seconds) and 0 <= seconds <= LONGEST_LOOK_S else None
+
+
+def _given_at(lease: Reservation, *, told: Told, now: datetime) -> datetime:
+    """When it was given by the giver's clock, as far as that can be true."""
+    try:
+        given = parse_datetime(str(told.get("given_at", "")))
+    except ValueError:
+        given = None
+    if given is None or not is_aware(given):
+        return now
+    return min(max(given, lease.created_at), now)
+
+
+def _guideline(lease: Reservation, *, told: Told) -> int:
+    """The guideline that was on the screen; if that cannot be, the one the item came with."""
+    version = told.get("guideline_version")
+    known = lease.item.campaign_language.guidelines
+    if isinstance(version, int) and known.filter(version=version).exists():
+        return version
+    return lease.guideline_version
+
+
+def _quarantine(
+    lease: Reservation, *, home: CampaignLanguage, told: Told, uid: uuid.UUID, said: Said
+) -> Receipt:
+    """Keep it whole, once, with the reason it is not taken for."""
+    detail = storable(said.detail)[:300]
+    QuarantinedAnswer.objects.get_or_create(
+        uid=uid,
+        digest=_digest(told),
+        defaults={
+            "campaign_language": home,
+            "item": lease.item,
+            "annotator": lease.annotator,
+            "reason": said.reason,
+            "detail": detail,
+            "payload": keepable(dict(told)),
+        },
+    )
+    return Receipt(str(uid), Outcome.REFUSED, reason=said.reason, detail=detail)
+
+
+def _digest(told: Told) -> str:
+    text = json.dumps(keepable(dict(told)), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

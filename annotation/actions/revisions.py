@@ -1,0 +1,69 @@
+"""What an answer says, and the trail of what it said before; both desks write it here."""
+
+from dataclasses import dataclass
+
+from annotation.models import Annotation, AnnotationRevision, Item, Label
+
+
+@dataclass(frozen=True)
+class Said:
+    """What an answer says in our terms, or why it does not fit them."""
+
+    state: str
+    label: str = ""
+    flag: str = ""
+    note: str = ""
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def answer(self) -> dict[str, str]:
+        """The answer as it is stored."""
+        return {"label": self.label} if self.label else {}
+
+
+def said_by(annotation: Annotation) -> Said:
+    """What an annotation says now."""
+    return Said(
+        annotation.state,
+        label=annotation.answer.get("label", ""),
+        flag=annotation.flag,
+        note=annotation.note,
+    )
+
+
+def revise(
+    annotation: Annotation, *, said: Said, updated_at: str, lead_seconds: float | None = None
+) -> None:
+    """Have an annotation say something else, and keep what it said."""
+    annotation.state = said.state
+    annotation.label = label_of(annotation.item, said=said)
+    annotation.answer = said.answer
+    annotation.flag, annotation.note = said.flag, said.note
+    annotation.desk_updated_at = updated_at
+    annotation.lead_seconds = lead_seconds
+    annotation.revision += 1
+    annotation.save()
+    note_revision(annotation)
+
+
+def label_of(item: Item, *, said: Said) -> Label | None:
+    """The label that was chosen, if one was."""
+    if not said.label:
+        return None
+    return Label.objects.get(campaign=item.campaign_language.campaign_id, key=said.label)
+
+
+def note_revision(annotation: Annotation) -> None:
+    """Keep what an annotation says now."""
+    AnnotationRevision.objects.create(
+        annotation=annotation,
+        number=annotation.revision,
+        state=annotation.state,
+        label=annotation.label,
+        answer=annotation.answer,
+        flag=annotation.flag,
+        note=annotation.note,
+        desk_updated_at=annotation.desk_updated_at,
+        lead_seconds=annotation.lead_seconds,
+    )
