@@ -52,6 +52,11 @@ class DuplicateSearch(models.Model):
     threshold = models.DecimalField(
         max_digits=4, decimal_places=3, null=True, help_text=_("Cosine that was searched for.")
     )
+    fingerprint = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text=_("Of every embedding that was searched: the same ones have the same groups."),
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveSmallIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)

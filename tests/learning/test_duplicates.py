@@ -5,15 +5,16 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+import torch
 
 from learning.actions import duplicates
 from learning.actions.duplicates import due_searches, find_duplicates, open_searches, worth_waiting
 from learning.actions.scoring import open_scoring
-from learning.actions.versions import initial_version
+from learning.actions.versions import initial_version, register_version
 from learning.models import DuplicateSearch, EmbeddingShard, NearDuplicate
 from tests.learning.scored import NOW, score
 from tests.learning.tiny import TinyNetwork
-from tests.make import make_campaign, make_sample
+from tests.make import LABELS, make_campaign, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks", "small_shards")]
 ORCHARD = "the old man plants an apple tree behind the house"
@@ -84,6 +85,42 @@ def test_what_is_added_is_searched_again_and_nothing_else() -> None:
     score(version)
     search(version)
     assert groups(version) == {frozenset({samples[0].digest, late.digest})}
+
+
+def test_promotion_that_leaves_the_embeddings_alone_has_nothing_searched_again(
+    tmp_path, monkeypatch
+) -> None:
+    """What a network learns may leave its representation as it was, bit for bit."""
+    scale = 1.0
+
+    def counted(_, batch) -> torch.Tensor:
+        return scale * torch.stack(
+            [torch.bincount(row, minlength=65) for row in batch["slots"] + 1]
+        )
+
+    monkeypatch.setattr(TinyNetwork, "embed", counted)
+    version, samples = scored([ORCHARD, ORCHARD + ".", words(1)])
+    search(version)
+    searched: list[int] = []
+    real = duplicates._groups
+    monkeypatch.setattr(duplicates, "_groups", lambda one: searched.append(one.pk) or real(one))
+    for seed, scale in ((1, 1.0), (2, 2.0)):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        TinyNetwork(LABELS, seed=seed).save(folder)
+        newer = register_version(
+            version.campaign, folder=folder, network="tiny", base=None, manifest={}
+        )
+        score(newer)
+        search(newer)
+        assert bool(searched) is (scale != 1)
+        assert groups(newer) == {frozenset({samples[0].digest, samples[1].digest})}
+        done = DuplicateSearch.objects.get(version=newer, language__tag="wo")
+        assert (done.status, done.groups, done.texts) == ("done", 1, 2)
+    searched.clear()
+    newer.campaign.near_duplicates = Decimal("0.999")
+    search(newer)
+    assert searched  # another threshold is another question
 
 
 @pytest.mark.parametrize("why", ["no wish", "no embeddings", "not scored"])
