@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -173,33 +173,34 @@ def _bucket() -> Bucket | None:
 
 def _keep_here(folder: Path, *, digest: str) -> None:
     home = weights_dir() / path_of(digest)
-    if home.is_dir():
-        if digest_of(home) == digest:
-            return
-        _set_aside(home)
+    if _is_sound(home, digest=digest):
+        return
     home.parent.mkdir(parents=True, exist_ok=True)
     arriving = home.with_name(f".arriving-{uuid.uuid4().hex}")
     try:
         _copy(folder, arriving)
         if digest_of(arriving) != digest:
             raise WeightsError(f"The files in {folder} changed while they were stored.")
-        _place(arriving, home)
+        with _alone(home):
+            if not _is_sound(home, digest=digest):
+                _set_aside(home)
+                _place(arriving, home)
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
 
 
 def _fetch(bucket: Bucket, *, digest: str, home: Path) -> None:
     """Have a sound copy on this machine; of several processes one fetches and the others wait."""
-    if home.is_dir():
+    with suppress(FileNotFoundError):
         os.utime(home)
-        if digest_of(home) == digest:
-            return
-        _set_aside(home)
+    if _is_sound(home, digest=digest):
+        return
     home.parent.mkdir(parents=True, exist_ok=True)
     arriving = home.with_name(f".arriving-{uuid.uuid4().hex}")
     with _alone(home):
-        if home.is_dir():
+        if _is_sound(home, digest=digest):
             return
+        _set_aside(home)
         try:
             bucket.fetch(digest, to=arriving)
             if digest_of(arriving) != digest:
@@ -238,8 +239,18 @@ def _homes() -> list[Path]:
     return [home for home in weights_dir().glob("??/*") if len(home.name) == 64 and home.is_dir()]
 
 
+def _is_sound(home: Path, *, digest: str) -> bool:
+    """Tell whether the bytes lie there as they should; what is replaced meanwhile does not."""
+    try:
+        return home.is_dir() and digest_of(home) == digest
+    except (FileNotFoundError, WeightsError):
+        return False
+
+
 def _set_aside(home: Path) -> None:
-    home.rename(home.with_name(f".damaged-{uuid.uuid4().hex}"))
+    """Move what is damaged out of the way; only who is alone knows that it is not mended by now."""
+    if home.exists():
+        home.rename(home.with_name(f".damaged-{uuid.uuid4().hex}"))
 
 
 def _copy(folder: Path, to: Path) -> None:
