@@ -1,4 +1,4 @@
-"""Regression cases: made once, never learned from, put to every candidate."""
+"""Regression cases: made once, kept out of what is learned next, put to every candidate."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,14 @@ from django.db import transaction
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.texts import digest, problem_with
 from annotation.models import Campaign, GoldItem, Language, User
+from learning.models import ModelVersion
+from training.actions.datasets import lineage_rows
+from training.actions.distillation import studied
+from training.actions.gold_marks import GoldMarks
+from training.methods.leaks import Likeness
 from training.models import RegressionCase
+
+AT_ONCE = 2000
 
 
 @transaction.atomic
@@ -76,3 +83,19 @@ def switch_case(case: RegressionCase, *, active: bool) -> RegressionCase:
     RegressionCase.objects.filter(pk=case.pk).update(active=active)
     case.refresh_from_db()
     return case
+
+
+def learned_cases(cases: Sequence[RegressionCase], *, candidate: ModelVersion) -> set[int]:
+    """Return the ids of the cases whose text, or nearly the same, the candidate has learned.
+
+    It or a version that it came from: a case can be younger than what was learned. Getting such
+    a case right shows no more than memory.
+    """
+    marks = GoldMarks.made((), cases=[(case.digest, case.text) for case in cases])
+    rows = lineage_rows(candidate).select_related("sample").iterator(chunk_size=AT_ONCE)
+    near = {row.sample for row in rows if marks.near(row.sample)}
+    if studied(candidate):
+        # A student reads texts that nobody answered; which ones it read is not kept.
+        near |= set(candidate.campaign.samples.filter(digest__in=marks.digests))
+    digests, texts = {sample.digest for sample in near}, Likeness(s.text for s in near)
+    return {case.pk for case in cases if case.digest in digests or texts.like(case.text)}

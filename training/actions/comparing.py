@@ -10,6 +10,7 @@ from annotation.errors import TransientError, VernacularError
 from annotation.models import Campaign, GoldItem, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
+from training.actions.cases import learned_cases
 from training.actions.evaluation import Gold, evaluate, gold_of
 from training.methods import gate as checks
 from training.models import Evaluation, RegressionCase, TrainingRun
@@ -35,6 +36,7 @@ class AskedCase:
     champion: int
     candidate: int
     right: frozenset[int]
+    learned: bool = False
 
     def told(self) -> checks.Case:
         """The case as the gate wants to have it."""
@@ -43,6 +45,7 @@ class AskedCase:
             self.case.text,
             self.champion in self.right,
             self.candidate in self.right,
+            self.learned,
         )
 
 
@@ -63,7 +66,9 @@ def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
             for version in (champion, candidate, anchor)
             if version
         ]
-        if any(e is None or e.gold_digest != gold.digest for e in evaluations):
+        if any(e is None or e.gold_digest != gold.digest for e in evaluations) or (
+            len({e.fitted_on for e in evaluations if e}) > 1
+        ):
             moved.append(gold.language.tag)
             continue
         told = [_answers(e, gold) for e in evaluations if e is not None]
@@ -89,7 +94,10 @@ def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
 def ask_cases(
     campaign: Campaign, *, candidate: ModelVersion, champion: ModelVersion
 ) -> list[AskedCase]:
-    """Put every active regression case of a language that takes part to both versions."""
+    """Put every active regression case of a language that takes part to both versions.
+
+    A case whose text the candidate has learned, or nearly the same, is asked and told as such.
+    """
     languages = campaign.languages.filter(active=True).values("language")
     cases = list(
         RegressionCase.objects.filter(campaign=campaign, active=True, language__in=languages)
@@ -106,8 +114,15 @@ def ask_cases(
         logits_of(version, texts=texts, languages=tags).argmax(axis=1).tolist()
         for version in (champion, candidate)
     ]
+    learned = learned_cases(cases, candidate=candidate)
     return [
-        AskedCase(case, old, new, frozenset(label.position for label in case.expected.all()))
+        AskedCase(
+            case,
+            old,
+            new,
+            frozenset(label.position for label in case.expected.all()),
+            case.pk in learned,
+        )
         for case, old, new in zip(cases, *said, strict=True)
     ]
 

@@ -67,8 +67,12 @@ def _gold(campaign: Campaign, *, language: Language, split: str) -> Gold:
 
 
 def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") -> list[Evaluation]:
-    """Measure a version on the gold as it is now; what was measured on the same gold is kept."""
-    temperatures = fit_version_temperatures(version, campaign=campaign)
+    """Measure a version on the gold as it is now; what was measured on the same gold is kept.
+
+    The same gold means both: what it is measured on, and what its temperatures were fitted on.
+    """
+    fitted_on = fit_version_temperatures(version, campaign=campaign)
+    temperatures = dict(version.temperatures.values_list("language", "value"))
     golds = gold_of(campaign, split=split)
     evaluations = [
         _evaluated(
@@ -76,6 +80,7 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
             gold=gold,
             split=split,
             temperature=temperatures.get(gold.language.pk, 1.0),
+            fitted_on=fitted_on,
             classes=campaign.labels.count(),
         )
         for gold in golds
@@ -85,17 +90,29 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
     return evaluations
 
 
-def fit_version_temperatures(version: ModelVersion, *, campaign: Campaign) -> dict[int, float]:
-    """Fit what makes the version honest on the development gold, unless that is done already."""
+def fit_version_temperatures(version: ModelVersion, *, campaign: Campaign) -> str:
+    """Fit what makes the version honest on the development gold, unless that is done already.
+
+    Return the digest of that gold. A language leans on the others, so any text or answer that
+    changed in any of them makes all be fitted anew.
+    """
     golds = gold_of(campaign, split=GoldItem.Split.DEV)
-    known = {row.language_id: row for row in version.temperatures.all()}
-    counts = dict(version.calibrations.values_list("language_id", "gold"))
-    if counts != {gold.language.pk: len(gold.samples) for gold in golds}:
-        return _fit_temperatures(version, golds=golds)
-    return {language: row.value for language, row in known.items()}
+    digest = digest_of(golds)
+    fitted = set(version.temperatures.values_list("language", "fitted_on"))
+    calibrated = set(version.calibrations.values_list("language", flat=True))
+    languages = {gold.language.pk for gold in golds}
+    if fitted != {(pk, digest) for pk in languages} or calibrated != languages:
+        _fit_temperatures(version, golds=golds, digest=digest)
+    return digest
 
 
-def _fit_temperatures(version: ModelVersion, *, golds: list[Gold]) -> dict[int, float]:
+def digest_of(golds: list[Gold]) -> str:
+    """Return SHA-256 over the gold of several languages, whatever their order."""
+    told = sorted(f"{gold.language.tag}\0{gold.digest}\n" for gold in golds)
+    return hashlib.sha256("".join(told).encode()).hexdigest()
+
+
+def _fit_temperatures(version: ModelVersion, *, golds: list[Gold], digest: str) -> None:
     logits = {gold.language.tag: _logits(version, gold) for gold in golds}
     fitted = fit_temperatures(logits)
     values: dict[int, float] = {}
@@ -105,12 +122,15 @@ def _fit_temperatures(version: ModelVersion, *, golds: list[Gold]) -> dict[int, 
             Temperature.objects.update_or_create(
                 version=version,
                 language=gold.language,
-                defaults={"value": found.value, "gold": len(gold.samples)},
+                defaults={
+                    "value": found.value,
+                    "gold": len(gold.samples),
+                    "fitted_on": digest,
+                },
             )
             values[gold.language.pk] = found.value
         version.temperatures.exclude(language__in=values).delete()
         fit_calibrations(version, golds=golds, logits=logits, temperatures=values)
-    return values
 
 
 def _logits(version: ModelVersion, gold: Gold) -> tuple[Any, Any]:
@@ -128,6 +148,7 @@ def _evaluated(
     gold: Gold,
     split: str,
     temperature: float,
+    fitted_on: str,
     classes: int,
 ) -> Evaluation:
     name = {
@@ -135,6 +156,7 @@ def _evaluated(
         "language": gold.language,
         "split": split,
         "gold_digest": gold.digest,
+        "fitted_on": fitted_on,
     }
     known = Evaluation.objects.filter(**name).first()
     if known:

@@ -14,6 +14,8 @@ from learning.models import ModelVersion
 from training.actions.comparing import AskedCase, Compared, ask_cases, compare
 from training.actions.datasets import gold_leaks, lineage_rows
 from training.actions.gate_records import facts_of, predictions_of, told
+from training.actions.gate_settings import keep_track
+from training.actions.gate_terms import terms_of, terms_to_keep
 from training.actions.gold_calls import call_for_gold, may_look_again
 from training.actions.gold_marks import GoldMarks
 from training.actions.gold_versions import versions_of_gold, worn_of
@@ -27,7 +29,6 @@ from training.models import (
     GateCheck,
     GateRun,
     GoldVersion,
-    SnapshotRow,
     TrainingRun,
     Verdict,
 )
@@ -49,18 +50,20 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
         return last
     if run.candidate is None:
         raise ConflictError(f"{run} has no candidate to judge; it is {run.status}.")
-    looks = last.looks if last else run.campaign.gate_looks
+    if last is None:
+        keep_track(run.campaign, now=now)
+    terms = terms_to_keep(run, last=last)
     gate = GateRun(
         run=run,
         look=last.look + 1 if last else 1,
-        looks=looks,
-        alpha=ALPHA / looks,
-        metric=last.metric if last else run.campaign.gate_metric,
+        looks=terms["looks"],
+        alpha=ALPHA / terms["looks"],
+        metric=terms["metric"],
         candidate=run.candidate,
         champion=run.base,
         candidate_digest=run.candidate.digest,
-        # What a first look decided by counts for the looks after it, whatever is set since.
-        margin=last.margin if last else float(run.campaign.margin),
+        margin=terms["margin"],
+        terms=terms,
     )
     return _decide(gate, now=now)
 
@@ -95,7 +98,7 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
     decided = checks.decide(
         compared.comparisons,
-        terms=_terms(gate, worn=worn_of(versions, golds=compared.golds)),
+        terms=terms_of(gate, worn=worn_of(versions, golds=compared.golds)),
         rng=np.random.default_rng(seed),
         void=void,
         cases=[case.told() for case in cases],
@@ -110,25 +113,6 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
             decided.pooled, candidate=candidate, champion=champion, seed=seed, now=now
         )
     return _record(gate, decided=decided, compared=compared, cases=cases, versions=versions)
-
-
-def _terms(gate: GateRun, *, worn: dict[str, int]) -> checks.Terms:
-    campaign, run = gate.run.campaign, gate.run
-    fresh = SnapshotRow.objects.filter(snapshot=run.snapshot_id, fresh=True)
-    return checks.Terms(
-        margin=gate.margin,
-        alpha=gate.alpha,
-        metric="macro-f1" if gate.metric == "macro-f1" else "accuracy",
-        parity_blocks=campaign.parity_blocks,
-        strict_calibration=campaign.strict_calibration,
-        case_rule=_RULES[campaign.case_rule],
-        targets=frozenset(fresh.values_list("sample__language__tag", flat=True).distinct()),
-        maintenance=str(run.settings.get("maintenance", "")),
-        worn=worn,
-    )
-
-
-_RULES: dict[str, checks.CaseRule] = {"report": "report", "hold": "hold", "block": "block"}
 
 
 def _void(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> list[str]:
@@ -180,6 +164,7 @@ def _record(
                     candidate_label=labels[asked.candidate],
                     champion_right=asked.champion in asked.right,
                     candidate_right=asked.candidate in asked.right,
+                    learned=asked.learned,
                 )
                 for asked in cases
             )

@@ -26,13 +26,17 @@ class GoldMarks:
         That is all gold, for tuning and for judging, retired or not; every text that people were
         asked to make gold of, whatever they said; and the regression cases.
         """
-        examining = Q(gold__isnull=False) | Q(items__kind=Item.Kind.CANDIDATE)
-        samples = Sample.objects.filter(examining, campaign=campaign).distinct()
         cases = RegressionCase.objects.filter(campaign=campaign)
-        return cls.made(
-            samples.values_list("pk", "digest", "group", "text"),
-            cases=cases.values_list("digest", "text"),
-        )
+        return cls.made(_examining(campaign), cases=cases.values_list("digest", "text"))
+
+    @classmethod
+    def binding(cls, campaign: Campaign) -> "GoldMarks":
+        """Collect the marks of what no run may go on with: gold, and what may become gold.
+
+        Regression cases are not among them. A case keeps its like out of the next snapshot, and a
+        gate tells where a candidate learned it already; no run fails because a case was made.
+        """
+        return cls.made(_examining(campaign))
 
     @classmethod
     def present(cls, campaign: Campaign) -> "GoldMarks":
@@ -61,3 +65,9 @@ class GoldMarks:
             or bool(sample.group and sample.group in self.groups)
             or self.likeness.like(sample.text)
         )
+
+
+def _examining(campaign: Campaign) -> Iterable[tuple[int, str, str, str]]:
+    examining = Q(gold__isnull=False) | Q(items__kind=Item.Kind.CANDIDATE)
+    samples = Sample.objects.filter(examining, campaign=campaign).distinct()
+    return samples.values_list("pk", "digest", "group", "text")
