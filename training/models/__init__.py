@@ -13,8 +13,10 @@ from training.models.gates import (
 )
 from training.models.gold_calls import GoldCall, GoldCandidate
 from training.models.lineage import LearnedAnswer
+from training.models.readings import Reading
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
 from training.models.waivers import Waiver
+from training.models.wishes import MeasureWish
 
 __all__ = [
     "CaseCheck",
@@ -30,6 +32,8 @@ __all__ = [
     "GoldVersion",
     "LearnedAnswer",
     "Maintenance",
+    "MeasureWish",
+    "Reading",
     "RegressionCase",
     "SnapshotRow",
     "TrainingRun",

@@ -128,6 +128,10 @@ class TrainingRun(models.Model):
         blank=True,
         help_text=_("[step, loss, dev metric, loss, share of draws by language tag]."),
     )
+    failed_launches = models.PositiveSmallIntegerField(
+        default=0,
+        help_text=_("How often the launcher of several processes ended before any of them began."),
+    )
     judgings = models.PositiveSmallIntegerField(
         default=0, help_text=_("How often judging was begun; one that never ends is given up.")
     )
