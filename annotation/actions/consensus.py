@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Sum
 
 from annotation.actions import pooling
 from annotation.methods import aggregation
+from annotation.methods.spread import spread
 from annotation.models import (
+    Adjudication,
     Annotation,
     Campaign,
     CampaignLanguage,
@@ -25,6 +27,9 @@ from annotation.models import (
 DISPUTED_BELOW = 0.7
 DIGITS = 6
 BATCH = 500
+# So many people must have answered before their differing is an opinion and not an accident.
+OPINIONS = 3
+SPREAD = f"{aggregation.VERSION}+spread-1"
 
 Priors = Mapping[int, Sequence[float]]
 
@@ -54,12 +59,16 @@ def refit(
     labels = list(campaign.labels.order_by("position"))
     mark = _marks(campaign)[home.pk]
     said = _newest_answers(home)
-    table = _Table.of(said, labels=labels, known=_known(home))
+    gold = _known(home)
+    table = _Table.of(said, labels=labels, known=_adjudicated(home) | gold)
     pool = pooling.Votes.in_campaign(campaign).pool(home)
     abroad = _elsewhere(home, table, labels)
     people = aggregation.fit(table.answers, class_pool=pool, elsewhere=abroad)
     targets = _targets(table, priors, pool, abroad)
-    changed, removed = _write_consensus(home, _consensus_rows(table, people, targets, labels), now)
+    rows = _consensus_rows(
+        table, people, targets, labels=labels, gold=gold, subjective=campaign.subjective
+    )
+    changed, removed = _write_consensus(home, rows, now)
     people_changed = _write_reliabilities(home, table, people, now)
     home.consensus_mark = mark
     home.save(update_fields=["consensus_mark"])
@@ -97,13 +106,21 @@ def _marks(campaign: Campaign) -> dict[int, str]:
         .values_list("sample__language")
         .annotate(Sum("label_id"))
     )
+    # Decisions are only ever added, or undone and followed by another.
+    decided = dict(
+        Adjudication.objects.filter(sample__campaign=campaign, undone_at=None)
+        .order_by()
+        .values_list("sample__language")
+        .annotate(Sum("pk"))
+    )
     homes = {home.pk: home for home in campaign.languages.all() if home.pk in answers}
     own = {}
     for pk, home in homes.items():
         row = answers[pk]
         own[pk] = (
             f"{row['number']}.{row['edits']}.{row['active']}.{row['people'] or 0}"
-            f".{gold.get(home.language_id, 0)}"
+            f".{gold.get(home.language_id, 0)}.{decided.get(home.language_id, 0)}"
+            f".{int(campaign.subjective)}"
         )
     return {home.pk: "" for home in campaign.languages.all()} | _with_others(campaign, homes, own)
 
@@ -131,9 +148,20 @@ def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
         .select_related("item", "label")
         .order_by("desk_updated_at", "pk")
     )
-    for answer in answers:
+    for answer in answers.exclude(_of_who_decided()):
         newest[(answer.item.sample_id, answer.annotator_id)] = answer
     return [newest[key] for key in sorted(newest)]
+
+
+def _of_who_decided() -> Exists:
+    """An answer to a text by whoever decided it: nobody is measured on that either."""
+    return Exists(
+        Adjudication.objects.filter(
+            sample=OuterRef("item__sample"),
+            decided_by=OuterRef("annotator__user"),
+            undone_at=None,
+        )
+    )
 
 
 def _known(home: CampaignLanguage) -> dict[int, int]:
@@ -142,6 +170,14 @@ def _known(home: CampaignLanguage) -> dict[int, int]:
         sample__items__campaign_language=home
     )
     return dict(gold.values_list("sample_id", "label__position"))
+
+
+def _adjudicated(home: CampaignLanguage) -> dict[int, int]:
+    """What coordinators have decided, which is believed though it is not gold."""
+    standing = Adjudication.objects.filter(
+        undone_at=None, sample__campaign=home.campaign_id, sample__language=home.language_id
+    )
+    return dict(standing.values_list("sample_id", "label__position"))
 
 
 @dataclass(frozen=True)
@@ -220,10 +256,12 @@ def _consensus_rows(
     table: _Table,
     people: aggregation.Fit,
     targets: aggregation.Floats | None,
+    *,
     labels: Sequence[Label],
+    gold: Mapping[int, int],
+    subjective: bool,
 ) -> dict[int, dict[str, Any]]:
-    """What the consensus on each sample should say; samples with a known answer have none."""
-    weights = aggregation.weights(people.posterior if targets is None else targets)
+    """What the consensus on each sample should say; gold has none."""
     said: list[list[Annotation]] = [[] for _ in table.samples]
     differing: list[set[int]] = [set() for _ in table.samples]
     for answer, item, person, label in zip(
@@ -232,23 +270,28 @@ def _consensus_rows(
         said[item].append(answer)
         if people.competent[person] >= 0.5:
             differing[item].add(int(label))
+    shares = spread(table.answers, people) if subjective else people.posterior
+    learned = shares if subjective or targets is None else targets
+    weights = aggregation.weights(learned)
     rows = {}
     for number, sample in enumerate(table.samples):
-        if table.answers.known[number] != aggregation.UNKNOWN:
+        if sample in gold:
             continue
-        posterior = people.posterior[number]
-        best = int(posterior.argmax())
-        confidence = float(posterior[best])
+        best = int(shares[number].argmax())
+        confidence = float(shares[number][best])
+        settled = table.answers.known[number] != aggregation.UNKNOWN
+        opinions = subjective and len(said[number]) >= OPINIONS and len(differing[number]) > 1
         rows[sample] = {
-            "people": _rounded(posterior),
-            "with_model": None if targets is None else _rounded(targets[number]),
+            "people": _rounded(shares[number]),
+            "with_model": None if targets is None else _rounded(learned[number]),
             "label_id": labels[best].pk,
             "confidence": round(confidence, DIGITS),
-            "weight": round(float(weights[number]), DIGITS),
+            # Differing opinions are no doubt about the answer: they are the answer.
+            "weight": 1.0 if opinions else round(float(weights[number]), DIGITS),
             "answers": len(said[number]),
-            "disputed": len(differing[number]) > 1 and confidence < DISPUTED_BELOW,
+            "disputed": not settled and len(differing[number]) > 1 and confidence < DISPUTED_BELOW,
             "revisions": [[answer.pk, answer.revision] for answer in said[number]],
-            "aggregator": aggregation.VERSION,
+            "aggregator": SPREAD if subjective else aggregation.VERSION,
         }
     return rows
 
