@@ -69,7 +69,7 @@ def refit(
         table, people, targets, labels=labels, gold=gold, subjective=campaign.subjective
     )
     changed, removed = _write_consensus(home, rows, now)
-    people_changed = _write_reliabilities(home, table, people, now)
+    people_changed = _write_reliabilities(home, table, people, gold=gold, now=now)
     home.consensus_mark = mark
     home.save(update_fields=["consensus_mark"])
     return RefitResult(len(said), len(table.samples), changed, removed, people_changed)
@@ -317,14 +317,19 @@ def _write_consensus(
 
 
 def _write_reliabilities(
-    home: CampaignLanguage, table: _Table, people: aggregation.Fit, now: datetime
+    home: CampaignLanguage,
+    table: _Table,
+    people: aggregation.Fit,
+    *,
+    gold: Mapping[int, int],
+    now: datetime,
 ) -> int:
     ours = Reliability.objects.filter(
         campaign=home.campaign_id, annotator__language=home.language_id
     )
     gone, _ = ours.exclude(annotator__in=table.people).delete()
     there = {reliability.annotator_id: reliability for reliability in ours}
-    rows = _reliability_rows(table, people)
+    rows = _reliability_rows(table, people, gold=gold)
     fresh = [
         Reliability(campaign_id=home.campaign_id, annotator_id=pk, **row)
         for pk, row in rows.items()
@@ -339,10 +344,14 @@ def _write_reliabilities(
     return len(fresh) + len(changed) + gone
 
 
-def _reliability_rows(table: _Table, people: aggregation.Fit) -> dict[int, dict[str, Any]]:
-    gold = table.answers.known[table.answers.item] != aggregation.UNKNOWN
+def _reliability_rows(
+    table: _Table, people: aggregation.Fit, *, gold: Mapping[int, int]
+) -> dict[int, dict[str, Any]]:
+    is_gold = np.array([sample in gold for sample in table.samples], dtype=bool)
     answers = np.bincount(table.answers.person, minlength=len(table.people))
-    gold_answers = np.bincount(table.answers.person, gold, minlength=len(table.people))
+    gold_answers = np.bincount(
+        table.answers.person, is_gold[table.answers.item], minlength=len(table.people)
+    )
     rows = {}
     for number, annotator in enumerate(table.people):
         skill, low, high = (round(float(value), DIGITS) for value in people.skill[number])
