@@ -12,6 +12,7 @@ from django.db.models import Max
 from annotation.errors import ConflictError
 from annotation.models import Campaign
 from learning.actions.identities import identity_of
+from learning.actions.kinds import kind_in
 from learning.actions.serving import deploy, serving_version
 from learning.gateways.weights import path_of, store
 from learning.models import Deployment, ModelParent, ModelVersion
@@ -80,7 +81,7 @@ def register_version(  # noqa: PLR0913 - what a version is, and who may say so
                 network=network,
                 base=base,
                 path=path_of(digest),
-                manifest=dict(manifest),
+                manifest=kind_in(folder) | dict(manifest),
             )
             ModelParent.objects.bulk_create(
                 ModelParent(version=version, parent=parent, weight=weight)

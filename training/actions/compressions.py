@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import Campaign
+from learning.actions.kinds import kind_of
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.checkpoints import forget, run_folder
@@ -26,6 +27,8 @@ from training.actions.datasets import lineage, take_snapshot
 from training.actions.dispatches import Work
 from training.actions.gold_calls import call_for_gold
 from training.actions.promotion import promote
+from training.actions.timing import sizes_and_speeds
+from training.methods.recipes import BOTTLENECK
 from training.models import DataSnapshot, TrainingRun, Verdict
 
 if TYPE_CHECKING:
@@ -61,8 +64,6 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 # Why a gate asks for no gain of it; it stands in the gate's record.
 MAINTENANCE = "smaller or quicker, with nothing new learned"
-# Texts of the pool that size up the speed, before and after.
-TIMED = 200
 # A judging that was begun so often and never ended will not end by itself.
 MOST_JUDGINGS = 5
 
@@ -84,7 +85,11 @@ def open_compression(
             )
         base = serving_version(campaign)
         if base is None:
-            raise ConflictError(f"Nothing serves {campaign} yet; there is nothing to compress.")
+            raise ConflictError(
+                f"Nothing serves {campaign} yet; there is nothing to compress.",
+                remedy="Start the campaign first: manage.py run_campaign.",
+            )
+        _refuse_kind(base, kind=kind, settings=told)
         name = f"{campaign.seed}:{base.digest}:{kind}"
         return TrainingRun.objects.create(
             campaign=campaign,
@@ -161,8 +166,10 @@ def compress(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
 
 def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any]) -> None:
     from learning.actions.versions import libraries, register_version
+    from learning.gateways.weights import open_weights
 
     run = claim.run
+    before = open_weights(run.base.path, digest=run.base.digest)
     told = {"kind": run.kind, "from": run.base.digest, "settings": run.settings}
     manifest = {
         "base": run.base.digest,
@@ -170,7 +177,7 @@ def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any
         "snapshot": run.snapshot.digest,
         "seed": run.seed,
         "libraries": libraries(),
-        "compression": told | facts | _beside(claim, out=out),
+        "compression": told | facts | sizes_and_speeds(claim, before=before, after=out),
     }
     version = register_version(
         run.campaign,
@@ -188,26 +195,34 @@ def _finish(claim: Claim, *, out: Path, network: "Network", facts: dict[str, Any
     claim.finish(candidate=version, step=max(1, run.step), steps_total=max(1, run.step))
 
 
-def _beside(claim: Claim, *, out: Path) -> dict[str, Any]:
-    """Measure size and speed before and after, both from their folders, one after the other."""
-    from learning.gateways.weights import open_weights
-    from learning.inference import device
-    from learning.networks.opening import load_network
-    from learning.networks.runtimes import pace
-
-    campaign = claim.run.campaign
-    rows = campaign.samples.pool().order_by("uid").values_list("text", "language__tag")
-    texts, tags = zip(*rows[:TIMED] or [("-", "und")], strict=True)
-    before = open_weights(claim.run.base.path, digest=claim.run.base.digest)
-    told: dict[str, Any] = {"texts_timed": len(texts), "timed_on": device().type}
-    for name, folder in (("before", before), ("after", out)):
-        network = load_network(folder)
-        network.module.to(device()).eval()
-        told[f"bytes_{name}"] = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        speed = pace(network, texts, tags, device=device().type)
-        told[f"texts_per_second_{name}"] = round(speed, 1)
-        claim.beat(force=True)
-    return told
+def _refuse_kind(base: ModelVersion, *, kind: str, settings: Mapping[str, Any]) -> None:
+    """Raise at the door for what no worker could do to this network, with the way that there is."""
+    made = kind_of(base)
+    to_starter = kind == Kind.DISTIL and settings["student"] == "starter"
+    if kind == Kind.DISTIL and made.name.startswith("starter"):
+        raise ConflictError(
+            f"{base} is a starter, which is small already.",
+            remedy="Round it to int8 or drop small weights instead (quantise, prune).",
+        )
+    if kind == Kind.QUANTISE and made.name.endswith("-int8"):
+        raise ConflictError(
+            f"{base} is in int8 already.", remedy="Drop small weights instead (prune)."
+        )
+    if not made.adapted or to_starter:
+        return
+    slug, tags = base.campaign.slug, " ".join(made.languages)
+    student = f"manage.py compress {slug} --kind distil --set student=starter"
+    plain = f"manage.py merge_adapters {slug} --languages {tags} --plain"
+    folds = made.backbone == "encoder" and made.method != BOTTLENECK and tags
+    raise ConflictError(
+        f"{base} answers through adapters of its languages ({tags or 'none'}), and those can be"
+        " neither rounded nor cut nor taught to fewer layers.",
+        remedy=f"Add them into the encoder first: {plain} – or teach a starter: {student}"
+        if folds
+        else f"Teach a plain starter what it says: {student}"
+        if made.backbone == "encoder"
+        else "It is a starter, which is small already; or roll back to a version without adapters.",
+    )
 
 
 def _snapshot(campaign: Campaign, *, base: ModelVersion, kind: str) -> DataSnapshot:

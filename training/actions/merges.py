@@ -31,11 +31,12 @@ def merge_adapters(
 ) -> TrainingRun:
     """Give the languages ``into`` (or those merged) one adapter made of several; return its run.
 
-    Asked twice for the same, it returns the same run.
+    A plain merge leaves an encoder without adapters, which can be made smaller and exported. Asked twice for the same, it returns the same run.
     """
     from training.methods.merging import merge
 
-    into = tuple(sorted(set(into or merged.languages)))
+    # A plain merge lies nowhere but in the encoder: one of its languages is where it passes through.
+    into = merged.languages[:1] if merged.plain else tuple(sorted(set(into or merged.languages)))
     _refuse_strangers(campaign, (*merged.languages, *into))
     told = asdict(merged) | {"into": list(into)}
     return _candidate(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from django.utils.translation import gettext as _
 
 from annotation.methods.charts import Estimate
-from annotation.models import Campaign, Language
-from learning.models import Deployment, ModelVersion
+from annotation.models import Language
+from learning.models import Deployment
 from training.actions.standings import estimates_of
 from training.models import GateCheck, GateRun, TrainingRun, Verdict
 
@@ -29,17 +29,6 @@ class RunReview:
     gate: GateRun | None
     checks: Sequence[CheckRow]
     served: bool
-
-
-@dataclass(frozen=True)
-class VersionRow:
-    """A version with its mean over languages."""
-
-    version: ModelVersion
-    mean: float | None
-    worst: float | None
-    languages: int
-    serving: bool
 
 
 def review_of(run: TrainingRun) -> RunReview:
@@ -77,27 +66,6 @@ def verdict_sentence(gate: GateRun, *, served: bool) -> str:
     }
     sentence = sentences[Verdict(gate.verdict)]
     return _("%s It was promoted.") % sentence if served else sentence
-
-
-def versions_of(campaign: Campaign) -> list[VersionRow]:
-    """Every version, newest first, with mean and worst language on its newest gold."""
-    versions = list(campaign.model_versions.select_related("base").order_by("-number"))
-    estimates = estimates_of(versions)
-    values: dict[int, list[float]] = {version.pk: [] for version in versions}
-    for (version_id, _language), estimate in estimates.items():
-        if estimate.value is not None:
-            values[version_id].append(estimate.value)
-    serving = Deployment.objects.serving(campaign)
-    return [
-        VersionRow(
-            version=version,
-            mean=sum(known) / len(known) if (known := values[version.pk]) else None,
-            worst=min(known) if known else None,
-            languages=len(known),
-            serving=serving is not None and serving.version_id == version.pk,
-        )
-        for version in versions
-    ]
 
 
 def languages_short(checks: Sequence[CheckRow]) -> Mapping[Language, int]:

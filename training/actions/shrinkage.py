@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from annotation.methods.charts import Estimate
 from learning.models import Deployment, ModelVersion
 from training.models import GateCheck, GateRun, TrainingRun
 
@@ -24,10 +25,25 @@ class Shrinkage:
         return float(self.told["bytes_after"]) / float(self.told["bytes_before"])
 
     @property
-    def speed(self) -> float:
+    def before(self) -> Estimate:
+        """Texts a second before, with the interval if it was timed more than once."""
+        return self._speed("before")
+
+    @property
+    def after(self) -> Estimate:
+        """Texts a second after."""
+        return self._speed("after")
+
+    @property
+    def speed(self) -> Estimate:
         """How many times as quick it is."""
-        before = float(self.told["texts_per_second_before"])
-        return float(self.told["texts_per_second_after"]) / max(before, 1e-9)
+        if "times_as_quick" in self.told:
+            return Estimate(*self.told["times_as_quick"])
+        return Estimate((self.after.value or 0.0) / max(self.before.value or 0.0, 1e-9))
+
+    def _speed(self, name: str) -> Estimate:
+        low, high = self.told.get(f"texts_per_second_{name}_95", (None, None))
+        return Estimate(float(self.told[f"texts_per_second_{name}"]), low, high)
 
 
 def shrinkage_of(version: ModelVersion) -> Shrinkage | None:

@@ -31,7 +31,8 @@ def quantised(network: Network) -> Network:
         return RoundedStarter.over(network)
     raise InvalidInputError(
         f"A network of the kind {network.kind} cannot be rounded to int8.",
-        remedy="Quantise a plain encoder or starter; adapters are merged first.",
+        remedy="Quantise a plain encoder or starter; adapters are added into theirs by:"
+        " manage.py merge_adapters CAMPAIGN --languages … --plain",
     )
 
 
@@ -52,7 +53,8 @@ def pruned(network: Network, *, keep: float) -> Network:
         return _without_weak_units(thawed, keep=keep)
     raise InvalidInputError(
         f"A network of the kind {network.kind} cannot be pruned.",
-        remedy="Prune a plain encoder or starter; adapters are merged first.",
+        remedy="Prune a plain encoder or starter; adapters are added into theirs by:"
+        " manage.py merge_adapters CAMPAIGN --languages … --plain",
     )
 
 

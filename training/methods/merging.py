@@ -16,7 +16,8 @@ from peft.tuners.lora import LoraModel
 
 from annotation.errors import InvalidInputError
 from learning.networks import Network
-from learning.networks.adapted import LORA, AdaptedEncoder
+from learning.networks.adapted import LORA, O_LORA, AdaptedEncoder
+from learning.networks.folding import folded
 from learning.networks.routing import Head, Lora, routed
 
 PRUNING = ("ties", "dare_linear", "dare_ties", "magnitude_prune")
@@ -27,7 +28,8 @@ MERGED = "merged"
 @dataclass(frozen=True)
 class Merge:
     """Whose adapters are merged, with which weights and how; ``density`` is the share of values
-    that the ways which prune keep, ``seed`` decides what chance drops.
+    that the ways which prune keep, ``seed`` decides what chance drops. A ``plain`` merge is added into
+    the encoder itself, for every language: no adapter is left.
     """
 
     languages: tuple[str, ...]
@@ -35,6 +37,7 @@ class Merge:
     how: str = "svd"
     density: float = 0.5
     seed: int = 0
+    plain: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be merged, and say what can."""
@@ -43,10 +46,11 @@ class Merge:
                 f"There is no way of merging called {self.how!r}.",
                 remedy=f"Known are: {', '.join(WAYS)}.",
             )
-        if len(set(self.languages)) != len(self.languages) or len(self.languages) < 2:
+        least = 1 if self.plain else 2
+        if len(set(self.languages)) != len(self.languages) or len(self.languages) < least:
             raise InvalidInputError(
                 "A merge takes the adapters of two languages or more, each once.",
-                remedy="Name each language once.",
+                remedy="Name each language once; one alone can only be made plain (--plain).",
             )
         if len(self.weights) != len(self.languages) or not any(self.weights):
             raise InvalidInputError(
@@ -62,13 +66,22 @@ class Merge:
 
 @torch.no_grad()
 def merge(network: Network, *, merged: Merge, into: Sequence[str]) -> Network:
-    """Give each of the languages ``into`` the merged adapter; all others stay as they are."""
+    """Give each of the languages ``into`` the merged adapter; all others stay as they are.
+
+    A plain merge gives it to all texts and returns an encoder without adapters. Adapters that act
+    together (O-LoRA) are one sum already, and become plain only all at once.
+    """
+    if merged.plain and isinstance(network, AdaptedEncoder) and network.adapters.method == O_LORA:
+        _refuse_some(network, merged)
+        return folded(network, languages=network.adapters.languages)
     if not isinstance(network, AdaptedEncoder) or network.adapters.method != LORA:
         raise InvalidInputError(
             "The serving version has no LoRA adapters, and no others can be merged.",
             remedy="Train with the method lora first.",
         )
     places = [network.adapters.place(tag) for tag in merged.languages]
+    if merged.plain and len(places) == 1:
+        return folded(network, languages=merged.languages)
     layers = routed(network.module)
     products = {name: layer for name, layer in layers.items() if isinstance(layer, Lora)}
     heads = [layer for layer in layers.values() if isinstance(layer, Head)]
@@ -82,7 +95,16 @@ def merge(network: Network, *, merged: Merge, into: Sequence[str]) -> Network:
         for head, (up, bias) in zip(heads, sums, strict=True):
             head.up[place].copy_(up)
             head.up_bias[place].copy_(bias)
-    return network
+    return folded(network, languages=into) if merged.plain else network
+
+
+def _refuse_some(network: AdaptedEncoder, merged: Merge) -> None:
+    missing = sorted(set(network.adapters.languages) - set(merged.languages))
+    if missing:
+        raise InvalidInputError(
+            "These adapters act together on every text, and become plain together.",
+            remedy=f"Name all languages that have one; missing: {', '.join(missing)}.",
+        )
 
 
 def _factors(

@@ -4,19 +4,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0017_let_people_disagree'),
-        ('training', '0010_index_what_was_learned'),
+        ("annotation", "0017_let_people_disagree"),
+        ("training", "0010_index_what_was_learned"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='snapshotrow',
-            name='rows_learned_first',
+            model_name="snapshotrow",
+            name="rows_learned_first",
         ),
         migrations.AddIndex(
-            model_name='snapshotrow',
-            index=models.Index(fields=['snapshot', 'fresh'], name='rows_learned_first'),
+            model_name="snapshotrow",
+            index=models.Index(fields=["snapshot", "fresh"], name="rows_learned_first"),
         ),
     ]

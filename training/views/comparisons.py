@@ -4,19 +4,21 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.errors import VernacularError
 from annotation.models import Campaign
-from annotation.permissions import staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison
 from learning.models import ModelVersion
 from training import tasks
-from training.actions.dispatches import Work
+from training.actions.dispatches import due
+from training.actions.wishes import ask_to_measure, wishes_for
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def compare(request: HttpRequest, slug: str) -> HttpResponse:
     from training.actions.comparisons import compare_measured  # SciPy comes with it
@@ -37,22 +39,27 @@ def compare(request: HttpRequest, slug: str) -> HttpResponse:
         "a": found.a,
         "b": found.b,
         "found": found,
+        "wishes": wishes_for((a, b)),
         "lacking": [row for row in found.rows if row.items and not row.measured],
         "comparisons": [Comparison(row.language, row.a, row.b) for row in measured],
-        "choices": campaign.model_versions.order_by("-number"),
+        "last": campaign.model_versions.count(),
     }
     return render(request, "training/version_compare.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def measure(request: HttpRequest, slug: str) -> HttpResponse:
     """Have a worker measure both on the gold of today; the page shows it when that is done."""
     campaign = get_object_or_404(Campaign, slug=slug)
     versions = [_version(campaign, request.POST.get(name, "")) for name in ("a", "b")]
     found = [version for version in versions if version is not None]
-    tasks.send([Work("training.tasks.measure", {"version_id": row.pk}) for row in found])
-    messages.success(request, _("A worker measures them now. Look again in a moment."))
+    now = timezone.now()
+    works = ask_to_measure(found, actor=person_of(request), now=now)
+    tasks.send(due(works, now=now))
+    messages.success(
+        request, _("A worker measures them as soon as one is free. Look again in a moment.")
+    )
     if len(found) < len(versions):
         return redirect("versions", slug)
     a, b = found

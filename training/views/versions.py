@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -11,17 +12,21 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.methods.charts import Estimate
 from annotation.models import Campaign, Language
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison
 from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
 from training.actions.cards import card_of
 from training.actions.lineage import tainted
-from training.actions.promotion import rollback, undo
-from training.actions.review import versions_of
+from training.actions.promotion import previous_version, rollback, undo
 from training.actions.shrinkage import compression_under_way, shrinkage_of
+from training.actions.version_rows import version_rows
 from training.models import TrainingRun
 
+VERSIONS_PER_PAGE = 50
+MOVES_PER_PAGE = 20
+# A chain of ancestors is read from its near end; the whole is in the record.
+ANCESTORS_SHOWN = 8
 # One click should be enough in a bad moment, and still leave a reason behind.
 REASONS = (
     gettext_lazy("The version that served answers worse than before."),
@@ -30,27 +35,34 @@ REASONS = (
 )
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def index(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    deployments = list(campaign.deployments.select_related("version", "actor").order_by("-number"))
-    newest = deployments[0] if deployments else None
-    earlier = (d.version for d in deployments if newest and d.version_id != newest.version_id)
+    all_versions = campaign.model_versions.select_related("base").defer(
+        "manifest", "base__manifest"
+    )
+    page = Paginator(all_versions.order_by("-number"), VERSIONS_PER_PAGE).get_page(
+        request.GET.get("page")
+    )
+    moves = campaign.deployments.select_related("version", "actor").order_by("-number")
+    newest = moves.first()
     context = {
         "campaign": campaign,
-        "rows": versions_of(campaign),
-        "served": {row.version_id for row in deployments},
-        "deployments": deployments,
+        "rows": version_rows(page.object_list),
+        "page": page,
+        "last": page.paginator.count,
+        "served": set(campaign.deployments.order_by().values_list("version_id", flat=True)),
+        "moves": Paginator(moves, MOVES_PER_PAGE).get_page(request.GET.get("moves")),
         "newest": newest,
-        "before": next(earlier, None),
+        "before": previous_version(campaign) if newest else None,
         "reasons": REASONS,
         "tainted": tainted(campaign),
     }
     return render(request, "training/version_list.html", context)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
@@ -62,6 +74,8 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "campaign": version.campaign,
         "version": version,
         "card": card,
+        "chain": card["base_chain"][:ANCESTORS_SHOWN],
+        "older": len(card["base_chain"]) - ANCESTORS_SHOWN,
         "quality": [(languages[tag], row) for tag, row in card["quality"].items()],
         "learned": [
             (languages[tag], row) for tag, row in card["learned_from"]["languages"].items()
@@ -82,14 +96,14 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return render(request, "training/version_detail.html", context)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def card(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     told = card_of(_version(slug, number))
     return JsonResponse(told, json_dumps_params={"ensure_ascii": False, "indent": 1})
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
@@ -117,7 +131,7 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     return render(request, "training/version_roll_back.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def undo_move(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)

@@ -82,9 +82,11 @@ class Command(BaseCommand):
     def _tell_sizes(self, run: TrainingRun) -> None:
         assert run.candidate is not None  # noqa: S101 - a finished run has one
         told = run.candidate.manifest["compression"]
+        value, low, high = told["times_as_quick"]
         self.stdout.write(
             f"{run.candidate}: {told['bytes_before']:,} to {told['bytes_after']:,} bytes,"
-            f" {told['texts_per_second_before']} to {told['texts_per_second_after']} texts/s"
+            f" {told['texts_per_second_before']} to {told['texts_per_second_after']} texts/s:"
+            f" {value:.2f} times as quick (95 % {low:.2f} to {high:.2f})"
         )
 
 

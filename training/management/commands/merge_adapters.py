@@ -15,7 +15,8 @@ class Command(BaseCommand):
 
     help = (
         "Merge the LoRA adapters of some languages of the serving version and give the result to"
-        " these or to others: a candidate that serves only after its gate."
+        " these or to others; or, with --plain, add it into the encoder itself, for all languages: no"
+        " adapters are left, and it can be made smaller. A candidate that serves only after its gate."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -34,8 +35,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--density", type=float, default=0.5, help="share of values that pruning ways keep"
         )
-        parser.add_argument(
+        whose = parser.add_mutually_exclusive_group()
+        whose.add_argument(
             "--into", nargs="+", default=[], help="tags that get it; without them, those merged"
+        )
+        whose.add_argument(
+            "--plain", action="store_true", help="every language gets it, and no adapter is left"
         )
 
     def handle(self, **options: Any) -> None:
@@ -50,6 +55,7 @@ class Command(BaseCommand):
                 options["how"],
                 density=options["density"],
                 seed=campaign.seed,
+                plain=options["plain"],
             )
             run = merge_adapters(campaign, merged=merged, into=options["into"], now=timezone.now())
         self.stdout.write(f"{run.candidate} of run {run.pk}. Next: manage.py gate {run.pk}")
