@@ -1,12 +1,13 @@
 """Forms of the gate: how strict it is, who answers for what it held, what must stay right."""
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
 from annotation.models import Campaign
+from training.actions.gate_settings import SETTINGS, USUAL_MARGIN
+from training.actions.maintenance import LONGEST
 from training.actions.waivers import LONGEST_DAYS
 
 # Generic for the type checker only: at run time Django's forms take no brackets.
@@ -16,30 +17,19 @@ else:
     SettingsFields = forms.ModelForm
 
 
-USUAL_MARGIN = Decimal("0.03")
-
-
 class GateSettingsForm(SettingsFields):
     """What the campaign asks of its gate."""
 
     class Meta:
         model = Campaign
-        fields = (
-            "margin",
-            "gate_metric",
-            "gate_looks",
-            "gold_at_once",
-            "parity_blocks",
-            "strict_calibration",
-            "case_rule",
-        )
+        fields = SETTINGS
 
     def __init__(self, *args: Any, admin: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._admin = admin
 
     def clean_margin(self) -> Any:
-        """Let only an admin allow more than three points: a wider margin is a standing waiver."""
+        """Let only an admin wish for more than three points: a wider margin is a standing waiver."""
         margin = self.cleaned_data["margin"]
         if margin > USUAL_MARGIN and margin > self.instance.margin and not self._admin:
             raise forms.ValidationError(
@@ -58,6 +48,17 @@ class WaiverForm(forms.Form):
     )
     days = forms.IntegerField(
         label=gettext_lazy("Days that it holds"), min_value=1, max_value=LONGEST_DAYS, initial=7
+    )
+
+
+class MaintenanceForm(forms.Form):
+    """Who declares that a run need not make anything better, and why."""
+
+    name = forms.CharField(label=gettext_lazy("Who declares it"), max_length=150)
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
 

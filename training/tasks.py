@@ -44,13 +44,15 @@ def tick(**_: object) -> None:
     from annotation.models import Campaign
     from training.actions.compressions import due_compressions
     from training.actions.ended_consents import due_honours
+    from training.actions.gold_answers import tend_elsewhere
 
     now = timezone.now()
     health.beat(health.TIMETABLE, now=now)
     health.beat(health.DEFAULT_QUEUE, now=now)
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
-    send(due([*pulses, *lost, *due_honours(), *due_compressions(now=now)], now=now))
+    apart = [*due_compressions(now=now), *tend_elsewhere(now=now)]
+    send(due([*pulses, *lost, *due_honours(), *apart], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
 

@@ -37,7 +37,13 @@ urlpatterns = [
         gates.revoke,
         name="waiver_revoke",
     ),
+    path(
+        "campaigns/<slug:slug>/runs/<int:pk>/maintenance/",
+        gates.declare,
+        name="maintenance_declare",
+    ),
     path("campaigns/<slug:slug>/gate/", gates.settings, name="gate_settings"),
+    path("campaigns/<slug:slug>/gate/agree/<int:number>/", gates.agree, name="gate_agree"),
     path("campaigns/<slug:slug>/cases/", cases.cases, name="cases"),
     path("campaigns/<slug:slug>/cases/from-gold/", cases.from_gold, name="case_from_gold"),
     path("campaigns/<slug:slug>/cases/<int:pk>/switch/", cases.switch, name="case_switch"),

@@ -106,6 +106,28 @@ def agree_to(wish: GateChange, *, actor: User, now: datetime) -> GateChange:
     )
 
 
+def moves_of(change: GateChange) -> list[tuple[str, str, str]]:
+    """Return what a change moved, from what to what, in words; nothing for the first row of all."""
+    return [
+        (_name(name), _words(name, change.before[name]), _words(name, value))
+        for name, value in change.after.items()
+        if name in change.before and change.before[name] != value
+    ]
+
+
+def _name(name: str) -> str:
+    return str(getattr(Campaign._meta.get_field(name), "verbose_name", name))
+
+
+def _words(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if value is None:
+        return _("as many as are missing")
+    choices = dict(getattr(Campaign._meta.get_field(name), "choices", None) or ())
+    return str(choices.get(value, value))
+
+
 def _keep_track(campaign: Campaign, *, now: datetime) -> None:
     last = campaign.gate_changes.filter(wish=False).first()
     before, after = last.after if last else {}, settings_of(campaign)

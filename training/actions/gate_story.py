@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.gold_calls import waiting_by_language
@@ -149,6 +150,10 @@ def _after_hold(gate: GateRun, waiting: int) -> list[str]:
             )
             % {"next": gate.look + 1, "looks": gate.looks}
         )
+        if gate.run.campaign.status == Campaign.Status.FINISHED:
+            steps.append(
+                _("The campaign is over, so nobody is asked: the gold has to be imported.")
+            )
     else:
         steps.append(_("It is not judged again. The next round brings another candidate."))
     return steps
@@ -234,6 +239,7 @@ def record_of(story: GateStory) -> dict[str, Any]:
         "alpha": gate.alpha,
         "metric": gate.metric,
         "margin": gate.margin,
+        "terms": gate.terms,
         "verdict": gate.verdict,
         "reasons": gate.reasons,
         "candidate": {"number": gate.candidate.number, "sha256": gate.candidate_digest},
@@ -249,6 +255,7 @@ def record_of(story: GateStory) -> dict[str, Any]:
                 "candidate": check.candidate_label.key,
                 "champion_right": check.champion_right,
                 "candidate_right": check.candidate_right,
+                "learned": check.learned,
             }
             for check in story.cases
         ],

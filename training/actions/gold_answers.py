@@ -50,6 +50,21 @@ def tend_gold(campaign: Campaign, *, now: datetime) -> list[Work]:
     ]
 
 
+def tend_elsewhere(*, now: datetime) -> list[Work]:
+    """Tend what is held in campaigns that are paused or over, where the loop does not come by.
+
+    Gold can come there too: people go on answering in a paused campaign, and gold is imported
+    anywhere. In one that is over nobody is asked any more.
+    """
+    running, over = Campaign.Status.RUNNING, Campaign.Status.FINISHED
+    held = GateRun.objects.filter(verdict=Verdict.HOLD).values("run__campaign")
+    works: list[Work] = []
+    for campaign in Campaign.objects.filter(pk__in=held).exclude(status=running):
+        due = tend_gold(campaign, now=now)
+        works += [w for w in due if campaign.status != over or not w.task.endswith(".push")]
+    return works
+
+
 def settle_gold(campaign: Campaign, *, now: datetime) -> int:
     """Decide every candidate that has the answers it waited for; safe to run twice."""
     over = (Item.State.ANSWERED, Item.State.WITHDRAWN)

@@ -78,6 +78,7 @@ def is_wanted(gate: GateRun, campaign: Campaign) -> bool:
         gate.verdict == Verdict.HOLD
         and bool(gate.looks_left)
         and campaign.gold_at_once != 0
+        and campaign.status != Campaign.Status.FINISHED
         and not last
         and not gate.gold_calls.exists()
     )

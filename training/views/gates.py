@@ -11,24 +11,28 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Campaign
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from training.actions.gate_records import unpacked
+from training.actions.gate_settings import agree_to, change_gate, moves_of, open_wish
 from training.actions.gate_story import COLUMNS, record_of, row_of, story_of
+from training.actions.maintenance import declare_maintenance
 from training.actions.promotion import promote
 from training.actions.review import verdict_sentence
 from training.actions.waivers import grant_waiver, revoke_waiver
-from training.forms import GateSettingsForm, WaiverForm
-from training.models import GatePredictions, GateRun, Waiver
+from training.forms import GateSettingsForm, MaintenanceForm, WaiverForm
+from training.models import GateChange, GatePredictions, GateRun, TrainingRun, Waiver
+
+CHANGES_SHOWN = 50
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return _page(request, _gate(request, slug, pk), form=WaiverForm())
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def waive(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     gate, form = _gate(request, slug, pk), WaiverForm(request.POST)
@@ -41,7 +45,7 @@ def waive(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("gate_detail", slug, pk)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def revoke(request: HttpRequest, slug: str, pk: int, waiver: int) -> HttpResponse:
     found = get_object_or_404(Waiver, pk=waiver, gate__run=pk, gate__run__campaign__slug=slug)
@@ -50,7 +54,7 @@ def revoke(request: HttpRequest, slug: str, pk: int, waiver: int) -> HttpRespons
     return redirect("gate_detail", slug, pk)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def serve(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     gate = _gate(request, slug, pk)
@@ -60,7 +64,7 @@ def serve(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("gate_detail", slug, pk)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def as_csv(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     gate = _gate(request, slug, pk)
@@ -72,14 +76,14 @@ def as_csv(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return _file(file.getvalue().encode(), gate, kind="text/csv; charset=utf-8", ending="csv")
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def as_json(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     story = story_of(_gate(request, slug, pk), now=timezone.now())
     return JsonResponse(record_of(story), json_dumps_params={"ensure_ascii": False, "indent": 1})
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def predictions(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     gate = _gate(request, slug, pk)
@@ -87,20 +91,59 @@ def predictions(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return _file(unpacked(found), gate, kind="application/jsonl", ending="jsonl")
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "HEAD", "POST"])
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    admin = person_of(request).is_superuser
-    form = GateSettingsForm(request.POST or None, instance=campaign, admin=admin)
+    person = person_of(request)
+    seen = get_object_or_404(Campaign, slug=slug)
+    form = GateSettingsForm(request.POST or None, instance=seen, admin=person.is_superuser)
     if request.method == "POST" and form.is_valid():
-        # Only what the form holds: the loop may be writing the rest of the row.
-        form.instance.save(update_fields=list(form.fields))
-        attempt(request, lambda: None, done=_("Saved. The next look goes by it."))
+        act = partial(
+            change_gate, campaign, values=form.cleaned_data, actor=person, now=timezone.now()
+        )
+        attempt(request, act, done=_("Saved. It holds for candidates that were not judged yet."))
         return redirect("gate_settings", slug)
-    context = {"campaign": campaign, "form": form}
+    wish = open_wish(campaign)
+    changes = campaign.gate_changes.select_related("actor", "agrees_to")[:CHANGES_SHOWN]
+    context = {
+        "campaign": campaign,
+        "form": form,
+        "wish": wish,
+        "may_agree": wish is not None and person.is_superuser and wish.actor != person,
+        "changes": [(change, moves_of(change)) for change in changes],
+    }
     status = 422 if form.errors else 200
     return render(request, "training/gate_settings.html", context, status=status)
+
+
+@required(Ability.LEAD)
+@require_POST
+def agree(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    wish = get_object_or_404(GateChange, campaign__slug=slug, number=number, wish=True)
+    act = partial(agree_to, wish, actor=person_of(request), now=timezone.now())
+    attempt(request, act, done=_("The wider margin holds from now on."))
+    return redirect("gate_settings", slug)
+
+
+@required(Ability.LEAD)
+@require_http_methods(["GET", "HEAD", "POST"])
+def declare(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    run = get_object_or_404(TrainingRun, pk=pk, campaign__slug=slug)
+    form = MaintenanceForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        act = partial(
+            declare_maintenance,
+            run,
+            **form.cleaned_data,
+            actor=person_of(request),
+            now=timezone.now(),
+        )
+        attempt(request, act, done=_("Declared. Its gate asks for no gain."))
+        return redirect("run_detail", slug, pk)
+    context = {"campaign": run.campaign, "run": run, "form": form}
+    status = 422 if form.errors else 200
+    return render(request, "training/run_maintenance.html", context, status=status)
 
 
 def _page(
