@@ -8,6 +8,7 @@ old: what is due is in the database, and is sent again from there.
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from celery import current_app, shared_task
@@ -16,7 +17,8 @@ from django.conf import settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from training.actions.dispatches import RESEND, Work, due, forget
+from annotation.actions.leases import kept
+from training.actions.dispatches import RESEND, Work, due, forget, still_at
 
 logger = logging.getLogger(__name__)
 
@@ -45,13 +47,14 @@ def tick(**_: object) -> None:
     from training.actions.compressions import due_compressions
     from training.actions.ended_consents import due_honours
     from training.actions.gold_answers import tend_elsewhere
+    from training.actions.wishes import due_measurements
 
     now = timezone.now()
     health.beat(health.TIMETABLE, now=now)
     health.beat(health.DEFAULT_QUEUE, now=now)
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
-    apart = [*due_compressions(now=now), *tend_elsewhere(now=now)]
+    apart = [*due_compressions(now=now), *tend_elsewhere(now=now), *due_measurements(now=now)]
     send(due([*pulses, *lost, *due_honours(), *apart], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
@@ -92,7 +95,8 @@ def prepare(*, campaign_id: int, **_: object) -> None:
     from annotation.models import Campaign
     from learning.actions.versions import initial_version
 
-    initial_version(Campaign.objects.get(pk=campaign_id))
+    with _at_work("training.tasks.prepare", {"campaign_id": campaign_id}):
+        initial_version(Campaign.objects.get(pk=campaign_id))
     _done("training.tasks.prepare", {"campaign_id": campaign_id}, campaign_id=campaign_id)
 
 
@@ -101,8 +105,10 @@ def train(*, run_id: int, **_: object) -> None:
     """Train a run that waits for a worker, unless this worker is about to leave."""
     from training.actions import launching
 
-    run = launching.train(run_id, now=timezone.now, should_stop=_leaving.is_set)
-    _done("training.tasks.train", {"run_id": run_id}, campaign_id=run.campaign_id)
+    with _at_work("training.tasks.train", {"run_id": run_id}):
+        run = launching.train(run_id, now=timezone.now, should_stop=_leaving.is_set)
+    if not run.failed_launches:  # else it is tried again when its message has become old
+        _done("training.tasks.train", {"run_id": run_id}, campaign_id=run.campaign_id)
 
 
 @shared_task
@@ -110,7 +116,8 @@ def judge(*, run_id: int, **_: object) -> None:
     """Hold a run's candidate against what serves."""
     from training.actions import gates
 
-    gate = gates.try_to_judge(run_id, now=timezone.now())
+    with _at_work("training.tasks.judge", {"run_id": run_id}):
+        gate = gates.try_to_judge(run_id, now=timezone.now())
     if gate:
         _done("training.tasks.judge", {"run_id": run_id}, campaign_id=gate.run.campaign_id)
 
@@ -118,11 +125,9 @@ def judge(*, run_id: int, **_: object) -> None:
 @shared_task
 def measure(*, version_id: int, **_: object) -> None:
     """Measure a version on the gold of today, at somebody's wish."""
-    from learning.models import ModelVersion
-    from training.actions.evaluation import evaluate
+    from training.actions.wishes import measure_asked
 
-    version = ModelVersion.objects.select_related("campaign").get(pk=version_id)
-    evaluate(version, campaign=version.campaign)
+    measure_asked(version_id, now=timezone.now)
 
 
 @shared_task
@@ -139,6 +144,12 @@ def send(works: Sequence[Work], *, then: int | None = None) -> None:
     for work in works:
         lease = settings.ENV.lease_seconds if work.task == SCORE else RESEND.total_seconds()
         _send(work, seconds=lease, then=then)
+
+
+def _at_work(task: str, kwargs: Mapping[str, Any]) -> AbstractContextManager[object]:
+    """Keep a message from being sent again while this worker is at it, however long that takes."""
+    work = Work(task, kwargs)
+    return kept(lambda: still_at(work, now=timezone.now()), seconds=RESEND.total_seconds())
 
 
 def _done(task: str, kwargs: Mapping[str, Any], *, campaign_id: int) -> None:

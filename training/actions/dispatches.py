@@ -35,6 +35,11 @@ def due(works: Sequence[Work], *, now: datetime) -> list[Work]:
     return [work for work in works if _claim(work.key, now=now)]
 
 
+def still_at(work: Work, *, now: datetime) -> bool:
+    """Keep the work from being sent again, since a worker is at it; False if it was forgotten."""
+    return Dispatch.objects.filter(key=work.key).update(sent_at=now) == 1
+
+
 def forget(work: Work) -> None:
     """Let the work be sent again at once: it is done, or was given back."""
     Dispatch.objects.filter(key=work.key).delete()
