@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from threading import BoundedSemaphore, Event, Thread
+from time import monotonic
 from typing import Any
 
 from celery import current_app, current_task, shared_task
@@ -27,6 +28,10 @@ IMPATIENT = {
     "retry_on_timeout": False,
 }
 
+# A mirroring that was asked for begins so late that all answers of that time go along.
+SECONDS_BETWEEN_MIRRORS = 3
+
+_asked_to_mirror: dict[int, float] = {}
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
 _leaving = Event()
 
@@ -71,10 +76,12 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
     """Fetch a language's answers, then fill its queue up again."""
     from annotation.actions import intake
     from annotation.actions.desk import homes_to_tend
+    from annotation.actions.disputes import ask_more_eyes
 
     def work(home: Any, desk: Any, now: Any) -> None:
         intake.sweep(home, desk=desk, now=now)
         intake.requalify(home, now=now)
+        ask_more_eyes(home)
         if home.pk in homes_to_tend() and home.items.filter(state="queued").exists():
             push.delay(campaign_language_id=home.pk)
 
@@ -89,6 +96,23 @@ def patrol(*, campaign_language_id: int, **_: object) -> None:
     def work(home: Any, desk: Any, now: Any) -> None:
         intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
         intake.sweep_for_deletions(home, desk=desk, now=now)
+
+    _at_the_desk(campaign_language_id, work)
+
+
+@shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
+def mirror(*, campaign_language_id: int, **_: object) -> None:
+    """Put what was answered on the light page down at the desk; free what nobody keeps."""
+    from annotation.actions import handouts
+    from annotation.actions import mirror as mirroring
+    from annotation.actions.desk import prepare_desk
+    from annotation.actions.queue import push_items
+
+    def work(home: Any, desk: Any, now: Any) -> None:
+        handouts.free_expired(home, desk=desk, now=now)
+        if mirroring.lacks_tasks(home):
+            push_items(prepare_desk(home, desk=desk), desk=desk, now=now)
+        mirroring.mirror(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
 
@@ -117,7 +141,9 @@ def sweep_all(**_: object) -> None:
     from django.utils import timezone
 
     from annotation.actions.desk import homes_to_patrol, homes_to_sweep, homes_to_tend
+    from annotation.actions.handouts import homes_with_late_leases
     from annotation.actions.imports import reclaim_imports
+    from annotation.actions.mirror import homes_to_mirror
     from annotation.actions.nudges import forget_old_nudges
 
     now = timezone.now()
@@ -129,7 +155,23 @@ def sweep_all(**_: object) -> None:
         sweep.delay(campaign_language_id=home_id)
     for home_id in homes_to_patrol(now, before=now - BETWEEN_PATROLS):
         patrol.delay(campaign_language_id=home_id)
+    for home_id in {*homes_to_mirror(), *homes_with_late_leases(now)}:
+        mirror.delay(campaign_language_id=home_id)
     forget_old_nudges(now=now)
+
+
+@shared_task(expires=OLD_AFTER_SECONDS)
+def watch_people(**_: object) -> None:
+    """Bring everybody's charts up to date, and have supervised people's items asked once more."""
+    from django.utils import timezone
+
+    from annotation.actions.second_looks import look_again
+    from annotation.actions.watching import homes_to_watch, watch
+    from annotation.models import CampaignLanguage
+
+    for home in CampaignLanguage.objects.filter(pk__in=homes_to_watch()):
+        watch(home, now=timezone.now())
+        look_again(home)
 
 
 def sweep_soon(campaign_language_id: int) -> None:
@@ -141,10 +183,26 @@ def sweep_soon(campaign_language_id: int) -> None:
     ask.start()
 
 
-def ask_for_sweep(campaign_language_id: int) -> bool:
-    """Hand a sweep to the broker; False if the broker is away.
+def mirror_soon(campaign_language_id: int) -> None:
+    """Have light answers mirrored in a few seconds; those that follow until then go along."""
+    now = monotonic()
+    if now - _asked_to_mirror.get(campaign_language_id, -SECONDS_BETWEEN_MIRRORS) < (
+        SECONDS_BETWEEN_MIRRORS
+    ):
+        return
+    _asked_to_mirror[campaign_language_id] = now
+    Thread(target=_ask_for, args=(mirror, campaign_language_id), daemon=True).start()
 
-    Nothing is lost then: the timetable sweeps as soon as it is back.
+
+def ask_for_sweep(campaign_language_id: int) -> bool:
+    """Hand a sweep to the broker; False if the broker is away."""
+    return _ask_for(sweep, campaign_language_id)
+
+
+def _ask_for(task: Any, campaign_language_id: int) -> bool:
+    """Hand a task at the desk to the broker; False if the broker is away.
+
+    Nothing is lost then: the timetable asks for it as soon as it is back.
     """
     from kombu.exceptions import OperationalError
 
@@ -156,13 +214,13 @@ def ask_for_sweep(campaign_language_id: int) -> bool:
             connect_timeout=0.3, transport_options={**known, **IMPATIENT}
         ) as connection:
             options: dict[str, Any] = {"connection": connection, "retry": False}
-            sweep.apply_async(
+            task.apply_async(
                 kwargs={"campaign_language_id": campaign_language_id},
                 countdown=SWEEP_AFTER_SECONDS,
                 **options,
             )
     except (OperationalError, OSError) as error:
-        logger.warning("No sweep could be asked for: %s. The timetable will.", error)
+        logger.warning("%s could not be asked for: %s. The timetable will.", task.name, error)
         return False
     return True
 

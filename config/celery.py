@@ -17,6 +17,8 @@ from config.broker import use_patience
 from config.env import env
 
 use_patience()
+# Charts of people move with consensus, which moves with rounds: minutes are soon enough.
+WATCH_SECONDS = 300
 app = Celery("vernacular")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
@@ -47,6 +49,11 @@ app.conf.beat_schedule = {
         "task": "annotation.tasks.sweep_all",
         "schedule": env().sweep_seconds,
         "options": {"expires": env().sweep_seconds},
+    },
+    "watch_people": {
+        "task": "annotation.tasks.watch_people",
+        "schedule": WATCH_SECONDS,
+        "options": {"expires": WATCH_SECONDS},
     },
 }
 

@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
 
 from annotation.actions.copies import is_gone, original_of, take_copy
+from annotation.actions.objections import note_objections
 from annotation.actions.revisions import Said, label_of, note_revision, revise
+from annotation.actions.standings import WAITS, may_answer
 from annotation.gateways import DeskAnnotation, DeskTask
 from annotation.methods.texts import storable
 from annotation.models import (
@@ -24,6 +26,7 @@ from annotation.objectives import objective
 logger = logging.getLogger(__name__)
 Reason = QuarantinedAnswer.Reason
 State = Annotation.State
+FLAGS = frozenset(flag for flag in Annotation.Flag.values if flag)
 # What an answer that makes no sense may raise on its way through us.
 NONSENSE = (ValueError, TypeError, KeyError, ValidationError, DataError, IntegrityError)
 # Answers are a few levels deep; below this one there is nothing to keep.
@@ -101,6 +104,7 @@ def settle(item: Item, *, now: datetime) -> None:
         item.state = state
         item.answered_at = now if state == Item.State.ANSWERED else None
         item.save(update_fields=["state", "answered_at"])
+    note_objections(item.sample_id, now=now)
 
 
 def _open_again(item: Item, state: Item.State) -> Item.State:
@@ -189,7 +193,10 @@ def _read(home: CampaignLanguage, *, told: DeskAnnotation) -> Said:
     if told.skipped:
         return Said(State.SKIPPED)
     keys = list(home.campaign.labels.values_list("key", flat=True))
-    parsed = objective(home.campaign.objective).parse(told.result, keys=keys)
+    kind = objective(home.campaign.objective)
+    parsed = kind.parse(told.result, keys=keys, flags=FLAGS)
+    if parsed.flag:
+        return Said(State.SKIPPED, flag=parsed.flag)
     return Said(State.ANSWERED, label=parsed.label, reason=parsed.reason, detail=parsed.detail)
 
 
@@ -224,6 +231,8 @@ def _judge(
     if held is not None and held.annotator_id != annotator.pk:
         detail = "The desk now names another person for an answer that we hold."
         return Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    if held is None and not may_answer(annotator, home.campaign):
+        return Said(said.state, reason=Reason.NOT_QUALIFIED, detail=WAITS)
     return said
 
 

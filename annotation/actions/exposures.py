@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from annotation.models import (
     Annotation,
@@ -85,6 +85,17 @@ def exposures(annotator: Annotator, home: CampaignLanguage) -> Counter[int]:
 def shown_in_sessions(home: CampaignLanguage) -> QuerySet[SessionAnswer]:
     """What sessions of the language have shown to anybody, each with its person."""
     return SessionAnswer.objects.filter(session__campaign_language=home)
+
+
+def told_people(home: CampaignLanguage) -> dict[int, int]:
+    """How many of the active people were told a gold sample's answer in a session, by sample."""
+    return dict(
+        shown_in_sessions(home)
+        .filter(session__annotator__active=True)
+        .order_by()
+        .values_list("gold__sample")
+        .annotate(Count("session__annotator", distinct=True))
+    )
 
 
 def knows_the_answer(annotator: Annotator, home: CampaignLanguage) -> set[int]:

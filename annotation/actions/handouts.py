@@ -9,8 +9,11 @@ import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from annotation.actions.people import ensure_desk_account
 from annotation.actions.reservations import held_by, length, release, top_up
+from annotation.actions.standings import may_answer
 from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
 from annotation.gateways import DeskDoor
 from annotation.models import Annotator, Campaign, CampaignLanguage, Reservation
@@ -30,7 +33,7 @@ def reserve(
     annotator: Annotator,
     *,
     home: CampaignLanguage,
-    desk: DeskDoor,
+    desk: DeskDoor | None,
     now: datetime,
     most: int = BATCH,
 ) -> list[Reservation]:
@@ -41,10 +44,10 @@ def reserve(
     """
     if not is_open(annotator, home=home):
         return []
-    away = False
+    away = desk is None
     for _attempt in range(ATTEMPTS):
         fresh = top_up(annotator, home=home, now=now, most=most, away=away)
-        if away:
+        if away or desk is None:
             break
         try:
             refused = _lock(fresh, annotator=annotator, home=home, desk=desk, now=now)
@@ -56,18 +59,18 @@ def reserve(
             continue
         if not refused:
             break
-    return list(held_by(annotator, home=home, now=now)[:most])
+    return list(held_by(annotator, home=home, now=now))
 
 
 def give_back(
-    annotator: Annotator, *, home: CampaignLanguage, desk: DeskDoor, now: datetime
+    annotator: Annotator, *, home: CampaignLanguage, desk: DeskDoor | None, now: datetime
 ) -> int:
     """Let others have what a person fetched and has not answered; return how many that are."""
     held = list(held_by(annotator, home=home, now=now))
     release(held, ended=Ended.GIVEN_BACK, now=now)
     tasks = [one.item.desk_task_id for one in held if one.item.desk_task_id and one.locked_until]
     user, project = annotator.user.desk_user_id, home.desk_project_id
-    if tasks and user is not None and project is not None:
+    if desk is not None and tasks and user is not None and project is not None:
         try:
             desk.unlock_tasks(project, tasks, user_id=user)
         except (TransientError, DeskRefusedError) as error:
@@ -77,6 +80,8 @@ def give_back(
 
 def free_expired(home: CampaignLanguage, *, desk: DeskDoor, now: datetime) -> int:
     """Have the desk give tasks to others whose lease ran out here; return how many."""
+    late = Reservation.objects.filter(item__campaign_language=home, released_at=None)
+    late.filter(until__lte=now).update(released_at=now, ended=Ended.EXPIRED)
     over = Reservation.objects.filter(
         item__campaign_language=home, ended=Ended.EXPIRED, locked_until__gt=now
     )
@@ -93,9 +98,17 @@ def free_expired(home: CampaignLanguage, *, desk: DeskDoor, now: datetime) -> in
     return len(leases)
 
 
+def homes_with_late_leases(now: datetime) -> list[int]:
+    """Campaign languages where leases ran out that the desk may still know of."""
+    late = Q(released_at=None, until__lte=now) | Q(ended=Ended.EXPIRED, locked_until__gt=now)
+    homes = Reservation.objects.filter(late).values_list("item__campaign_language", flat=True)
+    return list(homes.order_by().distinct())
+
+
 def is_open(annotator: Annotator, *, home: CampaignLanguage) -> bool:
     """Whether texts are handed out to a person there at all."""
-    return annotator.active and home.active and home.campaign.status in OPEN_CAMPAIGNS
+    going = annotator.active and home.active and home.campaign.status in OPEN_CAMPAIGNS
+    return going and may_answer(annotator, home.campaign)
 
 
 def _lock(

@@ -21,6 +21,7 @@ from django.utils.timezone import is_aware
 from annotation.actions.answers import NONSENSE, keepable, settle
 from annotation.actions.reservations import give_again, let_go
 from annotation.actions.revisions import Said, label_of, note_revision, revise, said_by
+from annotation.actions.standings import WAITS, may_answer
 from annotation.errors import NotFoundError
 from annotation.methods.texts import storable
 from annotation.models import (
@@ -146,6 +147,8 @@ def _take(
     elif not team_of(home.campaign, home.language).filter(pk=lease.annotator_id).exists():
         detail = f"The account is not in the {home.language.tag} team."
         said = Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
+    elif held is None and not may_answer(lease.annotator, home.campaign):
+        said = Said(said.state, reason=Reason.NOT_QUALIFIED, detail=WAITS)
     if said.reason:
         return _quarantine(lease, home=home, told=told, uid=uid, said=said)
     outcome = _put_down(lease, held=held, said=said, told=told, uid=uid, now=now)

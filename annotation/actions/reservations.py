@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from annotation.actions.exposures import knows_the_answer
 from annotation.models import Annotation, Annotator, CampaignLanguage, Item, Reservation
 
 Ended = Reservation.Ended
@@ -75,6 +76,8 @@ def top_up(
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
     newest = here.guidelines.order_by("-version").values_list("version", flat=True).first() or 0
     found = _wanting(here, now=now, pushable=not away).exclude(_seen_by(annotator, now=now))
+    # Whose answer they were told in a session, or in an example, tells nothing of them.
+    found = found.exclude(sample__in=knows_the_answer(annotator, here))
     added = Reservation.objects.bulk_create(
         Reservation(item=item, annotator=annotator, until=now + length(), guideline_version=newest)
         for item in found.order_by("priority", "pk")[: max(most - len(held), 0)]

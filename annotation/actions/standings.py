@@ -21,6 +21,7 @@ from annotation.models import (
 State = Standing.State
 # In these states answers count.
 COUNTING = (State.QUALIFIED, State.SUPERVISED)
+WAITS = "It counts as soon as a calibration session lets its author through."
 SETTINGS = (
     "calibrate",
     "qualify_low",

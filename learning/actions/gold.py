@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q
 
+from annotation.actions.exposures import told_people
+from annotation.actions.standings import counting
 from annotation.models import Annotator, CampaignLanguage, GoldItem, Item, Sample
 from learning.actions.pools import label_keys
 from learning.methods.acquisition import lots
@@ -35,20 +37,31 @@ def draw_gold(home: CampaignLanguage, *, round_: Round, beside: int) -> list[Gol
     wished = math.ceil(share * beside - 1e-9)
     if not wished:
         return []
-    candidates = _candidates(home)
+    active = Annotator.objects.filter(language=home.language_id, active=True)
+    team = counting(round_.campaign, active).count()
+    candidates = _candidates(home, team=team)
     draw = lots((str(pk) for pk, _ in candidates), seed=round_.seed, purpose="gold")
     order = sorted(range(len(candidates)), key=lambda i: (candidates[i][1], int(draw[i])))
     chosen = [candidates[i] for i in order[:wished]]
-    wanted = max(1, Annotator.objects.filter(language=home.language_id, active=True).count())
+    told = told_people(home)
     suggestions = _suggestions([pk for pk, _ in chosen], home=home, round_=round_)
     return [
-        GoldDraw(pk, _propensity(tier, candidates, wished), wanted, suggestions.get(pk, {}))
+        GoldDraw(
+            pk,
+            _propensity(tier, candidates, wished),
+            max(1, team - told.get(pk, 0)),
+            suggestions.get(pk, {}),
+        )
         for pk, tier in chosen
     ]
 
 
-def _candidates(home: CampaignLanguage) -> list[tuple[int, int]]:
-    """Return (sample, exposures) of gold that may go out: ready, not retired, not out, not worn out."""
+def _candidates(home: CampaignLanguage, *, team: int) -> list[tuple[int, int]]:
+    """Return (sample, exposures) of gold that may go out: ready, not retired, not out, not worn out.
+
+    What everybody was told in sessions or examples is hidden from nobody; what somebody was
+    told goes out after what nobody was.
+    """
     ready = Sample.objects.ready().filter(campaign=home.campaign_id, language=home.language_id)
     out = Item.objects.open().filter(sample=OuterRef("sample"))
     shown = Count("sample__items", filter=~Q(sample__items__state=Item.State.WITHDRAWN))
@@ -57,13 +70,19 @@ def _candidates(home: CampaignLanguage) -> list[tuple[int, int]]:
             ~Exists(out),
             sample__in=ready,
             retired_at=None,
+            example=None,
         )
         .exclude(origin=GoldItem.SPEAKERS)
         .annotate(shown=shown)
         .filter(shown__lt=MOST_EXPOSURES)
         .order_by("sample_id")
     )
-    return list(rows.values_list("sample_id", "shown"))
+    told = told_people(home)
+    return [
+        (pk, times + told.get(pk, 0) * MOST_EXPOSURES)
+        for pk, times in rows.values_list("sample_id", "shown")
+        if told.get(pk, 0) < max(team, 1)
+    ]
 
 
 def _propensity(tier: int, candidates: list[tuple[int, int]], wished: int) -> float:
