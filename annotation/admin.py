@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from annotation import models
+from annotation.actions.consents import SENTENCES, write_text
 
 # Generic for the type checker only: at run time Django's admin classes take no brackets.
 if TYPE_CHECKING:
@@ -17,6 +20,23 @@ else:
     Admin = admin.ModelAdmin
     Inline = admin.TabularInline
     People = UserAdmin
+
+
+class ConsentTextForm(forms.ModelForm[models.ConsentText] if TYPE_CHECKING else forms.ModelForm):
+    """A community's own words: checked whole before they become a version."""
+
+    class Meta:
+        model = models.ConsentText
+        fields = ("tag", "text", "purposes")
+
+    def clean_purposes(self) -> Any:
+        """A sentence for every purpose, and one for the age."""
+        purposes = self.cleaned_data["purposes"]
+        if not isinstance(purposes, dict) or set(purposes) != set(SENTENCES):
+            raise forms.ValidationError(
+                _("Write an object with a sentence for each of: %s.") % ", ".join(SENTENCES)
+            )
+        return purposes
 
 
 class ReadOnlyAdmin(Admin):
@@ -75,7 +95,7 @@ class LanguageAdmin(Admin):
 
 @admin.register(models.Annotator)
 class AnnotatorAdmin(Admin):
-    list_display = ("user", "language", "kind", "active", "joined_at")
+    list_display = ("user", "language", "dialect", "script", "kind", "active", "joined_at")
     list_filter = ("kind", "active", "language")
     list_select_related = ("user", "language")
     search_fields = ("user__username", "user__name", "language__tag")
@@ -86,8 +106,12 @@ class CampaignAdmin(Admin):
     list_display = ("title", "slug", "status", "network", "created_at")
     list_filter = ("status",)
     search_fields = ("title", "slug")
-    # The status moves by actions that look first; a field here would go past them.
-    readonly_fields = ("status", "created_by", "created_at")
+    # The status moves by actions that look first, and what the gate asks is changed where it is
+    # written down by whom; a field here would go past them.
+    readonly_fields = (
+        *("status", "created_by", "created_at", "margin", "gate_metric", "gate_looks"),
+        *("gold_at_once", "parity_blocks", "strict_calibration", "case_rule"),
+    )
     inlines = (LabelInline, CampaignLanguageInline)
 
 
@@ -177,6 +201,51 @@ class QuarantinedAnswerAdmin(ReadOnlyAdmin):
 class WithdrawalAdmin(ReadOnlyAdmin):
     list_display = ("id", "annotator", "sample_id", "answers", "reason", "actor", "created_at")
     list_select_related = ("annotator__user", "annotator__language", "actor", "sample")
+
+
+@admin.register(models.Membership)
+class MembershipAdmin(Admin):
+    list_display = ("user", "campaign", "language", "role", "active", "added_by", "added_at")
+    list_filter = ("role", "active", "campaign")
+    list_select_related = ("user", "campaign", "language", "added_by")
+    raw_id_fields = ("user", "added_by")
+
+
+@admin.register(models.Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("name", "campaign", "role", "user", "created_by", "created_at", "revoked_at")
+    list_filter = ("role", "campaign")
+    list_select_related = ("campaign", "user", "created_by")
+    exclude = ("token_digest",)
+
+
+@admin.register(models.ConsentText)
+class ConsentTextAdmin(ReadOnlyAdmin):
+    """A text is never changed, since people agreed to it; a new one is a new version."""
+
+    list_display = ("tag", "version", "shipped", "draft", "digest", "created_at")
+    list_filter = ("tag",)
+    fields = ("tag", "text", "purposes")
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        return super().get_form(
+            request, obj, **({} if obj else {"form": ConsentTextForm}), **kwargs
+        )
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        said = write_text(obj.tag, text=obj.text, purposes=obj.purposes)
+        obj.pk, obj.version, obj.digest = said.pk, said.version, said.digest
+
+
+@admin.register(models.Consent)
+class ConsentAdmin(ReadOnlyAdmin):
+    list_display = ("user", "__str__", "how", "recorded_by", "text", "given_at", "ended_at")
+    list_filter = ("how", "train")
+    list_select_related = ("user", "recorded_by", "text")
+    search_fields = ("user__username", "user__name")
 
 
 @admin.register(models.DeskEvent)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.forms.boundfield import BoundField
@@ -15,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from annotation.actions.languages import describe_language
 from annotation.actions.people import USERNAME
 from annotation.errors import InvalidInputError
-from annotation.models import Campaign, Direction, SampleImport
+from annotation.models import Campaign, Direction, Language, Role, SampleImport
 
 FORMATS = (
     ("", gettext_lazy("by the file's name")),
@@ -236,6 +237,48 @@ class SpeakerForm(forms.Form):
         field = self.fields["language"]
         if isinstance(field, forms.ChoiceField):
             field.choices = [(home.language.tag, str(home.language)) for home in homes]
+
+
+class InvitationForm(forms.Form):
+    """Somebody who is to get a link of their own."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name"),
+        max_length=150,
+        widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
+        help_text=gettext_lazy("What you call the person; they are greeted by it."),
+    )
+    languages = forms.MultipleChoiceField(
+        label=gettext_lazy("Languages"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    role = forms.ChoiceField(label=gettext_lazy("Role"))
+    interface = forms.ChoiceField(
+        label=gettext_lazy("Interface language"),
+        required=False,
+        help_text=gettext_lazy("Of the pages, and of the text that you send along."),
+    )
+
+    def __init__(
+        self, *args: Any, languages: Sequence[Language], roles: Sequence[str], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        offered = {
+            "languages": [(language.tag, str(language)) for language in languages],
+            "role": [(role, Role(role).label) for role in roles],
+            "interface": [("", _("as the language goes")), *settings.LANGUAGES],
+        }
+        for name, choices in offered.items():
+            field = self.fields[name]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = choices
+        self.initial.setdefault("role", Role.ANNOTATOR)
+
+    def clean(self) -> dict[str, Any]:
+        """Everybody but an admin is something in a language."""
+        data = self.cleaned_data
+        if data.get("role") not in (None, Role.ADMIN) and not data.get("languages"):
+            self.add_error("languages", _("Choose one language at least."))
+        return data
 
 
 class ImportForm(forms.Form):

@@ -12,7 +12,16 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
-from annotation.models import Annotator, Campaign, Consent, Language, Membership, Role, User
+from annotation.models import (
+    Annotator,
+    Campaign,
+    Consent,
+    Invitation,
+    Language,
+    Membership,
+    Role,
+    User,
+)
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -96,6 +105,16 @@ def may(
     return held.exists() or teams.exists()
 
 
+def campaigns_with(user: Visitor, ability: Ability) -> "QuerySet[Campaign]":
+    """The campaigns in which somebody may do it, in one language at least."""
+    if not isinstance(user, User) or not user.is_active:
+        return Campaign.objects.none()
+    if user.is_staff:
+        return Campaign.objects.all()
+    held = Membership.objects.filter(user=user, active=True, role__in=roles_with(ability))
+    return Campaign.objects.filter(pk__in=held.values("campaign"))
+
+
 def languages_with(user: Visitor, ability: Ability, *, campaign: Campaign) -> "QuerySet[Language]":
     """The campaign's languages in which somebody may do it."""
     there = Language.objects.filter(campaigns__campaign=campaign)
@@ -142,6 +161,17 @@ def may_manage(actor: Visitor, person: User) -> bool:
         may(actor, ability, campaign=campaign, language=language)
         and (language is not None or may(actor, Ability.LEAD, campaign=campaign))
         for ability, campaign, language in places
+    )
+
+
+def may_hand_out(actor: Visitor, invitation: Invitation) -> bool:
+    """Whether somebody may make an invitation's link anew or revoke it."""
+    campaign = invitation.campaign
+    own = set(languages_with(actor, Ability.PEOPLE, campaign=campaign))
+    return (
+        invitation.role in roles_given_by(actor, campaign=campaign)
+        and own.issuperset(invitation.languages.all())
+        and (invitation.user is None or may_manage(actor, invitation.user))
     )
 
 

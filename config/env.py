@@ -42,6 +42,11 @@ class Env(BaseSettings):
     web_url: str = Field(
         "http://127.0.0.1:8100", description="Where browsers and Label Studio reach us."
     )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        description="Proxies of yours before the pages; whose address counts is told by them.",
+    )
     web_port: int = Field(8100, description="Port of the pages; a busy one moves up.")
     label_studio_port: int = Field(8180, description="Port of Label Studio; a busy one moves up.")
     label_studio_url: str = Field(

@@ -18,7 +18,7 @@ from annotation.actions.campaigns import (
 from annotation.errors import VernacularError
 from annotation.forms import CampaignForm, GuidelineForm, GuidelinesForm
 from annotation.models import Campaign, CampaignLanguage
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required, staff_required
 from annotation.views.outcomes import attempt
 
 
@@ -64,7 +64,7 @@ def _create(request: HttpRequest, form: CampaignForm, guidelines: GuidelinesForm
     )
 
 
-@staff_required
+@required(Ability.GUIDE)
 @require_http_methods(["GET", "POST"])
 def edit_guideline(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     home = get_object_or_404(
@@ -87,7 +87,7 @@ def edit_guideline(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     return render(request, "annotation/guideline_edit.html", context, status=status)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -95,7 +95,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("campaign_detail", slug)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def pause(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -104,7 +104,7 @@ def pause(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("campaign_detail", slug)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def finish(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)

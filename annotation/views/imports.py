@@ -17,7 +17,7 @@ from annotation.actions.imports import queue_import
 from annotation.errors import VernacularError
 from annotation.forms import ImportForm
 from annotation.models import Campaign, SampleImport
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.tasks import run_import
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class _Echo:
         return line
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def create(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -49,7 +49,7 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/import_create.html", context, status=status)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     row = _import(slug, pk)
@@ -63,7 +63,7 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "annotation/import_detail.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     row = _import(slug, pk)
@@ -76,7 +76,7 @@ def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return response
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def refused_csv(_request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
     row = _import(slug, pk)

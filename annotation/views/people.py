@@ -4,8 +4,9 @@ from functools import partial
 
 from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -23,23 +24,37 @@ from annotation.models import (
     Annotation,
     Annotator,
     Campaign,
+    Consent,
     DeskEvent,
     Language,
     QuarantinedAnswer,
     Reliability,
+    Role,
 )
-from annotation.permissions import staff_required
+from annotation.permissions import (
+    Ability,
+    languages_with,
+    may,
+    may_manage,
+    person_of,
+    required,
+)
 from annotation.views.outcomes import attempt
 
+INVITATIONS_SHOWN = 200
+LEADING = (Role.ADMIN, Role.COORDINATOR)
 
-@staff_required
+
+@required(Ability.PEOPLE)
 @require_safe
 def people(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who answers, who leads and who is invited, in the languages of whoever looks."""
     campaign = get_object_or_404(Campaign, slug=slug)
+    own = set(languages_with(request.user, Ability.PEOPLE, campaign=campaign))
     here = Q(annotations__item__campaign_language__campaign=campaign)
     answered = Q(annotations__state=Annotation.State.ANSWERED)
     annotators = (
-        Annotator.objects.filter(language__campaigns__campaign=campaign)
+        Annotator.objects.filter(language__campaigns__campaign=campaign, language__in=own)
         .select_related("user", "language")
         .prefetch_related(
             Prefetch(
@@ -49,17 +64,33 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
             )
         )
         .annotate(given=Count("annotations", filter=here & answered))
+        .annotate(agreed=Exists(Consent.objects.training().filter(user=OuterRef("user"))))
         .order_by("language__tag", "user__username")
     )
     active = {person.language_id for person in annotators if person.active}
-    homes = list(campaign.languages.select_related("language"))
+    homes = list(campaign.languages.select_related("language").filter(language__in=own))
     languages = [home.language for home in homes]
+    invitations = campaign.invitations.select_related("user", "created_by")
     context = {
         "campaign": campaign,
         "annotators": annotators,
         "unserved": [language for language in languages if language.pk not in active],
+        "invitations": [
+            row
+            for row in invitations.prefetch_related("languages")[:INVITATIONS_SHOWN]
+            if own.issuperset(row.languages.all())
+        ],
+        "leading": campaign.memberships.filter(active=True, role__in=LEADING).select_related(
+            "user", "language"
+        ),
+        "now": timezone.now(),
         "agreement": measure_agreement(campaign, homes=homes),
-        "strangers": [p for p in annotators if p.active and p.user.desk_user_id is None],
+        # Whoever was invited gets an account when they first go there.
+        "strangers": [
+            person
+            for person in annotators
+            if person.active and person.everywhere and person.user.desk_user_id is None
+        ],
         "moved": DeskEvent.objects.filter(
             campaign_language__campaign=campaign, action="ACCOUNTS_MOVED"
         ).first(),
@@ -67,7 +98,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/people.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 @never_cache
 def add_person(request: HttpRequest, slug: str) -> HttpResponse:
@@ -84,6 +115,7 @@ def add_person(request: HttpRequest, slug: str) -> HttpResponse:
                 name=data["name"],
                 language=language,
                 desk=open_accounts(),
+                actor=person_of(request),
                 now=timezone.now(),
             )
         except VernacularError as error:
@@ -101,34 +133,40 @@ def add_person(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/person_add.html", context, status=status)
 
 
-@staff_required
+@required(Ability.PEOPLE)
 @require_POST
 def deactivate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    person = _person(slug, pk)
+    person = _person(request, slug, pk)
     done = _("%(name)s answers no more in %(language)s. Activate them again to undo this.")
     attempt(request, partial(leave_team, person), done=done % _named(person))
     return redirect("people", slug)
 
 
-@staff_required
+@required(Ability.PEOPLE)
 @require_POST
 def activate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    person = _person(slug, pk)
+    person = _person(request, slug, pk)
     act = partial(join_team, person.user, language=person.language, now=timezone.now())
     attempt(request, act, done=_("%(name)s answers in %(language)s again.") % _named(person))
     return redirect("people", slug)
 
 
-def _person(slug: str, pk: int) -> Annotator:
+def _person(request: HttpRequest, slug: str, pk: int) -> Annotator:
+    """Somebody who answers here; being active holds everywhere, so only who leads there may."""
     people = Annotator.objects.filter(language__campaigns__campaign__slug=slug)
-    return get_object_or_404(people.select_related("user", "language"), pk=pk)
+    person = get_object_or_404(people.select_related("user", "language"), pk=pk)
+    campaign = Campaign.objects.get(slug=slug)
+    there = may(request.user, Ability.PEOPLE, campaign=campaign, language=person.language)
+    if not there or not may_manage(request.user, person.user):
+        raise PermissionDenied
+    return person
 
 
 def _named(person: Annotator) -> dict[str, str]:
     return {"name": str(person.user), "language": person.language.name}
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -147,7 +185,7 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/quarantine.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def lay_aside_quarantined(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     answer = get_object_or_404(QuarantinedAnswer, campaign_language__campaign__slug=slug, pk=pk)

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from annotation.models import Language
-from annotation.permissions import staff_required
+from annotation.permissions import Ability, required
 from learning.models import LanguageCalibration, ModelVersion, Temperature
 
 
@@ -20,7 +20,7 @@ class ConfidenceRow:
     rule: LanguageCalibration | None
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def confidence(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = get_object_or_404(

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.models import Campaign
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from learning.actions.quota_settings import (
     KnobError,
@@ -23,7 +23,7 @@ from learning.forms import QuotaForm
 CHANGES_SHOWN = 20
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def quota(request: HttpRequest, slug: str) -> HttpResponse:
     """The knobs beside what they would do; saved only by the button that says so."""
@@ -67,7 +67,7 @@ def quota(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "learning/quota.html", context, status=status)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def undo(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)

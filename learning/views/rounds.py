@@ -5,13 +5,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from annotation.permissions import staff_required
+from annotation.permissions import Ability, required
 from learning.models import Pick, Round
 
 PICKS_PER_PAGE = 50
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     round_ = get_object_or_404(

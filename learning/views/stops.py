@@ -8,18 +8,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotation.models import CampaignLanguage
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from learning.actions.outlook import set_kept_open
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def keep_open(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     return _set(request, slug, tag, kept=True, done=_("%s goes on being asked."))
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def let_stop(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     return _set(request, slug, tag, kept=False, done=_("%s may stop."))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotation, Campaign, CampaignLanguage, Sample
@@ -39,8 +39,8 @@ class CampaignRow:
     round: Round | None
 
 
-def list_campaigns() -> list[CampaignRow]:
-    """Every campaign with its size and the round it is at; a fixed number of queries."""
+def list_campaigns(campaigns: "QuerySet[Campaign]") -> list[CampaignRow]:
+    """Each campaign with its size and the round it is at; a fixed number of queries."""
     languages = _counts(CampaignLanguage.objects.values_list("campaign").annotate(Count("id")))
     samples = _counts(Sample.objects.order_by().values_list("campaign").annotate(Count("id")))
     answers = _counts(
@@ -60,7 +60,7 @@ def list_campaigns() -> list[CampaignRow]:
             answers=answers.get(campaign.pk, 0),
             round=rounds.get(campaign.pk),
         )
-        for campaign in Campaign.objects.all()
+        for campaign in campaigns
     ]
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.methods.charts import axis
 from annotation.models import Campaign
-from annotation.permissions import staff_required
+from annotation.permissions import Ability, campaigns_with, may, required
 from annotation.views.outcomes import attempt
 from learning.actions.outlook import outlook_of
 from learning.models import Round
@@ -28,17 +28,20 @@ STEPS = (
 )
 
 
-def home(_request: HttpRequest) -> HttpResponse:
-    return redirect("campaigns")
+def home(request: HttpRequest) -> HttpResponse:
+    """Whoever leads begins with the campaigns, whoever answers with their own page."""
+    stranger = not request.user.is_authenticated
+    return redirect("campaigns" if stranger or may(request.user, Ability.WATCH) else "me")
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    return render(request, "training/campaign_list.html", {"rows": list_campaigns()})
+    rows = list_campaigns(campaigns_with(request.user, Ability.WATCH))
+    return render(request, "training/campaign_list.html", {"rows": rows})
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -64,7 +67,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "training/campaign_detail.html", context)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def live(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -76,7 +79,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
     return response
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def train_now(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)

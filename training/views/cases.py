@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.errors import VernacularError
 from annotation.models import Campaign, GoldItem
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from training.actions.cases import add_case, case_from_gold, switch_case
 from training.forms import CaseForm
@@ -19,7 +19,7 @@ from training.models import RegressionCase
 PAGE = 50
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "HEAD", "POST"])
 def cases(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
@@ -54,7 +54,7 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "training/cases.html", context, status=status)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     case = get_object_or_404(RegressionCase, pk=pk, campaign__slug=slug)
@@ -63,7 +63,7 @@ def switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return redirect("cases", slug)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def from_gold(request: HttpRequest, slug: str) -> HttpResponse:
     """Make a case of the gold item whose sample is named by our number or by the import's id."""

@@ -8,13 +8,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotation.models import Campaign
-from annotation.permissions import staff_required
+from annotation.permissions import Ability, required
 from annotation.views.outcomes import attempt
 from learning.actions.serving import serving_version
 from training.actions.compressions import open_compression
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_POST
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)

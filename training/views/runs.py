@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison, Series
 from annotation.views.outcomes import attempt
 from training.actions.aborts import abort_run
@@ -20,7 +20,7 @@ from training.models import TrainingRun
 LIVE = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     run = _run(slug, pk)
@@ -42,7 +42,7 @@ def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "training/run_detail.html", context)
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     run = _run(slug, pk)
@@ -54,7 +54,7 @@ def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return response
 
 
-@staff_required
+@required(Ability.WATCH)
 @require_safe
 def curves(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The curves alone; nothing while there are no more points than the page has seen."""
@@ -65,7 +65,7 @@ def curves(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "training/_run_curves.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def abort(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     run = _run(slug, pk)

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.errors import VernacularError
 from annotation.models import Annotator, Campaign, Sample, Withdrawal
-from annotation.permissions import person_of, staff_required
+from annotation.permissions import Ability, person_of, required
 from learning.models import ModelVersion
 from training.actions.lineage import tainted, versions_of_annotator, versions_with
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from training.actions.withdrawals import Wish
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     from training.actions.withdrawals import Wish
@@ -43,7 +43,7 @@ def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     return render(request, "training/trace.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_http_methods(["GET", "POST"])
 def text(request: HttpRequest, slug: str, uid: UUID) -> HttpResponse:
     from training.actions.withdrawals import Wish
@@ -65,7 +65,7 @@ def text(request: HttpRequest, slug: str, uid: UUID) -> HttpResponse:
     return render(request, "training/trace.html", context)
 
 
-@staff_required
+@required(Ability.LEAD)
 @require_safe
 def find(request: HttpRequest, slug: str) -> HttpResponse:
     """Go to the page of the text whose uid somebody has copied from the desk."""

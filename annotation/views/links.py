@@ -1,0 +1,69 @@
+"""What a personal link signs in for: long on one device, and no longer than the link holds."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth import login, logout
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone, translation
+from django.utils.translation import get_supported_language_variant
+
+from annotation.actions.invitations import LinkEndedError, LinkError
+from annotation.models import Invitation, User
+
+LASTS = timedelta(days=90)
+KEY = "invitation"
+
+
+class PersonalLinks:
+    """Middleware: whoever signed in by a link that holds no more is out, and told whom to ask."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Look at the link behind a session, if there is one."""
+        pk = request.session.get(KEY) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
+        if pk is None or Invitation.objects.standing(timezone.now()).filter(pk=pk).exists():
+            return self.get_response(request)
+        logout(request)
+        over = Invitation.objects.select_related("created_by").filter(pk=pk).first()
+        return closed(request, LinkEndedError("This link is over.", invitation=over))
+
+
+def sign_in_by(request: HttpRequest, *, invitation: Invitation, user: User) -> None:
+    """Sign somebody in on this device for as long as the link holds, ninety days at most."""
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    request.session[KEY] = invitation.pk
+    request.session.set_expiry(LASTS)
+
+
+def speak(response: HttpResponse, *, interface: str) -> HttpResponse:
+    """Have the next pages speak an interface language on this device."""
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        spoken(interface),
+        max_age=LASTS,
+        samesite="Lax",
+        secure=settings.SESSION_COOKIE_SECURE,
+    )
+    return response
+
+
+def spoken(tag: str) -> str:
+    """The interface language that comes nearest to a tag; the first one where none does."""
+    try:
+        return get_supported_language_variant(tag)
+    except LookupError:
+        return str(settings.LANGUAGE_CODE)
+
+
+def closed(request: HttpRequest, error: LinkError) -> HttpResponse:
+    """The page of a link that opens nothing: friendly, and it names whom to ask."""
+    invitation = error.invitation
+    tag = spoken(invitation.interface) if invitation else translation.get_language()
+    with translation.override(tag):
+        context = {"error": error, "invitation": invitation}
+        return render(request, "annotation/link_closed.html", context, status=error.status)

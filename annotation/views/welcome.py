@@ -1,0 +1,191 @@
+"""Doors for those who were invited: the link, the consent, dialect and script, their own page."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.actions.consents import (
+    INSEPARABLE,
+    give_consent,
+    present_text,
+    standing_consent,
+)
+from annotation.actions.invitations import LinkError, look_up, open_invitation, origin_of
+from annotation.actions.welcome import is_asked_to_answer, places_of, scripts_of, tell_about
+from annotation.errors import VernacularError
+from annotation.models import Annotator, Consent, ConsentText, Purpose, User
+from annotation.permissions import Ability, may, person_of, signed_in
+from annotation.views.links import closed, sign_in_by, speak, spoken
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def go(request: HttpRequest, token: str) -> HttpResponse:
+    """A personal link: looking at it does nothing, its one button signs in.
+
+    Programs that fetch links for a preview, or to search them, only ever look.
+    """
+    now = timezone.now()
+    try:
+        invitation = look_up(token, origin=origin_of(_address(request)), now=now)
+        if request.method == "POST":
+            user = open_invitation(invitation, now=now, user=_same_person(request))
+            sign_in_by(request, invitation=invitation, user=user)
+            return speak(redirect("me"), interface=invitation.interface)
+    except LinkError as error:
+        return closed(request, error)
+    here = request.user if request.user.is_authenticated else None
+    context = {
+        "invitation": invitation,
+        "languages": invitation.languages.all(),
+        # Somebody invited twice keeps one account; who else holds this device gets their own.
+        "here": here
+        if here and invitation.user is None and not person_of(request).is_staff
+        else None,
+    }
+    with translation.override(spoken(invitation.interface)):
+        return render(request, "annotation/go.html", context)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def consent(request: HttpRequest) -> HttpResponse:
+    """What is asked in plain words, and what was said to it; every change is kept beside the last."""
+    user = person_of(request)
+    text = present_text(translation.get_language() or "en")
+    before = standing_consent(user)
+    error = ""
+    if request.method == "POST":
+        # What counts is what was read, even if a newer text has come since.
+        text = _read(request) or text
+        if _ends_something(request, before):
+            return redirect(f"{request.path}?end=1")
+        try:
+            return _answered(request, user, text=text, before=before)
+        except VernacularError as refusal:
+            error = str(refusal)
+    context = {
+        "text": text,
+        "paragraphs": text.text.split("\n\n"),
+        "before": before,
+        "purposes": _purposes(request, text=text, before=before),
+        "of_age": before.of_age if before else "of_age" in request.POST,
+        "error": error,
+        "history": Consent.objects.filter(user=user).order_by("-given_at", "-id")[:20],
+    }
+    ending = request.method != "POST" and "end" in request.GET and before and before.train
+    page = "annotation/consent_end.html" if ending else "annotation/consent.html"
+    return render(request, page, context, status=422 if error else 200)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def about_me(request: HttpRequest) -> HttpResponse:
+    """Which dialect and script somebody speaks and writes; all of it may be left out."""
+    user = person_of(request)
+    teams = list(user.annotators.select_related("language").order_by("language__tag"))
+    if request.method == "POST":
+        for team in teams:
+            tell_about(
+                team, dialect=_told(request, "dialect", team), script=_told(request, "script", team)
+            )
+        return redirect("me")
+    rows = []
+    for team in teams:
+        scripts = scripts_of(team.language)
+        known = team.script in {script.code for script in scripts}
+        rows.append({"team": team, "scripts": scripts, "known": known})
+    return render(request, "annotation/about_me.html", {"rows": rows})
+
+
+@signed_in
+@require_safe
+@never_cache
+def me(request: HttpRequest) -> HttpResponse:
+    """Somebody's own page: what waits for them in each language and campaign."""
+    user = person_of(request)
+    before = standing_consent(user)
+    asked = is_asked_to_answer(user, now=timezone.now())
+    if asked and before is None:
+        return redirect("consent")
+    context = {
+        "places": places_of(user) if before and before.train else [],
+        "consent": before,
+        "declined": asked and before is not None and not before.train,
+        "leads": may(user, Ability.WATCH),
+    }
+    return render(request, "annotation/me.html", context)
+
+
+def _answered(
+    request: HttpRequest, user: User, *, text: ConsentText, before: Consent | None
+) -> HttpResponse:
+    yes = request.POST.get("answer") == "yes"
+    chosen = [purpose for purpose in Purpose.values if purpose in request.POST]
+    given = give_consent(
+        user,
+        text=text,
+        granted={INSEPARABLE, *chosen} if yes else set(),
+        of_age="of_age" in request.POST,
+        now=timezone.now(),
+    )
+    first = yes and (before is None or not before.train)
+    if not first and before != given:
+        messages.success(request, _("Saved. You can change it again at any time."))
+    return redirect("about_me" if first and user.annotators.exists() else "me")
+
+
+def _ends_something(request: HttpRequest, before: Consent | None) -> bool:
+    """Whether a no would erase answers, and has not been confirmed yet."""
+    no = request.POST.get("answer") != "yes"
+    return no and before is not None and before.train and "sure" not in request.POST
+
+
+def _read(request: HttpRequest) -> ConsentText | None:
+    told = request.POST.get("text", "")
+    known = told.isdecimal() and len(told) < 18
+    return ConsentText.objects.filter(pk=int(told)).first() if known else None
+
+
+def _purposes(
+    request: HttpRequest, *, text: ConsentText, before: Consent | None
+) -> list[dict[str, object]]:
+    given = before.granted if before else []
+    return [
+        {
+            "name": purpose,
+            "sentence": text.purposes[purpose],
+            "fixed": purpose == INSEPARABLE,
+            "checked": purpose == INSEPARABLE
+            or purpose in (request.POST if request.method == "POST" else given),
+        }
+        for purpose in Purpose.values
+    ]
+
+
+def _told(request: HttpRequest, what: str, team: Annotator) -> str:
+    other = request.POST.get(f"{what}-other-{team.pk}", "").strip()
+    return other or request.POST.get(f"{what}-{team.pk}", "").strip()
+
+
+def _same_person(request: HttpRequest) -> User | None:
+    """Whoever is signed in here, if they say that the link is theirs too."""
+    if not isinstance(request.user, User) or "mine" not in request.POST or request.user.is_staff:
+        return None
+    return request.user
+
+
+def _address(request: HttpRequest) -> str:
+    """Where a request comes from: past our own proxies, whatever else is claimed before them."""
+    told = request.headers.get("X-Forwarded-For", "").split(",")
+    proxies = settings.ENV.trusted_proxies
+    if proxies and len(told) >= proxies and told[-proxies].strip():
+        return told[-proxies].strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
