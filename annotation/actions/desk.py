@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, Q
 from django.urls import reverse
+from django.utils import translation
 
 from annotation.actions.accounts import find_accounts_again
 from annotation.errors import ConflictError, VernacularError
@@ -118,6 +119,7 @@ def _present_config(home: CampaignLanguage) -> DeskConfig:
         question=campaign.question,
         choices=[Choice(key=label.key, name=label.name_in(tag)) for label in labels],
         rtl=home.language.direction == Direction.RTL,
+        flags=_flags(tag),
     )
     guideline = home.guidelines.aggregate(newest=Max("version"))["newest"] or 0
     digest = hashlib.sha256(f"{guideline}\n{xml}".encode()).hexdigest()
@@ -132,6 +134,12 @@ def _present_config(home: CampaignLanguage) -> DeskConfig:
         digest=digest,
         guideline_version=guideline,
     )
+
+
+def _flags(tag: str) -> list[Choice]:
+    """What can be said of a text instead of answering, in the language if we speak it."""
+    with translation.override(tag if translation.check_for_language(tag) else None):
+        return [Choice(key, str(name)) for key, name in Annotation.Flag.choices if key]
 
 
 def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject | None:

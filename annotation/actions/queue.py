@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from annotation.actions.desk import prepare_desk
 from annotation.actions.mirror import to_mirror
@@ -175,14 +175,21 @@ def _ask_of_several(
 
 
 def _widen(home: CampaignLanguage, *, desk: LabelingDesk) -> None:
-    """Tell the desk of items at it that by now want more answers than it knows of."""
+    """Tell the desk of items at it that by now want more answers than it knows of.
+
+    Whoever says there what is wrong with a text has answered, as the desk sees it: one more then.
+    """
+    instead = Q(annotations__source=Annotation.Source.DESK) & ~Q(annotations__flag="")
     at_desk = home.items.filter(state=Item.State.PUSHED, desk_task_id__isnull=False)
+    wanting = at_desk.annotate(needed=F("wanted") + Count("annotations", filter=instead))
     unheard = to_mirror(home).values("item")
-    more = list(at_desk.filter(desk_wanted__lt=F("wanted")).exclude(pk__in=unheard))
+    more = list(wanting.filter(desk_wanted__lt=F("needed")).exclude(pk__in=unheard))
     if more:
-        wanted = {item.desk_task_id: item.wanted for item in more if item.desk_task_id is not None}
-        desk.set_wanted(_project(home), wanted)
-        Item.objects.filter(pk__in=[item.pk for item in more]).update(desk_wanted=F("wanted"))
+        needed = {item.desk_task_id: item.needed for item in more if item.desk_task_id is not None}
+        desk.set_wanted(_project(home), needed)
+        for item in more:
+            item.desk_wanted = item.needed
+        Item.objects.bulk_update(more, ["desk_wanted"], batch_size=BATCH)
 
 
 @transaction.atomic

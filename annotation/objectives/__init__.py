@@ -4,7 +4,7 @@ An objective is a module with ``desk_config`` and ``parse``; its name is what
 ``Campaign.objective`` holds.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,9 +21,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What an answer says, or why it cannot be used."""
+    """What an answer says, a label or what is wrong with the text, or why it cannot be used."""
 
     label: str = ""
+    flag: str = ""
     reason: str = ""
     detail: str = ""
 
@@ -31,13 +32,17 @@ class Parsed:
 class Objective(Protocol):
     """What every kind of question can do."""
 
-    def desk_config(self, *, question: str, choices: list[Choice], rtl: bool) -> str:
+    def desk_config(
+        self, *, question: str, choices: list[Choice], rtl: bool, flags: Sequence[Choice] = ()
+    ) -> str:
         """Write the form that asks the question."""
 
-    def parse(self, result: object, *, keys: Collection[str]) -> Parsed:
+    def parse(
+        self, result: object, *, keys: Collection[str], flags: Collection[str] = ()
+    ) -> Parsed:
         """Read one answer as the desk tells it."""
 
-    def result_of(self, label: str) -> list[dict[str, Any]]:
+    def result_of(self, label: str, *, flag: str = "") -> list[dict[str, Any]]:
         """Write an answer as the desk would tell it; none if nothing was chosen."""
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from html import escape
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,13 +12,17 @@ from annotation.objectives import Choice, Parsed
 TEXT = "text"
 FIELD = "label"
 HOTKEYS = 9
+# Stands before what is said of a text instead of a label; no label's key has a colon.
+FLAG = "flag:"
 # What XML 1.0 cannot hold, however it is escaped.
 UNPRINTABLE = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # The desk reads `$name` as a field of the task wherever it stands.
 PLAIN_DOLLAR = "\u2060$\u2060"
 
 
-def desk_config(*, question: str, choices: list[Choice], rtl: bool) -> str:
+def desk_config(
+    *, question: str, choices: list[Choice], rtl: bool, flags: Sequence[Choice] = ()
+) -> str:
     """The form of a question as the desk reads it, safe for any text.
 
     >>> print(desk_config(question="A < B?", choices=[Choice("yes", "Waaw & yes")], rtl=False))
@@ -36,11 +40,14 @@ value="Waaw &amp; yes" alias="yes" hotkey="1" /></Choices></View>
     box = ET.SubElement(root, "Choices", name=FIELD, toName=TEXT, choice="single")
     box.set("required", "true")
     box.set("showInline", "true")
-    names = _distinct(choices)
+    # One list, since one of them must be chosen and no more than one may be.
+    names = _distinct([*choices, *flags])
     for number, choice in enumerate(choices, start=1):
         element = ET.SubElement(box, "Choice", value=names[choice.key], alias=choice.key)
         if number <= HOTKEYS:
             element.set("hotkey", str(number))
+    for flag in flags:
+        ET.SubElement(box, "Choice", value=names[flag.key], alias=f"{FLAG}{flag.key}")
     return ET.tostring(root, encoding="unicode")
 
 
@@ -57,11 +64,11 @@ def instruction(guideline: str, *, tag: str, rtl: bool) -> str:
     return f'<div lang="{escape(tag)}" dir="{"rtl" if rtl else "ltr"}">{html}</div>'
 
 
-def parse(result: object, *, keys: Collection[str]) -> Parsed:
-    """The key that was chosen, or the reason why this is no answer to our question.
+def parse(result: object, *, keys: Collection[str], flags: Collection[str] = ()) -> Parsed:
+    """The key or flag that was chosen, or the reason why this is no answer to our question.
 
     >>> parse([{"from_name": "label", "value": {"choices": ["yes"]}}], keys=["yes", "no"])
-    Parsed(label='yes', reason='', detail='')
+    Parsed(label='yes', flag='', reason='', detail='')
     >>> parse([], keys=["yes"]).reason
     'empty'
     """
@@ -77,22 +84,22 @@ def parse(result: object, *, keys: Collection[str]) -> Parsed:
         return Parsed(reason="unknown_field", detail=f"The form has no field “{name}”.")
     if len(result) > 1:
         return _malformed(f"The field was answered {len(result)} times.")
-    return _chosen(result[0].get("value"), keys=keys)
+    return _chosen(result[0].get("value"), keys=keys, flags=flags)
 
 
-def result_of(label: str) -> list[dict[str, Any]]:
+def result_of(label: str, *, flag: str = "") -> list[dict[str, Any]]:
     """An answer as the desk would tell it, which `parse` reads like any other.
 
     >>> parse(result_of("yes"), keys=["yes", "no"]).label
     'yes'
     """
-    if not label:
+    if not label and not flag:
         return []
-    value = {"choices": [label]}
+    value = {"choices": [label or FLAG + flag]}
     return [{"from_name": FIELD, "to_name": TEXT, "type": "choices", "value": value}]
 
 
-def _chosen(value: object, *, keys: Collection[str]) -> Parsed:
+def _chosen(value: object, *, keys: Collection[str], flags: Collection[str]) -> Parsed:
     chosen = value.get("choices") if isinstance(value, dict) else None
     if not isinstance(chosen, list):
         return _malformed("The answer holds no choices.")
@@ -100,6 +107,9 @@ def _chosen(value: object, *, keys: Collection[str]) -> Parsed:
         return Parsed(reason="empty", detail="Nothing was chosen.")
     if len(chosen) > 1:
         return _malformed(f"{len(chosen)} labels were chosen, one is asked.")
+    flag = chosen[0].removeprefix(FLAG) if isinstance(chosen[0], str) else ""
+    if flag in flags and chosen[0] == FLAG + flag:
+        return Parsed(flag=flag)
     if not isinstance(chosen[0], str) or chosen[0] not in keys:
         name = str(chosen[0])[:100]
         return Parsed(reason="unknown_label", detail=f"There is no label “{name}”.")

@@ -113,3 +113,21 @@ def test_an_unknown_kind_of_question_names_those_there_are():
     assert objective("classes") is classes
     with pytest.raises(InvalidInputError, match="classes"):
         objective("riddles")
+
+
+FLAGS = [Choice("offensive", "Yu ñaaw"), Choice("unclear", "unclear")]
+
+
+def test_flags_stand_after_the_labels_under_keys_that_no_label_has() -> None:
+    admin = [Choice("admin", "admin")]
+    xml = classes.desk_config(question="?", choices=admin, rtl=False, flags=FLAGS)
+    aliases = [choice.get("alias") for choice in ET.fromstring(xml).iter("Choice")]  # noqa: S314 - our own
+    assert aliases == ["admin", "flag:offensive", "flag:unclear"]
+
+
+def test_a_flag_is_read_back_and_one_that_is_not_offered_is_not() -> None:
+    told = classes.result_of("", flag="offensive")
+    assert classes.parse(told, keys=["admin"], flags=["offensive"]).flag == "offensive"
+    assert classes.parse(told, keys=["admin"]).reason == "unknown_label"
+    plain = classes.result_of("offensive")
+    assert classes.parse(plain, keys=["admin"], flags=["offensive"]).reason == "unknown_label"

@@ -1,0 +1,62 @@
+"""What people say of a text at the desk instead of answering comes home, and is asked of another."""
+
+import pytest
+from django.utils import timezone
+
+from annotation.actions.queue import push_items
+from annotation.models import Annotation, Item, Objection
+from tests.annotation.test_intake import World
+from tests.make import make_annotator
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_form_at_the_desk_offers_what_the_light_page_offers() -> None:
+    world = World()
+    project = world.desk.read_project(world.home.desk_project_id)
+    assert [key for key in Annotation.Flag.values if key and f"flag:{key}" in project.config] == [
+        "cannot_judge",
+        "wrong_language",
+        "other_dialect",
+        "unclear",
+        "offensive",
+    ]
+
+
+def test_an_unclear_text_goes_to_the_next_person_and_to_the_coordinator() -> None:
+    world = World()
+    ibou = make_annotator("ibou")
+    world.answers("flag:unclear")
+    world.sweep()
+    said = Annotation.objects.get()
+    assert (said.state, said.flag, said.label) == (Annotation.State.SKIPPED, "unclear", None)
+    assert Objection.objects.get().sample == world.item.sample
+    assert world.item.state == Item.State.PUSHED
+    # As the desk sees it the task has its answer: it is told to want one more.
+    push_items(world.home, desk=world.desk, now=timezone.now())
+    taken = world.desk.take_next(world.home.desk_project_id, user_id=ibou.user.desk_user_id)
+    assert taken is not None
+    world.answers("admin", user_id=ibou.user.desk_user_id)
+    world.sweep()
+    assert world.item.state == Item.State.ANSWERED
+
+
+def test_an_offensive_text_is_taken_off_the_desk_before_others_see_it() -> None:
+    world = World()
+    make_annotator("ibou")
+    world.answers("flag:offensive")
+    world.sweep()
+    assert world.item.state == Item.State.WITHDRAWN
+    world.item.sample.refresh_from_db()
+    assert world.item.sample.withdrawn_at is not None
+
+
+def test_an_answer_instead_of_the_flag_drops_the_objection() -> None:
+    world = World()
+    number = world.answers("flag:offensive")
+    world.sweep()
+    world.desk.edit(number, label="admin")
+    world.sweep()
+    assert Objection.objects.get().state == Objection.State.DROPPED
+    assert world.item.state == Item.State.ANSWERED
+    assert Annotation.objects.get().label.key == "admin"
