@@ -24,11 +24,12 @@ DATABASE = "label_studio.sqlite3"
 
 @dataclass(frozen=True)
 class DeskAccount:
-    """The admin through whom we speak to Label Studio."""
+    """The admin through whom we speak to Label Studio, and the key that lets people in."""
 
     email: str
     password: str
     token: str
+    entry_key: str = ""
 
 
 def version() -> str:
@@ -40,7 +41,7 @@ def version() -> str:
 
 
 def label_studio_environment(
-    data: Path, *, url: str = "", account: DeskAccount | None = None
+    data: Path, *, url: str = "", account: DeskAccount | None = None, home: str = ""
 ) -> dict[str, str]:
     """Everything that Label Studio may know: no telemetry, no sign-up, nudges to loopback allowed."""
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -66,6 +67,8 @@ def label_studio_environment(
             "LABEL_STUDIO_USERNAME": account.email,
             "LABEL_STUDIO_PASSWORD": account.password,
             "LABEL_STUDIO_USER_TOKEN": account.token,
+            "VERNACULAR_LABEL_STUDIO_ENTRY_KEY": account.entry_key,
+            "VERNACULAR_HOME": home,
         }
     return passed | own
 
@@ -127,8 +130,11 @@ def _migrate(data: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def label_studio_process(data: Path, *, port: int, account: DeskAccount) -> Process:
-    """Label Studio under gunicorn: some processes, a few threads each, one SQLite file."""
+def label_studio_process(data: Path, *, port: int, account: DeskAccount, home: str = "") -> Process:
+    """Label Studio under gunicorn: some processes, a few threads each, one SQLite file.
+
+    ``home`` is the page of ours to which its people go back.
+    """
     url = f"http://127.0.0.1:{port}"
     workers = min(4, max(2, os.cpu_count() or 1))
     command = [
@@ -141,7 +147,7 @@ def label_studio_process(data: Path, *, port: int, account: DeskAccount) -> Proc
     return Process(
         name="label-studio",
         command=command,
-        environment=label_studio_environment(data, url=url, account=account),
+        environment=label_studio_environment(data, url=url, account=account, home=home),
         cwd=data,
         ready=lambda: serves_label_studio(url),
         ready_s=300,

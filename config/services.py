@@ -58,11 +58,13 @@ class Layout:
             "VERNACULAR_LABEL_STUDIO_EMAIL": self.account.email,
             "VERNACULAR_LABEL_STUDIO_PASSWORD": self.account.password,
             "VERNACULAR_LABEL_STUDIO_TOKEN": self.account.token,
+            "VERNACULAR_LABEL_STUDIO_ENTRY_KEY": self.account.entry_key,
         }
 
 
 def all_processes(layout: Layout) -> list[Process]:
     """Everything, in the order in which it starts; what is given from outside is left out."""
+    environment = layout.environment()
     processes = [] if layout.redis_url else [redis_process(layout.var)]
     if not layout.label_studio_url:
         processes.append(
@@ -70,6 +72,7 @@ def all_processes(layout: Layout) -> list[Process]:
                 layout.var / "label-studio",
                 port=layout.label_studio_port,
                 account=layout.account,
+                home=environment["VERNACULAR_WEB_URL"].rstrip("/") + "/me/",
             )
         )
     known = {process.name for process in processes}

@@ -139,6 +139,7 @@ def choose_layout(options: StackOptions, *, out: TextIO) -> Layout:
         email=known.label_studio_email,
         password=known.label_studio_password or secrets["label_studio_password"],
         token=known.label_studio_token or secrets["label_studio_token"],
+        entry_key=known.label_studio_entry_key or secrets["label_studio_entry_key"],
     )
     web = _port(options.web_port or known.web_port, what="pages", out=out)
     layout = Layout(

@@ -23,6 +23,9 @@ EMAIL = "admin@vernacular.localhost"
 PASSWORD = "a-password-for-tests"  # noqa: S105 - of a server that lives for some seconds
 TOKEN = "0123456789abcdef0123456789abcdef01234567"  # noqa: S105 - likewise
 
+HOME = "http://vernacular.localhost/me/"
+ENTRY_KEY = "a-key-for-tests-that-nobody-else-knows"
+
 
 @dataclass(frozen=True)
 class LabelStudioServer:
@@ -43,6 +46,10 @@ class LabelStudioServer:
     @property
     def token(self) -> str:
         return self.account.token
+
+    @property
+    def entry_key(self) -> str:
+        return self.account.entry_key
 
 
 @contextmanager
@@ -69,9 +76,9 @@ def running_label_studio(folder: Path) -> Iterator[LabelStudioServer]:
     """A Label Studio whose database is a copy of the template."""
     data = folder / "label-studio"
     prepare_data(data)
-    account = DeskAccount(email=EMAIL, password=PASSWORD, token=TOKEN)
+    account = DeskAccount(email=EMAIL, password=PASSWORD, token=TOKEN, entry_key=ENTRY_KEY)
     port = free_port(18700 + os.getpid() % 900)
-    process = label_studio_process(data, port=port, account=account)
+    process = label_studio_process(data, port=port, account=account, home=HOME)
     with running(process, logs=folder / "log"):
         yield LabelStudioServer(url=f"http://127.0.0.1:{port}", account=account, process=process)
 
@@ -235,7 +242,7 @@ def running_service(
     """All processes of one machine on the database in ``var``, except those left out."""
     for old in ("label-studio", "log", "run"):
         shutil.rmtree(var / old, ignore_errors=True)
-    account = DeskAccount(email=EMAIL, password=PASSWORD, token=TOKEN)
+    account = DeskAccount(email=EMAIL, password=PASSWORD, token=TOKEN, entry_key=ENTRY_KEY)
     web = free_port(19700 + os.getpid() % 900)
     layout = Layout(var=var, web_port=web, account=account)
     if "label-studio" in without:

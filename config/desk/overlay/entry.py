@@ -1,0 +1,76 @@
+"""The way in: a link that our service signed lets one person, once, into one project."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.db.models import Q
+from django.http import HttpResponseRedirect
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+from projects.models import Project
+from users.functions import login
+from users.models import User
+
+from overlay import pages
+from overlay.members import leads
+
+SALT = "vernacular.entry"
+SECONDS = 600
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@never_cache
+@require_GET
+def enter(request, signed: str):
+    """Let the bearer of a fresh link in and show the project; tell everybody else the way home."""
+    told = _read(signed)
+    user = told and User.objects.filter(pk=told["user"], is_active=True).first()
+    project = told and Project.objects.filter(pk=told["project"]).first()
+    if not user or not project or not project.has_permission(user):
+        return pages.refused(request, pages.LINK_IS_OLD)
+    address = f"/projects/{project.pk}/data?labeling=1"
+    if leads(user):
+        # Whoever runs Label Studio shows a password: a link would open all of it.
+        known = request.user.is_authenticated and request.user.pk == user.pk
+        return HttpResponseRedirect(address if known else f"/user/login/?next={address}")
+    if not _is_first_use(user, at=told["at"]):
+        # Back and reload by the same person are no second use.
+        if request.user.is_authenticated and request.user.pk == user.pk:
+            return pages.doorway(request, address)
+        return pages.refused(request, pages.LINK_IS_USED)
+    _sign_in(request, user, at=told["at"])
+    return pages.doorway(request, address)
+
+
+def _read(signed: str):
+    try:
+        return signing.loads(
+            signed,
+            key=settings.VERNACULAR_ENTRY_KEY,
+            salt=SALT,
+            max_age=SECONDS,
+            fallback_keys=[],
+        )
+    except signing.BadSignature:
+        return None
+
+
+def _is_first_use(user: User, *, at: int) -> bool:
+    """True for exactly one visit by a link, and for none by a link older than that.
+
+    Label Studio's own column is enough: it holds the moment at which our service signed the
+    newest link that was used, so that no two clocks are compared.
+    """
+    moment = EPOCH + timedelta(microseconds=at)
+    earlier = Q(last_login=None) | Q(last_login__lt=moment)
+    return User.objects.filter(earlier, pk=user.pk).update(last_login=moment) == 1
+
+
+def _sign_in(request, user: User, *, at: int) -> None:
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    # Django has just noted its own clock there; a link that is signed from now on must count.
+    User.objects.filter(pk=user.pk).update(last_login=EPOCH + timedelta(microseconds=at))
+    if user.active_organization_id is None:
+        user.active_organization_id = user.organizations.values_list("pk", flat=True).first()
+        user.save(update_fields=["active_organization"])
