@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from annotation.errors import ConflictError
+from tests.make import make_user
 from tests.training.test_runs import make_run
 from tests.training.wheel import Now
+from training import tasks
 from training.actions import claims, launching, runs
 from training.methods import distributed
 from training.models import TrainingRun
@@ -44,6 +46,51 @@ def test_worker_asked_to_stop_asks_the_launcher_and_waits_for_it(launched):
     left = train(make_run(), should_stop=should_stop)
     assert launched.read_text() == "asked"
     assert left.status == "queued"
+
+
+DIES = "import sys; sys.exit('Traceback\\nModuleNotFoundError: No module named gloo\\n=====')"
+
+
+def test_launcher_that_dies_before_anybody_begins_is_told_and_in_the_end_fails_the_run(
+    launched, monkeypatch, client
+):
+    monkeypatch.setattr(launching, "command", lambda _, *, count: [sys.executable, "-c", DIES])
+    sent = []
+    monkeypatch.setattr(tasks, "send", sent.extend)
+    run = make_run()
+    tasks.train(run_id=run.pk)
+    assert sent == []
+    run.refresh_from_db()
+    assert (run.status, run.token, run.failed_launches) == ("queued", 0, 1)
+    assert "No module named gloo" in run.error
+    assert f"train_run {run.pk}" in run.error
+    client.force_login(make_user("noor", staff=True))
+    told = client.get(f"/campaigns/{run.campaign.slug}/runs/{run.pk}/").content.decode()
+    assert "No module named gloo" in told
+    assert "tried again in a moment" in told
+    train(run)
+    left = train(run)
+    assert (left.status, left.failed_launches) == ("failed", 3)
+    assert left.finished_at
+    assert claims.claim_run(run.pk, now=Now) is None
+
+
+def test_launcher_that_dies_after_its_child_has_the_run_leaves_the_word_to_it(
+    launched, monkeypatch
+):
+    run = make_run()
+    monkeypatch.setattr(launching, "command", lambda _, *, count: [sys.executable, "-c", DIES])
+    monkeypatch.setattr(launching, "_wait", claiming(run, launching._wait))
+    left = train(run)
+    assert (left.status, left.error, left.failed_launches) == ("running", "", 0)
+
+
+def claiming(run, wait):
+    def waited(child, **over):
+        claims.claim_run(run.pk, now=Now)
+        return wait(child, **over)
+
+    return waited
 
 
 def test_network_is_made_smaller_by_one_process(launched, monkeypatch):

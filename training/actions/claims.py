@@ -109,6 +109,7 @@ def claim_run(run_id: int, *, now: Now) -> Claim | None:
         lease_until=_lease(now()),
         started_at=run.started_at or now(),
         error="",
+        failed_launches=0,
     )
     return Claim(run, run.token + 1, now) if claimed else None
 

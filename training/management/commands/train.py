@@ -89,6 +89,8 @@ class Command(BaseCommand):
                     f"{run.candidate} after {run.step} steps. Next: manage.py gate {run.pk}"
                 )
             )
+        elif run.status == Status.QUEUED and run.failed_launches:
+            raise CommandError(run.error)
         elif run.status == Status.QUEUED:
             self.stdout.write(
                 f"Stopped; a checkpoint is kept. Take it up: manage.py train {run.campaign.slug}"
