@@ -94,11 +94,12 @@ def lineage_rows(version: ModelVersion | None) -> "QuerySet[SnapshotRow]":
     """
     runs = TrainingRun.objects.filter(candidate__in=lineage(version))
     # A set of one, as SQLite finds no index for a column that is said to be true and no more.
-    return SnapshotRow.objects.filter(snapshot__in=runs.values("snapshot"), fresh__in=(True,))
+    rows = SnapshotRow.objects.filter(snapshot__in=runs.values("snapshot"), fresh__in=(True,))
+    return rows.order_by()
 
 
 def _learned(version: ModelVersion | None) -> set[tuple[int, str]]:
-    rows = lineage_rows(version).order_by().values_list("sample_id", "revisions")
+    rows = lineage_rows(version).values_list("sample_id", "revisions")
     return {(sample, _key(revisions)) for sample, revisions in rows.iterator(chunk_size=BATCH)}
 
 
