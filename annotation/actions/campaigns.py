@@ -9,11 +9,13 @@ from django.db import transaction
 
 from annotation.actions.languages import ensure_language
 from annotation.errors import ConflictError, InvalidInputError
+from annotation.methods.guidelines import changed
 from annotation.models import (
     Campaign,
     CampaignLanguage,
     Guideline,
     Label,
+    Recalibration,
     Sample,
     SampleImport,
     User,
@@ -47,6 +49,7 @@ SETTINGS = (
     "parity_blocks",
     "strict_calibration",
     "case_rule",
+    "calibrate",
 )
 
 
@@ -101,9 +104,16 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
 
 @transaction.atomic
 def set_guideline(
-    campaign_language: CampaignLanguage, *, text: str, actor: User | None = None
+    campaign_language: CampaignLanguage,
+    *,
+    text: str,
+    actor: User | None = None,
+    recalibrate: bool = False,
 ) -> Guideline:
-    """Give speakers of one language a new guideline; the same text again changes nothing."""
+    """Give speakers of one language a new guideline; the same text again changes nothing.
+
+    With ``recalibrate`` whoever has calibrated looks at what changed, in a short session.
+    """
     text = text.strip()
     if not text:
         raise InvalidInputError("A guideline needs a text.")
@@ -113,9 +123,14 @@ def set_guideline(
     if newest is not None and newest.text == text:
         return newest
     version = newest.version + 1 if newest else 1
-    return Guideline.objects.create(
+    written = Guideline.objects.create(
         campaign_language=campaign_language, version=version, text=text, created_by=actor
     )
+    if recalibrate and newest is not None:
+        Recalibration.objects.create(
+            guideline=written, paragraphs=changed(newest.text, text), created_by=actor
+        )
+    return written
 
 
 @transaction.atomic
