@@ -66,6 +66,11 @@ def homes_to_mirror() -> list[int]:
     return list(CampaignLanguage.objects.filter(pk__in=behind).values_list("pk", flat=True))
 
 
+def lacks_tasks(home: CampaignLanguage) -> bool:
+    """Whether something was answered that the desk has no task of yet."""
+    return to_mirror(home).filter(item__desk_task_id=None).exists()
+
+
 def _forget_unsaid(home: CampaignLanguage) -> None:
     """What was taken back before the desk heard of it is none of the desk's business."""
     unsaid = to_mirror(home).filter(

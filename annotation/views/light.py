@@ -1,0 +1,322 @@
+"""The light page: one text, a few buttons, and doors for the script that works without a line."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.staticfiles import finders
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from annotation.actions.handouts import BATCH, give_back, is_open, reserve
+from annotation.actions.light import Outcome, Receipt, take_answer
+from annotation.errors import NotFoundError, TransientError
+from annotation.gateways import DeskDoor
+from annotation.gateways.accounts import desk_settings
+from annotation.gateways.door import DoorOfTheDesk
+from annotation.methods.tags import with_script
+from annotation.models import Annotation, Annotator, CampaignLanguage, QuarantinedAnswer
+from annotation.permissions import Ability, has_agreed, may, person_of, required
+from annotation.tasks import mirror_soon
+
+# What a person may take along where there is no line for days.
+MOST_AHEAD = 200
+MOST_AT_ONCE = 50
+# Somebody waits for the page: the desk has less time to answer than in a worker.
+DESK_TIMEOUT_S = 4.0
+SHELL = ("annotation/light.css", "annotation/light.js", "annotation/logo.svg")
+FLAG_KEYS = {
+    Annotation.Flag.CANNOT_JUDGE: "c",
+    Annotation.Flag.WRONG_LANGUAGE: "w",
+    Annotation.Flag.OTHER_DIALECT: "d",
+    Annotation.Flag.UNCLEAR: "u",
+    Annotation.Flag.OFFENSIVE: "o",
+}
+
+
+@required(Ability.ANSWER)
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def answer_page(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Show the next text; a form that was sent without a script comes in by the same address."""
+    home = _home(slug, tag)
+    annotator = _annotator(request, home)
+    if request.method == "POST":
+        return _take_form(request, annotator, home=home)
+    changed = request.GET.get("change")
+    context = _shell(home, annotator) | {"done": request.GET.get("done", "")}
+    if changed:
+        context |= _to_change(annotator, home=home, uid=changed)
+    elif "X-Keep-Page" not in request.headers:
+        leases = reserve(annotator, home=home, desk=_desk(), now=timezone.now())
+        context["item"] = leases[0].item if leases else None
+    context |= {"uid": changed or uuid.uuid4(), "open": is_open(annotator, home=home)}
+    return render(request, "annotation/light.html", context)
+
+
+def _take_form(
+    request: HttpRequest, annotator: Annotator, *, home: CampaignLanguage
+) -> HttpResponse:
+    kind, _colon, value = request.POST.get("answer", "").partition(":")
+    told: dict[str, object] = {name: request.POST.get(name, "") for name in ("uid", "item", "note")}
+    told |= {name: _number(request.POST.get(name)) for name in ("edit", "guideline_version")}
+    told |= {"take_back": True} if kind == "take_back" else {kind or "label": value}
+    try:
+        receipt = take_answer(annotator, home=home, told=told, now=timezone.now())
+    except NotFoundError as error:
+        raise Http404(str(error)) from error
+    here = reverse("answer", args=[home.campaign.slug, home.language.tag])
+    if receipt.outcome == Outcome.REFUSED:
+        messages.error(request, _said_of(receipt))
+        return redirect(here)
+    mirror_soon(home.pk)
+    return redirect(here if kind == "take_back" else f"{here}?done={receipt.uid}")
+
+
+@never_cache
+@require_POST
+def batch(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
+    """Hand out texts ahead."""
+
+    def work(annotator: Annotator, home: CampaignLanguage, told: Mapping[str, Any]) -> JsonResponse:
+        asked = told.get("most")
+        most = min(max(asked, 1), MOST_AHEAD) if isinstance(asked, int) else BATCH
+        now = timezone.now()
+        leases = reserve(annotator, home=home, desk=_desk(), now=now, most=most)
+        shown = [{"item": str(one.item.uid), "text": one.item.sample.text} for one in leases]
+        shell = _shell(home, annotator)["config"]["shell"]
+        return JsonResponse({"person": _person(annotator), "shell": shell, "items": shown})
+
+    return _for_the_script(request, slug, tag, work)
+
+
+@never_cache
+@require_POST
+def answers(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
+    """Take answers, each by itself: one that cannot be used stops none of the others."""
+
+    def work(annotator: Annotator, home: CampaignLanguage, told: Mapping[str, Any]) -> JsonResponse:
+        given = told.get("answers")
+        if told.get("person") != _person(annotator):
+            return _no(409, "other_person", _("These answers are another person's."))
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            return _no(422, "invalid_input", _("Send a list of answers."))
+        receipts = [_receipt(annotator, home=home, told=one) for one in given[:MOST_AT_ONCE]]
+        if any(one["outcome"] in (Outcome.STORED, Outcome.REVISED) for one in receipts):
+            mirror_soon(home.pk)
+        strange = bool(receipts) and all(one["reason"] == NotFoundError.code for one in receipts)
+        return JsonResponse({"receipts": receipts}, status=404 if strange else 200)
+
+    return _for_the_script(request, slug, tag, work)
+
+
+@required(Ability.ANSWER)
+@require_POST
+def hand_back(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Let others have what this person fetched and will not answer."""
+    home = _home(slug, tag)
+    annotator = _annotator(request, home)
+    given = give_back(annotator, home=home, desk=_desk(), now=timezone.now())
+    if given:
+        messages.success(request, _("The texts you had fetched are free for others again."))
+    return redirect("home")
+
+
+@require_safe
+def worker(request: HttpRequest) -> HttpResponse:
+    """The service worker, from an address whose pages it may keep."""
+    told = {"version": _version(), "shell": [static(path) for path in SHELL]}
+    script = f"const KEPT = {json.dumps(told)};\n{_source('annotation/light-worker.js')}"
+    return HttpResponse(
+        script, content_type="text/javascript", headers={"Cache-Control": "no-cache"}
+    )
+
+
+def _for_the_script(
+    request: HttpRequest,
+    slug: str,
+    tag: str,
+    work: Callable[[Annotator, CampaignLanguage, Mapping[str, Any]], JsonResponse],
+) -> JsonResponse:
+    """Let the script in as a page would be, and tell it in its own way why not."""
+    if not request.user.is_authenticated:
+        return _no(401, "signed_out", _("Open your personal link again."))
+    home = CampaignLanguage.objects.select_related("campaign", "language")
+    here = home.filter(campaign__slug=slug, language__tag=tag).first()
+    if here is None:
+        return _no(404, "not_found", _("There is no such page."))
+    if not may(request.user, Ability.ANSWER, campaign=here.campaign, language=here.language):
+        return _no(403, "not_here", _("You no longer answer in this language."))
+    if not has_agreed(person_of(request)):
+        return _no(403, "consent", _("Agree on the consent page first."))
+    try:
+        told = json.loads(request.body or b"{}")
+    except (ValueError, RecursionError):
+        told = None
+    if not isinstance(told, dict):
+        return _no(422, "invalid_input", _("Send an object as JSON."))
+    return work(_annotator(request, here), here, told)
+
+
+def _no(status: int, code: str, detail: str) -> JsonResponse:
+    return JsonResponse({"code": code, "detail": detail}, status=status)
+
+
+def _receipt(
+    annotator: Annotator, *, home: CampaignLanguage, told: Mapping[str, Any]
+) -> dict[str, str]:
+    try:
+        receipt = take_answer(annotator, home=home, told=told, now=timezone.now())
+    except NotFoundError as error:
+        uid = str(told.get("uid", ""))[:64]
+        receipt = Receipt(uid, Outcome.REFUSED, reason=NotFoundError.code, detail=str(error))
+    return asdict(receipt) | {"detail": _said_of(receipt)}
+
+
+def _said_of(receipt: Receipt) -> str:
+    """Why an answer was refused, in words."""
+    if receipt.outcome != Outcome.REFUSED:
+        return ""
+    reasons = dict(QuarantinedAnswer.Reason.choices)
+    why = reasons.get(receipt.reason)
+    return f"{why}: {receipt.detail}" if why else receipt.detail
+
+
+def _home(slug: str, tag: str) -> CampaignLanguage:
+    homes = CampaignLanguage.objects.select_related("campaign", "language")
+    return get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
+
+
+def _annotator(request: HttpRequest, home: CampaignLanguage) -> Annotator:
+    person = person_of(request)
+    found = Annotator.objects.filter(user=person, language=home.language).first()
+    if found is None:
+        # Staff may look at everything; to answer they are added like anybody else.
+        raise PermissionDenied
+    return found
+
+
+def _to_change(annotator: Annotator, *, home: CampaignLanguage, uid: str) -> dict[str, Any]:
+    """An answer that was given, to be given anew; others' are not there."""
+    try:
+        given = Annotation.objects.select_related("item__sample").get(
+            uid=uuid.UUID(uid), annotator=annotator, item__campaign_language=home
+        )
+    except (ValueError, Annotation.DoesNotExist):
+        raise Http404 from None
+    chosen = f"label:{given.answer.get('label', '')}" if given.answer else f"flag:{given.flag}"
+    return {"item": given.item, "chosen": chosen, "note": given.note, "edit": given.edit + 1}
+
+
+def _shell(home: CampaignLanguage, annotator: Annotator) -> dict[str, Any]:
+    """What stands around the texts of one language."""
+    language, campaign = home.language, home.campaign
+    guideline = home.guidelines.order_by("-version").first()
+    labels = [
+        {"key": label.key, "name": label.name_in(language.tag), "shortcut": str(number)}
+        if number < 10
+        else {"key": label.key, "name": label.name_in(language.tag), "shortcut": ""}
+        for number, label in enumerate(campaign.labels.order_by("position"), start=1)
+    ]
+    flags = [
+        {"key": flag.value, "name": flag.label, "shortcut": shortcut}
+        for flag, shortcut in FLAG_KEYS.items()
+    ]
+    version = guideline.version if guideline else 0
+    told = json.dumps([campaign.question, labels, version, _version()], sort_keys=True)
+    return {
+        "home": home,
+        "labels": labels,
+        "flags": flags,
+        "guideline": guideline,
+        "lang": with_script(language.tag, script=language.script),
+        "config": {
+            "person": _person(annotator),
+            "shell": hashlib.sha256(told.encode()).hexdigest()[:16],
+            "guideline": version,
+            "cookie": settings.CSRF_COOKIE_NAME,
+            "batch": reverse("answer_batch", args=[campaign.slug, language.tag]),
+            "answers": reverse("answer_answers", args=[campaign.slug, language.tag]),
+            "worker": reverse("answer_worker"),
+        },
+        "words": _words(),
+    }
+
+
+def _words() -> dict[str, str]:
+    """What the script says."""
+    return {
+        "waiting": _("{n} waiting"),
+        "sent": _("Sent"),
+        "kept": _("Saved on this phone"),
+        "offline": _("No connection. Go on: answers are kept on this phone and sent later."),
+        "signed_out": _(
+            "You are signed out. Your answers are kept on this phone: open your personal link"
+            " again and they are sent."
+        ),
+        "consent": _(
+            "Your consent is missing. Your answers are kept on this phone until you agree again."
+        ),
+        "not_here": _(
+            "You no longer answer in this language. What you have not sent is kept on this phone;"
+            " ask your coordinator."
+        ),
+        "trouble": _(
+            "The server does not answer as it should. Your answers are kept and sent later."
+        ),
+        "full": _(
+            "This phone is full: the last answer could not be saved here. Make room, then answer"
+            " this text again."
+        ),
+        "others": _("{n} answers of another person wait on this phone for their personal link."),
+        "empty": _("There is nothing to answer just now. Come back later."),
+        "empty_offline": _("No more texts on this phone. Connect, and more will come."),
+        "changing": _("You are changing your answer. What you choose now replaces it."),
+        "more": _("{n} texts are on this phone."),
+    }
+
+
+def _person(annotator: Annotator) -> str:
+    """Whose answers lie on a phone, without saying who that is."""
+    return salted_hmac("vernacular.light", str(annotator.user_id)).hexdigest()[:16]
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _desk() -> DeskDoor | None:
+    try:
+        told = desk_settings()
+    except TransientError:
+        return None
+    return DoorOfTheDesk(**(told | {"timeout": min(told["timeout"], DESK_TIMEOUT_S)}))
+
+
+def _source(path: str) -> str:
+    found = finders.find(path)
+    if not isinstance(found, str):
+        raise Http404
+    return Path(found).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    """Changes whenever a file does that phones keep."""
+    kept = "".join(_source(path) for path in (*SHELL, "annotation/light-worker.js"))
+    return hashlib.sha256(kept.encode()).hexdigest()[:16]

@@ -1,0 +1,148 @@
+"""Reservations: one queue behind both desks, and nobody is handed what enough others have."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from annotation.actions.handouts import free_expired, give_back, homes_with_late_leases
+from annotation.actions.mirror import mirror
+from annotation.models import Annotation, Item, Reservation
+from tests.annotation.lighting import give, held
+from tests.annotation.test_light_answers import World, world
+from tests.make import make_annotator
+
+__all__ = ["world"]
+pytestmark = pytest.mark.django_db
+
+
+def test_the_most_useful_come_first_gold_among_them_and_no_more_than_asked(world: World):
+    items = [
+        world.item(priority=p, kind=k)
+        for p, k in [(0.3, "gold"), (0.1, "audit"), (0.2, "acquisition")]
+    ]
+    world.push()
+    assert world.fetch(world.awa, most=2) == [items[1], items[2]]
+    assert world.fetch(world.awa) == [items[1], items[2], items[0]]
+
+
+def test_an_item_goes_to_as_many_people_as_wanted_and_to_nobody_twice(world: World):
+    inti = make_annotator("inti")
+    item = world.at_the_desk(wanted=2)
+    assert world.fetch(world.awa) == world.fetch(world.moussa) == [item]
+    assert world.fetch(inti) == []
+    give(world.awa, item, "admin")
+    assert world.fetch(world.awa) == world.fetch(inti) == []
+
+
+def test_who_has_an_item_at_the_desk_keeps_it_from_the_light_page(world: World):
+    first, second = world.item(priority=0.1), world.item(priority=0.2)
+    world.push()
+    world.desk.take_next(world.home.desk_project_id, user_id=world.moussa.user.desk_user_id)
+    assert world.fetch(world.awa) == [second]
+    assert Reservation.objects.get(item=first).ended == "taken"
+    assert world.fetch(world.awa) == [second]
+
+
+def test_what_the_light_page_has_is_not_handed_out_at_the_desk(world: World):
+    world.at_the_desk()
+    world.fetch(world.awa)
+    there = world.moussa.user.desk_user_id
+    assert world.desk.take_next(world.home.desk_project_id, user_id=there) is None
+    give_back(world.awa, home=world.home, desk=world.desk, now=timezone.now())
+    assert world.desk.take_next(world.home.desk_project_id, user_id=there)
+    assert held(world.awa) == 0
+
+
+def test_what_is_reserved_before_it_was_pushed_stays_away_from_the_desk(world: World):
+    world.at_the_desk(priority=0.1)
+    item = world.item(priority=0.2)
+    assert item in world.fetch(world.awa)
+    world.push()
+    item.refresh_from_db()
+    assert item.desk_task_id is None
+    give(world.awa, item, "admin")
+    world.push()
+    mirror(world.home, desk=world.desk, now=timezone.now())
+    item.refresh_from_db()
+    assert item.desk_task_id
+    assert item.state == "answered"
+    assert world.desk.queue(world.home.desk_project_id).count(item.sample.text) == 0
+
+
+def test_the_desk_asks_for_the_second_answer_only_after_it_has_heard_the_first(world: World):
+    item = world.item(wanted=2)
+    world.fetch(world.awa)
+    give(world.awa, item, "admin")
+    world.push()
+    item.refresh_from_db()
+    assert item.desk_wanted == 1
+    mirror(world.home, desk=world.desk, now=timezone.now())
+    world.push()
+    item.refresh_from_db()
+    assert item.desk_wanted == 2
+    there = world.desk.take_next(world.home.desk_project_id, user_id=world.moussa.user.desk_user_id)
+    assert there
+    assert there.uid == str(item.uid)
+
+
+def test_an_expired_lease_sets_the_item_free_and_its_late_answer_is_kept(world: World):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    later = timezone.now() + timedelta(hours=settings.ENV.reservation_hours, minutes=1)
+    assert homes_with_late_leases(later) == [world.home.pk]
+    assert free_expired(world.home, desk=world.desk, now=later) == 1
+    assert world.fetch(world.moussa, now=later) == [item]
+    give(world.moussa, item, "dates", now=later)
+    assert give(world.awa, item, "admin", now=later).outcome == "stored"
+    assert Annotation.objects.answered().count() == 2
+    item.refresh_from_db()
+    assert item.state == "answered"
+
+
+def test_a_lease_is_renewed_before_it_runs_out(world: World):
+    world.at_the_desk()
+    world.fetch(world.awa)
+    before = Reservation.objects.get().until
+    later = timezone.now() + timedelta(hours=settings.ENV.reservation_hours * 0.6)
+    world.fetch(world.awa, now=later)
+    assert Reservation.objects.get().until > before
+
+
+def test_without_our_overlay_the_reservation_alone_holds(world: World):
+    item = world.at_the_desk()
+    world.desk.overlay = False
+    assert world.fetch(world.awa) == [item]
+    assert world.fetch(world.moussa) == []
+
+
+@pytest.mark.parametrize("what", ["campaign", "language", "person"])
+def test_nothing_is_handed_out_where_nothing_is_asked(world: World, what):
+    world.at_the_desk()
+    if what == "campaign":
+        world.home.campaign.status = "finished"
+    world.home.active = what != "language"
+    world.awa.active = what != "person"
+    assert world.fetch(world.awa) == []
+
+
+def test_a_push_that_may_have_taken_an_item_keeps_it_from_the_light_page(world: World):
+    world.at_the_desk(priority=0.5)
+    queued = world.item(priority=0.1)
+    world.home.pushing_until = timezone.now() + timedelta(minutes=1)
+    world.home.save()
+    assert queued not in world.fetch(world.awa)
+    world.home.pushing_until = None
+    world.home.save()
+    assert queued in world.fetch(world.awa)
+
+
+def test_nobody_gets_a_text_again_that_they_have_answered_as_another_item(world: World):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    give(world.awa, item, "admin")
+    again = Item.objects.create(campaign_language=world.home, sample=item.sample, kind="repeat")
+    world.push()
+    assert world.fetch(world.awa) == []
+    assert world.fetch(world.moussa) == [again]
