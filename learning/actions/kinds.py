@@ -51,3 +51,13 @@ def kind_of(version: ModelVersion) -> Kind:
         method=str(adapters.get("method", "")),
         languages=tuple(adapters.get("languages", ())),
     )
+
+
+def advice_of(version: ModelVersion) -> dict[str, Any]:
+    """Return the settings of training that a version's network advises; none if it lies elsewhere."""
+    path = weights_dir() / version.path / SETTINGS
+    try:
+        told = json.loads(path.read_text(encoding="utf-8")).get("recipe")
+    except (OSError, ValueError):
+        return {}
+    return dict(told) if isinstance(told, dict) else {}

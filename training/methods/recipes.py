@@ -7,6 +7,7 @@ method's name counts for that method alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Any
 
 from annotation.errors import InvalidInputError
@@ -187,8 +188,11 @@ def _one_of(name: str, value: object, known: tuple[str, ...]) -> None:
 def _as(kind: type, name: str, value: Any) -> Any:
     """Return the value as the setting's kind, or say which setting is at fault."""
     try:
-        return kind(value)
-    except (TypeError, ValueError) as error:
+        told = kind(value)
+        if kind is float and not isfinite(told):
+            raise ValueError(told)
+        return told
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInputError(
             f"A recipe's {name} cannot be {value!r}.", remedy=f"It wants {kind.__name__}."
         ) from error

@@ -14,6 +14,7 @@ from training.models.gates import (
 from training.models.gold_calls import GoldCall, GoldCandidate
 from training.models.lineage import LearnedAnswer
 from training.models.readings import Reading
+from training.models.recipes import RecipeChange
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
 from training.models.waivers import Waiver
 from training.models.wishes import MeasureWish
@@ -34,6 +35,7 @@ __all__ = [
     "Maintenance",
     "MeasureWish",
     "Reading",
+    "RecipeChange",
     "RegressionCase",
     "SnapshotRow",
     "TrainingRun",
