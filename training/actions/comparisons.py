@@ -1,30 +1,38 @@
 """Comparisons: two versions side by side, language by language, on the gold as it is today."""
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import sqrt
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from annotation.errors import ConflictError
 from annotation.methods.charts import Estimate
-from annotation.models import GoldItem, Language
+from annotation.models import GateMetric, GoldItem, Language
 from learning.actions.identities import size_of
 from learning.models import ModelVersion
 from training.actions.evaluation import Gold, gold_of
 from training.methods.paired import discordance, harm_p, tango_interval
+from training.methods.resampling import DRAWS, f1_counts, f1_difference, resample
 from training.models import Evaluation
 
+Labels = npt.NDArray[np.int64]
+
 Z95 = 1.959964
+# For a page, which somebody waits for; a command takes as many as the gate does.
+FEW_DRAWS = 999
 
 
 @dataclass(frozen=True)
 class LanguageRow:
     """Two versions in one language on the same gold items.
 
-    ``delta`` is B minus A with its 95 % interval (Tango), ``p`` McNemar's exact two-sided test,
-    ``changed`` how many answers differ, be they right or wrong.
+    ``delta`` is B minus A in accuracy with its 95 % interval (Tango), ``p`` McNemar's exact two-sided
+    test, ``changed`` how many answers differ, be they right or wrong. ``f1`` is B minus A in macro-F1
+    with its 95 % interval from a paired bootstrap over the gold, where the gate goes by that.
     """
 
     language: Language
@@ -40,6 +48,7 @@ class LanguageRow:
     fixed: int = 0
     broken: int = 0
     changed: int = 0
+    f1: Estimate = field(default_factory=Estimate)
 
     @property
     def measured(self) -> bool:
@@ -48,12 +57,13 @@ class LanguageRow:
 
     def record(self) -> dict[str, Any]:
         """Return plain names and numbers."""
-        plain = {k: v for k, v in vars(self).items() if k not in ("language", "a", "b")}
+        plain = {k: v for k, v in vars(self).items() if k not in ("language", "a", "b", "f1")}
         rounded = {k: round(v, 6) if isinstance(v, float) else v for k, v in plain.items()}
         return {
             "language": self.language.tag,
             "a": asdict(self.a),
             "b": asdict(self.b),
+            "macro_f1": asdict(self.f1),
             **rounded,
         }
 
@@ -74,6 +84,7 @@ class Comparison:
     a: Side
     b: Side
     rows: Sequence[LanguageRow]
+    metric: str
     delta: float | None
     low: float | None
     high: float | None
@@ -90,13 +101,14 @@ class Comparison:
             for name, side in (("a", self.a), ("b", self.b))
         }
         mean = {"delta": self.delta, "low": self.low, "high": self.high}
-        return {**sides, "mean": mean, "languages": [row.record() for row in self.rows]}
+        rows = [row.record() for row in self.rows]
+        return {**sides, "metric": self.metric, "mean": mean, "languages": rows}
 
 
 def compare_measured(a: ModelVersion, b: ModelVersion) -> Comparison:
-    """Compare by what was measured already; no network is opened."""
+    """Compare by what was measured already; no network is opened, and draws are few."""
     check_two(a, b)
-    return compared(Side(a, size_of(a)), Side(b, size_of(b)))
+    return compared(Side(a, size_of(a)), Side(b, size_of(b)), draws=FEW_DRAWS)
 
 
 def check_two(a: ModelVersion, b: ModelVersion) -> None:
@@ -107,14 +119,19 @@ def check_two(a: ModelVersion, b: ModelVersion) -> None:
         raise ConflictError(f"{a} is the same on both sides.", remedy="Name two versions.")
 
 
-def compared(a: Side, b: Side) -> Comparison:
-    """Compare by what was measured of both on the gold of today."""
-    golds = gold_of(a.version.campaign, split=GoldItem.Split.GATE)
+def compared(a: Side, b: Side, *, draws: int = DRAWS) -> Comparison:
+    """Compare by what was measured of both on the gold of today.
+
+    Macro-F1 is bootstrapped where it is what the campaign's gate goes by.
+    """
+    campaign = a.version.campaign
+    golds = gold_of(campaign, split=GoldItem.Split.GATE)
+    by_f1 = campaign.gate_metric == GateMetric.MACRO_F1
     found = {
         (e.version_id, e.language_id, e.gold_digest): e
         for e in Evaluation.objects.filter(
             version__in=(a.version, b.version), split=GoldItem.Split.GATE
-        )
+        ).order_by("created_at", "pk")
     }
     rows = []
     for gold in golds:
@@ -122,11 +139,12 @@ def compared(a: Side, b: Side) -> Comparison:
             found.get((version.pk, gold.language.pk, gold.digest))
             for version in (a.version, b.version)
         )
-        rows.append(_row(gold, before, after))
-    return Comparison(a, b, rows, *_mean([row for row in rows if row.measured]))
+        rows.append(_row(gold, before, after, draws=draws if by_f1 else 0))
+    means = _mean([row for row in rows if row.measured])
+    return Comparison(a, b, rows, campaign.gate_metric, *means)
 
 
-def _row(gold: Gold, a: Evaluation | None, b: Evaluation | None) -> LanguageRow:
+def _row(gold: Gold, a: Evaluation | None, b: Evaluation | None, *, draws: int) -> LanguageRow:
     if a is None or b is None or not gold.samples:
         return LanguageRow(gold.language, len(gold.samples), _estimate(a), _estimate(b))
     old, new = (_labels(evaluation, gold) for evaluation in (a, b))
@@ -147,10 +165,20 @@ def _row(gold: Gold, a: Evaluation | None, b: Evaluation | None) -> LanguageRow:
         fixed=fixed,
         broken=broken,
         changed=int((old != new).sum()),
+        f1=_f1(gold, old, new, draws=draws) if draws else Estimate(),
     )
 
 
-def _labels(evaluation: Evaluation, gold: Gold) -> "np.ndarray[Any, np.dtype[np.int64]]":
+def _f1(gold: Gold, old: Labels, new: Labels, *, draws: int) -> Estimate:
+    """Return the difference of macro-F1 with its 95 % interval (BCa), drawn by the gold alone."""
+    classes = 1 + max(int(np.max(one)) for one in (old, new, np.array(gold.truth)))
+    tables = [f1_counts(said, gold=gold.truth, classes=classes) for said in (old, new)]
+    rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
+    found = resample(f1_difference(*tables), groups=gold.groups, rng=rng, draws=draws)
+    return Estimate(found.value, found.bound(0.025), found.bound(0.975))
+
+
+def _labels(evaluation: Evaluation, gold: Gold) -> Labels:
     return np.array([evaluation.answers[str(sample)][0] for sample in gold.samples], np.int64)
 
 

@@ -36,7 +36,7 @@ def review_of(run: TrainingRun) -> RunReview:
     gate = GateRun.objects.filter(run=run).select_related("candidate", "champion").first()
     checks: list[CheckRow] = []
     if gate:
-        estimates = estimates_of([gate.candidate, gate.champion])
+        estimates = estimates_of([gate.candidate, gate.champion], metric=gate.metric)
         checks = [
             CheckRow(
                 check=check,

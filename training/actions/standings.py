@@ -10,6 +10,7 @@ from annotation.models import (
     Annotator,
     Campaign,
     CampaignLanguage,
+    GateMetric,
     GoldItem,
     Guideline,
     Item,
@@ -61,12 +62,15 @@ def standings_of(
     ]
 
 
-def estimates_of(versions: Iterable[ModelVersion]) -> dict[tuple[int, int], Estimate]:
-    """The newest accuracy of each version in each language, by ``(version, language)`` ids."""
+def estimates_of(
+    versions: Iterable[ModelVersion], *, metric: str = GateMetric.ACCURACY
+) -> dict[tuple[int, int], Estimate]:
+    """The newest value of each version in each language, by ``(version, language)`` ids."""
+    name = "macro_f1" if metric == GateMetric.MACRO_F1 else "accuracy"
     rows = (
         Evaluation.objects.filter(version__in=list(versions))
         .order_by("created_at", "id")
-        .values_list("version_id", "language_id", "accuracy", "accuracy_low", "accuracy_high")
+        .values_list("version_id", "language_id", name, f"{name}_low", f"{name}_high")
     )
     return {(v, lang): Estimate(value, low, high) for v, lang, value, low, high in rows}
 

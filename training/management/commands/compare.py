@@ -32,6 +32,9 @@ COLUMNS = (
     "fixed",
     "broken",
     "changed",
+    "macro_f1_delta",
+    "macro_f1_low",
+    "macro_f1_high",
 )
 
 
@@ -40,7 +43,8 @@ class Command(BaseCommand):
 
     help = (
         "Compare version A with version B on the same gold: per language the difference B - A in"
-        " accuracy with its 95 %% interval (Tango), the exact two-sided McNemar p, how many answers"
+        " accuracy with its 95 %% interval (Tango) and, where the gate goes by it, in macro-F1 (paired"
+        " bootstrap), the exact two-sided McNemar p, how many answers"
         " B mends, breaks and changes; their size, and their speed on this machine."
     )
 
@@ -87,6 +91,10 @@ class Command(BaseCommand):
         self.stdout.write(LINE.format(*heads))
         for row in found.rows:
             self.stdout.write(_line(row))
+            if row.f1.value is not None:
+                low, high = row.f1.low or 0.0, row.f1.high or 0.0
+                told = f"{row.f1.value:+.3f} ({low:+.3f} to {high:+.3f})"
+                self.stdout.write(f"  {'':<14} macro-F1 {told}")
         if found.delta is not None and found.low is not None and found.high is not None:
             self.stdout.write(
                 f"Mean over languages {found.delta:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
@@ -133,4 +141,7 @@ def _cells(row: LanguageRow) -> list[Any]:
         row.fixed,
         row.broken,
         row.changed,
+        row.f1.value,
+        row.f1.low,
+        row.f1.high,
     ]
