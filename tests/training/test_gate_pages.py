@@ -171,14 +171,39 @@ def test_the_gate_settings_are_kept_and_bounded(noor, held):
     assert noor.post(there, form | {"gate_looks": "9"}).status_code == 422
 
 
-def test_only_an_admin_widens_the_margin(noor, client, held):
+def test_a_wider_margin_is_wished_for_by_one_admin_and_agreed_to_by_another(noor, client, held):
     there = f"/campaigns/{held.run.campaign.slug}/gate/"
     form = {"margin": "0.05", "gate_metric": "accuracy", "gate_looks": "3", "case_rule": "hold"}
     answer = noor.post(there, form | {"gold_at_once": "40"})
     assert (answer.status_code, "Only an admin" in answer.content.decode()) == (422, True)
+
+    def margin():
+        return str(type(held.run.campaign).objects.get(pk=held.run.campaign_id).margin)
+
     client.force_login(make_user("ada", staff=True, is_superuser=True))
-    assert client.post(there, form | {"gold_at_once": "40"}).status_code == 302
-    assert str(type(held.run.campaign).objects.get(pk=held.run.campaign_id).margin) == "0.050"
+    page = client.post(there, form | {"gold_at_once": "40"}, follow=True).content.decode()
+    assert "Ada wishes for a margin of 0.050." in page
+    assert ">Agree<" not in page
+    assert margin() == "0.030"
+    client.force_login(make_user("bo", staff=True, is_superuser=True))
+    assert ">Agree<" in client.get(there).content.decode()
+    wish = held.run.campaign.gate_changes.get(wish=True)
+    page = client.post(f"{there}agree/{wish.number}/", follow=True).content.decode()
+    assert margin() == "0.050"
+    assert page.index("Agrees to wish 3:") < page.index("A wish, until a second admin agrees:")
+    assert "<bdi>regression cases</bdi>: <bdi>the candidate is blocked</bdi> → <bdi>the candidate is held" in page
+
+
+def test_a_run_that_was_not_judged_yet_can_be_declared_maintenance(noor, held):
+    run = TrainingRun.objects.get(round__number=2)
+    there = address(held, "maintenance/")
+    assert there not in noor.get(address(held, "")).content.decode()
+    run.gates.all().delete()
+    assert there in noor.get(address(held, "")).content.decode()
+    assert noor.post(there, {"name": "Noor", "reason": ""}).status_code == 422
+    form = {"name": "Noor", "reason": "a library changed"}
+    page = noor.post(there, form, follow=True).content.decode()
+    assert "Declared maintenance by Noor: a library changed" in page
 
 
 def test_strangers_and_annotators_see_nothing_of_it(client, held):
