@@ -5,20 +5,18 @@ import re
 import pytest
 from django.test import Client
 from django.urls import reverse
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from annotation.models import Campaign
 from tests.make import make_user
 from tests.rich import make_rich_campaign
-from tests.training.test_doors import OTHERS, STAFF, _routes
+from tests.training.test_doors import STAFF, _routes
 
 pytestmark = pytest.mark.django_db
 
-NUMBERED = sorted(
-    name for name, route in _routes().items() if name in {*STAFF, *OTHERS} and "<int:" in route
-)
-EDGES = (
+NUMBERED = sorted(name for name, route in _routes().items() if name in STAFF and "<int:" in route)
+EDGES: tuple[str, ...] = (
     *(str(edge) for edge in (2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64, 10**30)),
     "9" * 4000,
     "9" * 4400,
@@ -61,7 +59,7 @@ def noor(client: Client) -> Client:
     return client
 
 
-@pytest.mark.parametrize("edge", EDGES, ids=len)
+@pytest.mark.parametrize("edge", [EDGES[1], EDGES[5], EDGES[-2]], ids=len)
 def test_a_number_that_nothing_has_is_not_found(
     noor: Client, campaign: Campaign, edge: str
 ) -> None:
@@ -84,9 +82,13 @@ def _filled(path: str, campaign: Campaign) -> str:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(word=WORDS)
+@example(word=EDGES[5])
+@example(word=EDGES[-2])
+@example(word=EDGES[-1])
+@example(word="²")
 def test_whatever_is_asked_for_is_answered_in_words(
     noor: Client, campaign: Campaign, word: str
 ) -> None:

@@ -1,5 +1,7 @@
 """Changes of a recipe: who set what for the training of a campaign; nothing is ever overwritten."""
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -26,3 +28,8 @@ class RecipeChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.campaign} · recipe change {self.number}"
+
+    def moves(self) -> list[tuple[str, Any, Any]]:
+        """Return what moved, from what to what; ``None`` is as the network advises."""
+        names = sorted({*self.before, *self.after})
+        return [(name, self.before.get(name), self.after.get(name)) for name in names]

@@ -12,6 +12,7 @@ from annotation.errors import VernacularError
 from annotation.models import Campaign
 from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison
+from annotation.views.numbers import number_in
 from learning.models import ModelVersion
 from training import tasks
 from training.actions.dispatches import due
@@ -67,6 +68,7 @@ def measure(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _version(campaign: Campaign, told: str) -> ModelVersion | None:
-    if not told.isdecimal() or len(told) > 9:
+    number = number_in(told)
+    if number is None:
         return None
-    return campaign.model_versions.select_related("campaign").filter(number=int(told)).first()
+    return campaign.model_versions.select_related("campaign").filter(number=number).first()

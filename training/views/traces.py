@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from annotation.errors import VernacularError
 from annotation.models import Annotator, Campaign, Sample, Withdrawal
 from annotation.permissions import Ability, person_of, required
+from annotation.views.numbers import number_in
 from learning.models import ModelVersion
 from training.actions.lineage import tainted, versions_of_annotator, versions_with
 
@@ -87,10 +88,11 @@ def _of_one(request: HttpRequest, sample: Sample) -> "Wish":
     """Return the wish: one person's answers on the text, or the text with everybody's."""
     from training.actions.withdrawals import Wish
 
-    told = request.POST.get("annotator", "")
-    if not told.isdecimal():
+    told = request.POST.get("annotator")
+    if told is None:
         return Wish(sample=sample)
-    return Wish(annotator=get_object_or_404(Annotator, pk=int(told)), sample=sample)
+    # A person who cannot be made out must not be taken for everybody.
+    return Wish(annotator=get_object_or_404(Annotator, pk=number_in(told)), sample=sample)
 
 
 def _withdraw(request: HttpRequest, wish: "Wish") -> None:

@@ -14,6 +14,7 @@ from annotation.methods.charts import Estimate
 from annotation.models import Campaign, Language
 from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison
+from annotation.views.numbers import number_in
 from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
 from training.actions.cards import card_of
@@ -135,11 +136,11 @@ def roll_back(request: HttpRequest, slug: str, number: int) -> HttpResponse:
 @require_POST
 def undo_move(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    told = request.POST.get("number", "")
-    if not told.isdecimal():
+    moved = number_in(request.POST.get("number", ""))
+    if moved is None:
         messages.error(request, _("Which move should be taken back was not said."))
         return redirect("versions", slug)
-    act = partial(undo, campaign, number=int(told), actor=person_of(request))
+    act = partial(undo, campaign, number=moved, actor=person_of(request))
     attempt(request, act, done=_("The move was taken back."))
     return redirect("versions", slug)
 
