@@ -1,7 +1,20 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from annotation.views import campaigns, health, imports, invitations, light, people, welcome
+from annotation.views import (
+    calibration,
+    campaigns,
+    coordination,
+    groups,
+    health,
+    imports,
+    invitations,
+    light,
+    people,
+    sessions,
+    welcome,
+)
+from annotation.views.desk import desk_entry
 from annotation.views.webhook import desk_hook
 
 urlpatterns = [
@@ -20,7 +33,77 @@ urlpatterns = [
     path("answer/<slug:slug>/<str:tag>/batch/", light.batch, name="answer_batch"),
     path("answer/<slug:slug>/<str:tag>/answers/", light.answers, name="answer_answers"),
     path("answer/<slug:slug>/<str:tag>/back/", light.hand_back, name="answer_back"),
+    path("desk/<slug:slug>/<str:tag>/", desk_entry, name="desk_entry"),
     path("sign-out/", LogoutView.as_view(), name="sign_out"),
+    path("guideline/<slug:slug>/<str:tag>/", sessions.guideline, name="guideline"),
+    path("calibrate/<slug:slug>/<str:tag>/", sessions.calibrate, name="calibrate"),
+    path("calibrate/<slug:slug>/<str:tag>/begin/", sessions.begin, name="calibration_begin"),
+    path(
+        "calibrate/<slug:slug>/<str:tag>/sessions/<int:pk>/",
+        sessions.session,
+        name="calibration_session",
+    ),
+    path(
+        "calibrate/<slug:slug>/<str:tag>/answers/<int:pk>/objection/",
+        sessions.objection,
+        name="calibration_objection",
+    ),
+    path("calibrate/<slug:slug>/<str:tag>/notes/<int:pk>/", sessions.concern, name="concern"),
+    path("calibrate/<slug:slug>/<str:tag>/groups/<int:pk>/", groups.group, name="group"),
+    path(
+        "calibrate/<slug:slug>/<str:tag>/groups/<int:pk>/remark/",
+        groups.group_remark,
+        name="group_remark",
+    ),
+    path("campaigns/<slug:slug>/calibration/", calibration.calibration, name="calibration"),
+    path(
+        "campaigns/<slug:slug>/calibration-settings/",
+        calibration.calibration_settings,
+        name="calibration_settings",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/",
+        calibration.calibration_language,
+        name="calibration_language",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/rules/",
+        calibration.label_rule,
+        name="label_rule",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/examples/",
+        calibration.worked_example,
+        name="worked_example",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/gold/<int:pk>/retire/",
+        calibration.gold_retire,
+        name="gold_retire",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/people/<int:pk>/",
+        calibration.calibration_person,
+        name="calibration_person",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/notes/<int:pk>/",
+        calibration.concern_decide,
+        name="concern_decide",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/groups/", groups.group_open, name="group_open"
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/groups/<int:pk>/side-by-side/",
+        groups.group_side,
+        name="group_side",
+    ),
+    path(
+        "campaigns/<slug:slug>/calibration/<str:tag>/groups/<int:pk>/close/",
+        groups.group_conclude,
+        name="group_conclude",
+    ),
     path("go/<str:token>/", welcome.go, name="go"),
     path("consent/", welcome.consent, name="consent"),
     path("me/", welcome.me, name="me"),
@@ -68,6 +151,31 @@ urlpatterns = [
         "campaigns/<slug:slug>/people/<int:pk>/activate/",
         people.activate_person,
         name="person_activate",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/",
+        coordination.language_desk,
+        name="language_desk",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/disputes/<int:pk>/",
+        coordination.decide_dispute,
+        name="dispute_decide",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/decisions/<int:pk>/undo/",
+        coordination.undo_dispute,
+        name="dispute_undo",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/objections/<int:pk>/",
+        coordination.decide_objection,
+        name="objection_decide",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/hours.csv",
+        coordination.hours_csv,
+        name="hours_csv",
     ),
     path("campaigns/<slug:slug>/quarantine/", people.quarantine, name="quarantine"),
     path(

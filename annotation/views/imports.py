@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError
 from annotation.actions.imports import queue_import
 from annotation.errors import VernacularError
 from annotation.forms import ImportForm
+from annotation.methods.cells import inert
 from annotation.models import Campaign, SampleImport
 from annotation.permissions import Ability, person_of, required
 from annotation.tasks import run_import
@@ -123,10 +124,5 @@ def _refused_lines(row: SampleImport) -> Iterator[str]:
     yield "\ufeff" + writer.writerow(["row", "field", "reason", "excerpt"])
     for refused in row.refused_rows.order_by("row").iterator(chunk_size=1000):
         yield writer.writerow(
-            [refused.row, *map(_inert, (refused.field, refused.reason, refused.excerpt))]
+            [refused.row, *map(inert, (refused.field, refused.reason, refused.excerpt))]
         )
-
-
-def _inert(cell: str) -> str:
-    # A spreadsheet would run a cell that begins like a formula.
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell

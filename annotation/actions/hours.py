@@ -1,0 +1,121 @@
+"""Hours: what each person of a language did in a span of days, as payment wants to know it."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from django.db.models import Count, F, FloatField, Q, Sum, Value
+from django.db.models.functions import Coalesce, Greatest, Least
+from django.utils import timezone
+
+from annotation.errors import InvalidInputError
+from annotation.models import Annotation, Annotator, CampaignLanguage, SessionAnswer
+
+# Whoever leaves a text open over lunch has not worked on it all the while.
+LONGEST_SECONDS = 300.0
+LONGEST_SPAN = timedelta(days=3 * 366)
+State = Annotation.State
+
+
+@dataclass(frozen=True)
+class Work:
+    """One person's work: items answered, said to be unfit or skipped, test items, and seconds.
+
+    ``untimed`` of the items came without a time; their seconds are not guessed.
+    """
+
+    annotator: Annotator
+    answered: int
+    flagged: int
+    skipped: int
+    tested: int
+    untimed: int
+    seconds: float
+
+    @property
+    def items(self) -> int:
+        """Everything that was looked at and dealt with."""
+        return self.answered + self.flagged + self.skipped + self.tested
+
+    @property
+    def hours(self) -> float:
+        """Time at work in hours."""
+        return self.seconds / 3600
+
+
+def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]:
+    """Return what everybody did from the first day to the last, both included, most work first.
+
+    What was taken back was work all the same and stays counted; nothing of its content is told.
+    """
+    if until < since:
+        raise InvalidInputError("The last day lies before the first.", remedy="Swap the two days.")
+    if until - since > LONGEST_SPAN:
+        raise InvalidInputError(
+            "That is more than three years.", remedy="Ask for a shorter span of days."
+        )
+    span = _edge(since), _edge(until + timedelta(days=1))
+    answers = _answers(home, span)
+    tests = _tests(home, span)
+    people = Annotator.objects.filter(pk__in=answers.keys() | tests.keys())
+    done = []
+    for person in people.select_related("user", "language"):
+        said, tested = answers.get(person.pk, {}), tests.get(person.pk, (0, 0.0))
+        done.append(
+            Work(
+                annotator=person,
+                answered=said.get("answered", 0),
+                flagged=said.get("flagged", 0),
+                skipped=said.get("skipped", 0),
+                tested=tested[0],
+                untimed=said.get("untimed", 0),
+                seconds=said.get("seconds", 0.0) + tested[1],
+            )
+        )
+    return sorted(done, key=lambda work: (-work.items, work.annotator.pk))
+
+
+def _edge(day: date) -> datetime:
+    """The beginning of a day where the installation is."""
+    return timezone.make_aware(datetime.combine(day, time.min)).astimezone(UTC)
+
+
+def _answers(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[int, dict[str, int]]:
+    capped = Greatest(
+        Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
+        Value(0.0),
+        output_field=FloatField(),
+    )
+    flagged = ~Q(flag="")
+    given = Annotation.objects.filter(item__campaign_language=home).annotate(
+        at=Coalesce("given_at", "created_at")
+    )
+    rows = (
+        given.filter(at__gte=span[0], at__lt=span[1])
+        .exclude(state=State.DELETED)
+        .order_by()
+        .values("annotator")
+        .annotate(
+            flagged=Count("pk", filter=flagged),
+            skipped=Count("pk", filter=Q(state=State.SKIPPED) & ~flagged),
+            all=Count("pk"),
+            untimed=Count("pk", filter=Q(lead_seconds=None)),
+            seconds=Coalesce(Sum(capped), 0.0, output_field=FloatField()),
+        )
+    )
+    return {
+        row["annotator"]: {**row, "answered": row["all"] - row["flagged"] - row["skipped"]}
+        for row in rows
+    }
+
+
+def _tests(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[int, tuple[int, float]]:
+    """Items of calibration sessions: how many and how long, each capped as answers are."""
+    rows = SessionAnswer.objects.filter(
+        session__campaign_language=home, answered_at__gte=span[0], answered_at__lt=span[1]
+    ).values_list("session__annotator", "shown_at", "answered_at")
+    found: dict[int, tuple[int, float]] = {}
+    for annotator, shown, answered in rows:
+        number, seconds = found.get(annotator, (0, 0.0))
+        taken = (answered - shown).total_seconds() if answered else 0.0
+        found[annotator] = (number + 1, seconds + min(max(taken, 0.0), LONGEST_SECONDS))
+    return found

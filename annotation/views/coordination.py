@@ -1,0 +1,265 @@
+"""Doors for who looks after a language: who waits, what is disputed, what people are owed."""
+
+import csv
+from datetime import date, timedelta
+from functools import partial
+from io import StringIO
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.actions.disputes import adjudicate, disputed, to_adjudicate, undo
+from annotation.actions.hours import Work, work_done
+from annotation.actions.objections import keep_text, note_dialect, open_again, set_text_aside
+from annotation.errors import InvalidInputError, VernacularError
+from annotation.methods.cells import inert
+from annotation.models import (
+    Adjudication,
+    Annotation,
+    CampaignLanguage,
+    Concern,
+    Consent,
+    Invitation,
+    Objection,
+    Sample,
+    Standing,
+)
+from annotation.permissions import Ability, person_of, required, team_of
+from annotation.views.outcomes import attempt
+
+PER_PAGE = 10
+SHOWN = 50
+DAYS = 30
+UNREADY = (Standing.State.NEWCOMER, Standing.State.NOT_YET)
+
+
+@required(Ability.SETTLE)
+@require_safe
+def language_desk(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Everything that waits for whoever looks after a language."""
+    home = _home(slug, tag)
+    until = timezone.localdate()
+    disputes = Paginator(to_adjudicate(home).select_related("sample"), PER_PAGE)
+    page = disputes.get_page(request.GET.get("page"))
+    objections = _objections(home)
+    context = {
+        "campaign": home.campaign,
+        "home": home,
+        "language": home.language,
+        "page": page,
+        "disputes": [(row, _answers(row.sample)) for row in page],
+        "asked_again": disputed(home).count() - disputes.count,
+        "labels": [
+            (label, label.name_in(tag)) for label in home.campaign.labels.order_by("position")
+        ],
+        "objections": [(row, _voices(row)) for row in objections[:SHOWN]],
+        "more_objections": max(objections.count() - SHOWN, 0),
+        "settled": _settled(home),
+        "waiting": _waiting(home),
+        "concerns": Concern.objects.filter(campaign_language=home, outcome="").select_related(
+            "annotator__user"
+        )[:SHOWN],
+        "since": until - timedelta(days=DAYS),
+        "until": until,
+        "work": work_done(home, since=until - timedelta(days=DAYS), until=until),
+    }
+    return render(request, "annotation/language_desk.html", context)
+
+
+@required(Ability.SETTLE)
+@require_POST
+def decide_dispute(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    home = _home(slug, tag)
+    sample = get_object_or_404(Sample, campaign=home.campaign, language=home.language, pk=pk)
+    label = home.campaign.labels.filter(key=request.POST.get("label", "")).first()
+    if label is None:
+        messages.error(request, _("Choose the answer that is right, then say why."))
+        return redirect("language_desk", slug, tag)
+    act = partial(
+        adjudicate,
+        sample,
+        label=label,
+        reason=request.POST.get("reason", ""),
+        by=person_of(request),
+        now=timezone.now(),
+    )
+    attempt(request, act, done=_("Decided. It can be undone below."))
+    return redirect("language_desk", slug, tag)
+
+
+@required(Ability.SETTLE)
+@require_POST
+def undo_dispute(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    home = _home(slug, tag)
+    decisions = Adjudication.objects.filter(
+        sample__campaign=home.campaign, sample__language=home.language
+    )
+    act = partial(
+        undo, get_object_or_404(decisions, pk=pk), by=person_of(request), now=timezone.now()
+    )
+    attempt(request, act, done=_("Undone. The answers speak for themselves again."))
+    return redirect("language_desk", slug, tag)
+
+
+@required(Ability.SETTLE)
+@require_POST
+def decide_objection(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    home = _home(slug, tag)
+    rows = Objection.objects.filter(sample__campaign=home.campaign, sample__language=home.language)
+    objection = get_object_or_404(rows, pk=pk)
+    said = {"by": person_of(request), "now": timezone.now()}
+    why = request.POST.get("why", "")
+    acts = {
+        "keep": (partial(keep_text, objection, why=why, **said), _("The text stays.")),
+        "set_aside": (
+            partial(set_text_aside, objection, why=why, **said),
+            _("The text is set aside: nobody is asked about it."),
+        ),
+        "dialect": (
+            partial(note_dialect, objection, dialect=why, **said),
+            _("The dialect is noted. The text stays."),
+        ),
+        "open": (partial(open_again, objection, **said), _("It is open again.")),
+    }
+    chosen = acts.get(request.POST.get("decision", ""))
+    if chosen is None:
+        messages.error(request, _("Choose what is to happen with the text."))
+    else:
+        attempt(request, chosen[0], done=chosen[1])
+    return redirect("language_desk", slug, tag)
+
+
+@required(Ability.SETTLE)
+@require_safe
+def hours_csv(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Hours and items of a span of days, a person a row."""
+    home = _home(slug, tag)
+    try:
+        since, until = (_day(request.GET.get(name, "")) for name in ("since", "until"))
+        work = work_done(home, since=since, until=until)
+    except VernacularError as error:
+        messages.error(request, str(error))
+        return redirect("language_desk", slug, tag)
+    file = StringIO()
+    writer = csv.writer(file)
+    writer.writerow(_COLUMNS)
+    writer.writerows(_row(each, since=since, until=until) for each in work)
+    name = f"{slug}-{tag}-{since}-{until}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    text = "\ufeff" + file.getvalue()
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+
+
+_COLUMNS = (
+    "person",
+    "name",
+    "language",
+    "from",
+    "to",
+    "items",
+    "answered",
+    "flagged",
+    "skipped",
+    "tested",
+    "hours",
+    "items_without_time",
+)
+
+
+def _row(work: Work, *, since: date, until: date) -> list[object]:
+    user = work.annotator.user
+    return [
+        inert(user.username),
+        inert(user.name),
+        work.annotator.language.tag,
+        since.isoformat(),
+        until.isoformat(),
+        work.items,
+        work.answered,
+        work.flagged,
+        work.skipped,
+        work.tested,
+        f"{work.hours:.2f}",
+        work.untimed,
+    ]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInputError(
+            f"“{text[:20]}” is no day.", remedy="Write days as 2026-11-21."
+        ) from None
+
+
+def _home(slug: str, tag: str) -> CampaignLanguage:
+    homes = CampaignLanguage.objects.select_related("campaign", "language")
+    return get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
+
+
+def _objections(home: CampaignLanguage) -> QuerySet[Objection]:
+    """What waits for a decision, the most said first."""
+    rows = Objection.objects.filter(
+        sample__campaign=home.campaign,
+        sample__language=home.language,
+        state=Objection.State.OPEN,
+    )
+    return rows.select_related("sample").order_by("-voices", "opened_at", "pk")
+
+
+def _settled(home: CampaignLanguage) -> list[Adjudication | Objection]:
+    """The newest decisions, to be looked at again and undone."""
+    here = {"sample__campaign": home.campaign, "sample__language": home.language}
+    decided = Adjudication.objects.filter(undone_at=None, **here)
+    objections = Objection.objects.filter(
+        state__in=(Objection.State.KEPT, Objection.State.SET_ASIDE), **here
+    )
+    rows = [
+        *decided.select_related("sample", "label", "decided_by")[:SHOWN],
+        *objections.select_related("sample", "decided_by").order_by("-decided_at")[:SHOWN],
+    ]
+    rows.sort(key=lambda row: row.decided_at or row.sample.created_at, reverse=True)
+    return rows[:SHOWN]
+
+
+def _answers(sample: Sample) -> list[Annotation]:
+    """Everybody's word on a text, in the order in which it was given."""
+    said = Annotation.objects.filter(
+        item__sample=sample, state__in=(Annotation.State.ANSWERED, Annotation.State.SKIPPED)
+    )
+    return list(said.select_related("annotator__user", "label").order_by("created_at", "pk"))
+
+
+def _voices(objection: Objection) -> list[Annotation]:
+    return [
+        one
+        for one in _answers(objection.sample)
+        if one.flag == objection.kind and one.annotator.active
+    ]
+
+
+def _waiting(home: CampaignLanguage) -> dict[str, list[object]]:
+    """Who cannot answer yet, and why."""
+    team = team_of(home.campaign, home.language).select_related("user")
+    agreed = Consent.objects.training().filter(user=OuterRef("user"))
+    standings = Standing.objects.filter(campaign=home.campaign)
+    invited = Invitation.objects.filter(
+        campaign=home.campaign, languages=home.language, user=None, revoked_at=None
+    )
+    here = Prefetch("standings", queryset=standings, to_attr="here")
+    unready: list[object] = []
+    if home.campaign.calibrate:
+        ready = standings.filter(annotator=OuterRef("pk")).exclude(state__in=UNREADY)
+        unready = list(team.filter(~Exists(ready)).prefetch_related(here)[:SHOWN])
+    return {
+        "invited": list(invited[:SHOWN]),
+        "without_consent": list(team.filter(~Exists(agreed))[:SHOWN]),
+        "unready": unready,
+    }
