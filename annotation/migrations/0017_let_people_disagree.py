@@ -7,57 +7,172 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0016_add_what_drift_rests_on'),
+        ("annotation", "0016_add_what_drift_rests_on"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='most_answers',
-            field=models.PositiveSmallIntegerField(default=3, help_text='A disputed text is shown to so many people before a coordinator decides.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(25)], verbose_name='most answers per item'),
+            model_name="campaign",
+            name="most_answers",
+            field=models.PositiveSmallIntegerField(
+                default=3,
+                help_text="A disputed text is shown to so many people before a coordinator decides.",
+                validators=[
+                    django.core.validators.MinValueValidator(1),
+                    django.core.validators.MaxValueValidator(25),
+                ],
+                verbose_name="most answers per item",
+            ),
         ),
         migrations.AddField(
-            model_name='campaign',
-            name='subjective',
-            field=models.BooleanField(default=False, help_text='Nobody decides disputed texts: the spread of the answers is what is learned.', verbose_name='a matter of opinion'),
+            model_name="campaign",
+            name="subjective",
+            field=models.BooleanField(
+                default=False,
+                help_text="Nobody decides disputed texts: the spread of the answers is what is learned.",
+                verbose_name="a matter of opinion",
+            ),
         ),
         migrations.CreateModel(
-            name='Adjudication',
+            name="Adjudication",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=500, verbose_name='reason')),
-                ('decided_at', models.DateTimeField()),
-                ('undone_at', models.DateTimeField(blank=True, null=True)),
-                ('decided_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='annotation.label')),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='adjudications', to='annotation.sample')),
-                ('undone_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.CharField(max_length=500, verbose_name="reason")),
+                ("decided_at", models.DateTimeField()),
+                ("undone_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="annotation.label"
+                    ),
+                ),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="adjudications",
+                        to="annotation.sample",
+                    ),
+                ),
+                (
+                    "undone_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-decided_at', '-id'),
-                'constraints': [models.UniqueConstraint(condition=models.Q(('undone_at__isnull', True)), fields=('sample',), name='one_standing_adjudication')],
+                "ordering": ("-decided_at", "-id"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("undone_at__isnull", True)),
+                        fields=("sample",),
+                        name="one_standing_adjudication",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Objection',
+            name="Objection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('cannot_judge', "can't judge"), ('wrong_language', 'wrong language'), ('other_dialect', 'other dialect'), ('unclear', 'unclear'), ('offensive', 'offensive')], max_length=20)),
-                ('state', models.CharField(choices=[('open', 'open'), ('kept', 'the text stays'), ('set_aside', 'the text is set aside'), ('dropped', 'nobody says so any more')], default='open', max_length=10)),
-                ('voices', models.PositiveIntegerField(default=0, help_text='How many people say so now.')),
-                ('set_aside_at', models.DateTimeField(blank=True, help_text='Since when it keeps the text from being asked.', null=True)),
-                ('opened_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('decision', models.CharField(blank=True, max_length=300)),
-                ('decided_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='objections', to='annotation.sample')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("cannot_judge", "can't judge"),
+                            ("wrong_language", "wrong language"),
+                            ("other_dialect", "other dialect"),
+                            ("unclear", "unclear"),
+                            ("offensive", "offensive"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "open"),
+                            ("kept", "the text stays"),
+                            ("set_aside", "the text is set aside"),
+                            ("dropped", "nobody says so any more"),
+                        ],
+                        default="open",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "voices",
+                    models.PositiveIntegerField(default=0, help_text="How many people say so now."),
+                ),
+                (
+                    "set_aside_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Since when it keeps the text from being asked.",
+                        null=True,
+                    ),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("decision", models.CharField(blank=True, max_length=300)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="objections",
+                        to="annotation.sample",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-opened_at', '-id'),
-                'indexes': [models.Index(condition=models.Q(('state', 'open')), fields=['kind', 'opened_at'], name='open_objection')],
-                'constraints': [models.UniqueConstraint(fields=('sample', 'kind'), name='one_objection_of_a_kind')],
+                "ordering": ("-opened_at", "-id"),
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "open")),
+                        fields=["kind", "opened_at"],
+                        name="open_objection",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("sample", "kind"), name="one_objection_of_a_kind"
+                    )
+                ],
             },
         ),
     ]
