@@ -74,6 +74,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "campaign": campaign,
         "annotators": annotators,
+        "homes": homes,
         "unserved": [language for language in languages if language.pk not in active],
         "invitations": [
             row
