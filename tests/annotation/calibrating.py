@@ -35,12 +35,12 @@ def wrong_key(answer: SessionAnswer) -> str:
     return next(key for key in LABELS if key != answer.truth.key)
 
 
-def say(session: CalibrationSession, *, right: bool = True) -> SessionAnswer:
+def say(session: CalibrationSession, *, right: bool = True, now: datetime = NOW) -> SessionAnswer:
     """Answer the question that waits."""
     waiting = question_of(session)
     assert waiting is not None
     key = waiting.truth.key if right else wrong_key(waiting)
-    return answer_question(session, position=waiting.position, label_key=key, now=NOW)
+    return answer_question(session, position=waiting.position, label_key=key, now=now)
 
 
 def go_through(
@@ -54,7 +54,7 @@ def go_through(
     """Hold a whole session, every answer right or every answer wrong."""
     session = begin_session(annotator, home, kind=kind, now=now)
     while session.ended_at is None:
-        say(session, right=right)
+        say(session, right=right, now=now)
         session.refresh_from_db()
     return session
 

@@ -1,0 +1,176 @@
+"""Doors of group sessions: opened by a coordinator, answered alone, talked about together."""
+
+import uuid
+from functools import partial
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotation.actions.calibration_story import labels_of
+from annotation.actions.groups import (
+    answer_text,
+    conclude,
+    next_text,
+    open_group,
+    put_side_by_side,
+    remark,
+    side_by_side,
+)
+from annotation.errors import VernacularError
+from annotation.models import Annotator, CampaignLanguage, GroupSession, GroupText
+from annotation.permissions import Ability, may, person_of, required, signed_in
+from annotation.views.outcomes import attempt
+from annotation.views.sessions import home_at
+
+TEXTS = 12
+
+
+@required(Ability.PEOPLE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def group_open(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Choose people and texts."""
+    home = home_at(slug, tag)
+    people = list(
+        Annotator.objects.filter(language=home.language, active=True).select_related("user")
+    )
+    chosen = [person for person in people if str(person.pk) in request.POST.getlist("members")]
+    if request.method == "POST":
+        number = request.POST.get("number", "")
+        try:
+            session = open_group(
+                home,
+                title=request.POST.get("title", ""),
+                members=chosen,
+                number=int(number) if number.isdigit() and int(number) else TEXTS,
+                disputed=request.POST.get("texts") == "disputed",
+                actor=person_of(request),
+            )
+        except VernacularError as error:
+            messages.error(request, str(error))
+        else:
+            return redirect("group", slug, tag, session.pk)
+    context = {
+        "home": home,
+        "campaign": home.campaign,
+        "people": people,
+        "chosen": chosen,
+        "posted": request.POST,
+        "texts": TEXTS,
+    }
+    status = 422 if request.method == "POST" else 200
+    return render(request, "annotation/group_open.html", context, status=status)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def group(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    """A member's next text; side by side for members and coordinators as soon as it is time."""
+    home = home_at(slug, tag)
+    session = get_object_or_404(GroupSession, pk=pk, campaign_language=home)
+    member = session.members.filter(user=person_of(request)).first()
+    leads = _leads(request, home)
+    if member is None and not leads:
+        raise PermissionDenied
+    if request.method == "POST":
+        return _take(request, home, session, member)
+    text = next_text(session, annotator=member) if member else None
+    context = {
+        "home": home,
+        "campaign": home.campaign,
+        "session": session,
+        "member": member,
+        "leads": leads,
+        "labels": labels_of(home),
+        "token": str(uuid.uuid4()),
+        "guideline": home.guidelines.order_by("-version").first(),
+    }
+    if session.state == GroupSession.State.ANSWERING and text is not None:
+        return render(request, "annotation/group_answer.html", context | {"text": text})
+    # Until they lie side by side only coordinators see how far everybody is, and nobody what.
+    context |= {"side": side_by_side(session), "remarks": session.remarks.select_related("author")}
+    return render(request, "annotation/group.html", context)
+
+
+def _take(
+    request: HttpRequest, home: CampaignLanguage, session: GroupSession, member: Annotator | None
+) -> HttpResponse:
+    here = redirect("group", home.campaign.slug, home.language.tag, session.pk)
+    text = get_object_or_404(GroupText, session=session, position=_number(request, "position"))
+    if member is None:
+        raise PermissionDenied
+    try:
+        answer_text(
+            text,
+            annotator=member,
+            label_key=request.POST.get("label", ""),
+            why=request.POST.get("why", ""),
+            now=timezone.now(),
+        )
+    except VernacularError as error:
+        messages.error(request, str(error))
+    return here
+
+
+@signed_in
+@require_POST
+def group_remark(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    home = home_at(slug, tag)
+    session = get_object_or_404(GroupSession, pk=pk, campaign_language=home)
+    mine = session.members.filter(user=person_of(request)).exists()
+    if not mine and not _leads(request, home):
+        raise PermissionDenied
+    position = request.POST.get("position", "")
+    text = session.texts.filter(position=int(position)).first() if position.isdigit() else None
+    act = partial(
+        remark,
+        session,
+        author=person_of(request),
+        says=request.POST.get("says", ""),
+        token=request.POST.get("token", ""),
+        text=text,
+    )
+    attempt(request, act, done=_("Said."))
+    return redirect("group", slug, tag, pk)
+
+
+@required(Ability.PEOPLE)
+@require_POST
+def group_side(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    session = get_object_or_404(GroupSession, pk=pk, campaign_language=home_at(slug, tag))
+    done = _("Everybody sees everybody's answers now.")
+    attempt(request, partial(put_side_by_side, session), done=done)
+    return redirect("group", slug, tag, pk)
+
+
+@required(Ability.GUIDE)
+@require_POST
+def group_conclude(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
+    session = get_object_or_404(GroupSession, pk=pk, campaign_language=home_at(slug, tag))
+    act = partial(
+        conclude,
+        session,
+        conclusion=request.POST.get("conclusion", ""),
+        guideline=request.POST.get("guideline", ""),
+        recalibrate="recalibrate" in request.POST,
+        now=timezone.now(),
+        actor=person_of(request),
+    )
+    attempt(request, act, done=_("The session is closed."))
+    return redirect("group", slug, tag, pk)
+
+
+def _leads(request: HttpRequest, home: CampaignLanguage) -> bool:
+    user = person_of(request)
+    return may(user, Ability.PEOPLE, campaign=home.campaign, language=home.language)
+
+
+def _number(request: HttpRequest, name: str) -> int:
+    text = request.POST.get(name, "")
+    return int(text) if text.isdigit() else 0
