@@ -1,0 +1,215 @@
+"""Every address, tried as everybody: who comes in, who is told no, who is asked to sign in."""
+
+from uuid import UUID
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from annotation.actions.health import Health, PartHealth
+from annotation.models import Annotator, Consent, Membership, User
+from annotation.permissions import (
+    ABILITIES,
+    Ability,
+    campaigns_with,
+    languages_with,
+    may,
+    may_manage,
+    team_of,
+)
+from tests.make import make_annotator, make_campaign, make_consent, make_language, make_user
+
+pytestmark = pytest.mark.django_db
+
+ROLES = (
+    *("stranger", "reporter", "annotator", "coordinator", "neighbour"),
+    *("admin", "outsider", "staff"),
+)
+# Who comes in by each kind of door. The neighbour coordinates another language of the campaign,
+# the outsider is admin of another campaign.
+COMING_IN = {
+    "open": set(ROLES),
+    "signed in": set(ROLES) - {"stranger"},
+    "operate": {"staff"},
+    "lead": {"admin", "staff"},
+    "watch": {"coordinator", "neighbour", "admin", "staff"},
+    "watch anywhere": {"coordinator", "neighbour", "admin", "outsider", "staff"},
+    "people": {"coordinator", "neighbour", "admin", "staff"},
+    "of one language": {"coordinator", "admin", "staff"},
+    "answer": {"annotator", "coordinator", "staff"},
+}
+DOORS = {
+    "open": "desk_hook healthz readyz sign_in sign_out home go answer_worker",
+    "signed in": "me consent about_me group group_remark",
+    "operate": "campaign_create health",
+    "lead": """
+        campaign_start campaign_pause campaign_finish train_now quota quota_undo
+        import_create import_detail import_live import_refused_csv
+        person_add person_trace text_find text_trace quarantine quarantine_lay_aside
+        language_keep_open language_let_stop run_abort gate_settings gate_agree gate_serve
+        gate_predictions waiver_create waiver_revoke maintenance_declare cases case_from_gold
+        case_switch compress version_undo version_measure version_roll_back recipe recipe_undo
+        calibration_settings
+    """,
+    "watch": """
+        campaign_detail campaign_live round_detail run_detail run_live run_curves
+        gate_detail gate_csv gate_json versions version_detail version_card version_compare
+        version_confidence
+    """,
+    "watch anywhere": "campaigns",
+    "people": """
+        people invite invitation_renew invitation_revoke membership_end person_deactivate
+        person_activate calibration
+    """,
+    "of one language": """
+        guideline_edit language_desk dispute_decide dispute_undo objection_decide hours_csv
+        calibration_language label_rule worked_example gold_retire calibration_person
+        concern_decide group_open group_side group_conclude
+    """,
+    "answer": """
+        answer answer_batch answer_answers answer_back desk_entry guideline calibrate
+        calibration_begin calibration_session calibration_objection concern
+    """,
+}
+VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1)}
+
+
+def patterns(resolver: URLResolver) -> list[URLPattern]:
+    """Every address but those of Django's own admin, which lets in staff alone by itself."""
+    found: list[URLPattern] = []
+    for entry in resolver.url_patterns:
+        if isinstance(entry, URLPattern):
+            found.append(entry)
+        elif entry.namespace != "admin":
+            found.extend(patterns(entry))
+    return found
+
+
+ADDRESSES = {entry.name: entry for entry in patterns(get_resolver())}
+
+
+@pytest.fixture
+def people() -> dict[str, User]:
+    here = make_campaign(slug="here", languages=("wo", "qu"))
+    there = make_campaign(slug="there", languages=("wo",))
+    wo, qu = make_language("wo"), make_language("qu")
+    roles = {
+        "reporter": (here, wo, "reporter"),
+        "annotator": (here, wo, "annotator"),
+        "coordinator": (here, wo, "coordinator"),
+        "neighbour": (here, qu, "coordinator"),
+        "admin": (here, None, "admin"),
+        "outsider": (there, None, "admin"),
+    }
+    found = {name: make_user(name, staff=name == "staff") for name in ROLES if name != "stranger"}
+    for name, (campaign, language, role) in roles.items():
+        Membership.objects.create(user=found[name], campaign=campaign, language=language, role=role)
+        make_consent(found[name])
+    for name in ("annotator", "coordinator"):
+        Annotator.objects.create(user=found[name], language=wo, everywhere=False)
+    return found
+
+
+def outcome(answer: HttpResponse) -> str:
+    if answer.status_code == 500:  # 503 tells honestly that a part is not there
+        return "broken"
+    if answer.status_code == 403:
+        return "no"
+    if answer.status_code == 401:  # what scripts are told, who follow no redirects
+        return "sign in"
+    to = answer.headers.get("Location", "") or answer.headers.get("HX-Redirect", "")
+    return "sign in" if to.startswith(reverse("sign_in")) else "in"
+
+
+def test_every_address_is_behind_one_kind_of_door() -> None:
+    told = [name for names in DOORS.values() for name in names.split()]
+    assert sorted(told) == sorted(set(told))
+    assert set(told) == set(ADDRESSES), "a new address needs its line in DOORS"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_comes_in_where(
+    role: str, client: Client, people: dict[str, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = PartHealth("Redis", Health.GOOD, "")
+    monkeypatch.setattr("annotation.views.health.check_broker", lambda: there)
+    if role in people:
+        client.force_login(people[role])
+    client.raise_request_exception = False
+    wrong = {}
+    for door, names in DOORS.items():
+        for name in names.split():
+            asked = {key: VALUES.get(key, 1) for key in ADDRESSES[name].pattern.converters}
+            wanted = "in" if role in COMING_IN[door] else "no"
+            wanted = "sign in" if wanted == "no" and role == "stranger" else wanted
+            address = reverse(name, kwargs=asked)
+            answer = client.get(address)
+            if answer.status_code == 405 and wanted != "in":
+                answer = client.post(address)  # a door that opens to nothing else
+            seen = outcome(answer)
+            if seen != wanted:
+                wrong[name] = f"{seen}, not {wanted}"
+    assert wrong == {}
+
+
+def test_a_polling_part_of_a_page_sends_the_whole_page_to_sign_in(
+    client: Client, people: dict[str, User]
+) -> None:
+    answer = client.get("/campaigns/here/live/", headers={"HX-Request": "true"})
+    assert (answer.status_code, outcome(answer)) == (204, "sign in")
+
+
+def test_nobody_but_staff_operates() -> None:
+    assert not any(Ability.OPERATE in abilities for abilities in ABILITIES.values())
+
+
+def test_abilities_hold_in_their_campaign_and_language_alone(people: dict[str, User]) -> None:
+    here, there = (people["staff"], people["outsider"])
+    campaign = campaigns_with(here, Ability.WATCH).get(slug="here")
+    wo, qu, ar = (make_language(tag) for tag in ("wo", "qu", "ar"))
+    lead = people["coordinator"]
+    assert may(lead, Ability.GUIDE, campaign=campaign, language=wo)
+    assert not may(lead, Ability.GUIDE, campaign=campaign, language=qu)
+    assert set(languages_with(lead, Ability.GUIDE, campaign=campaign)) == {wo}
+    assert set(languages_with(people["admin"], Ability.GUIDE, campaign=campaign)) == {wo, qu}
+    assert not languages_with(there, Ability.GUIDE, campaign=campaign)
+    assert [found.slug for found in campaigns_with(there, Ability.WATCH)] == ["there"]
+    assert not may(people["annotator"], Ability.ANSWER, language=ar)
+    Membership.objects.filter(user=lead).update(active=False)
+    assert not may(lead, Ability.GUIDE, campaign=campaign, language=wo)
+    here.is_active = False
+    assert not may(here, Ability.REPORT)
+
+
+def test_a_team_is_who_agreed_and_answers_there(people: dict[str, User]) -> None:
+    wo = make_language("wo")
+    here, there = (
+        campaigns_with(people["staff"], Ability.WATCH).get(slug=s) for s in ("here", "there")
+    )
+    assert {who.user for who in team_of(here, wo)} == {people["annotator"], people["coordinator"]}
+    Membership.objects.filter(campaign=here).delete()
+    added = make_annotator("added", "wo")
+    invited = make_annotator("invited", "wo", everywhere=False)
+    Membership.objects.create(user=invited.user, campaign=here, language=wo, role="annotator")
+    assert set(team_of(here, wo)) == {added, invited}
+    assert set(team_of(there, wo)) == {added}
+    assert may(added.user, Ability.ANSWER, campaign=there, language=wo)
+    assert not may(invited.user, Ability.ANSWER, campaign=there, language=wo)
+    Consent.objects.filter(user=invited.user).update(train=False)
+    added.active = False
+    added.save()
+    assert not team_of(here, wo)
+    assert not may(added.user, Ability.ANSWER, campaign=there, language=wo)
+
+
+def test_nobody_acts_for_those_above_or_elsewhere(people: dict[str, User]) -> None:
+    lead, admin = people["coordinator"], people["admin"]
+    assert may_manage(lead, people["annotator"])
+    assert may_manage(admin, lead)
+    assert not may_manage(people["neighbour"], people["annotator"])
+    assert not may_manage(lead, admin)
+    assert not may_manage(admin, people["staff"])
+    assert not may_manage(admin, people["outsider"])
+    assert not may_manage(lead, make_annotator("added", "wo").user)  # answers in both campaigns
+    assert may_manage(people["staff"], admin)
