@@ -1,9 +1,9 @@
 """What a run leaves for the next beside weights: stored logits, and the optimizer's state.
 
 Logits lie with the rows of the snapshot that was learned, so that what is withdrawn takes them
-along. The optimizer's state lies in a file of its own, not in the version, whose digest speaks of
-nothing but what serves. It is a convenience: where the file is missing or damaged, the next run
-warms up from nought.
+along. The optimizer's state lies in a file of its own on the shelf, not in the version, whose
+digest speaks of nothing but what serves. It is a convenience: where the file is missing or damaged,
+the next run warms up from nought.
 """
 
 import logging
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from django.conf import settings
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from learning.actions.serving import serving_version
+from learning.gateways.shelf import open_shelf, shelf_folder
 from learning.models import ModelVersion
 from training.actions.datasets import lineage
 from training.models import SnapshotRow, TrainingRun
@@ -96,10 +96,13 @@ def keep_carried(
         arriving = home.with_suffix(".arriving")
         save_file(dict(carried), arriving)
         arriving.replace(home)
+        _tell(home)
     serving = serving_version(version.campaign)
     kept = {version.digest, base.digest, *((serving.digest,) if serving else ())}
     for old in version.campaign.model_versions.exclude(digest__in=kept):
-        carried_path(old).unlink(missing_ok=True)
+        if carried_path(old).is_file():
+            carried_path(old).unlink(missing_ok=True)
+            _tell(carried_path(old))
 
 
 def read_carried(version: ModelVersion) -> "dict[str, torch.Tensor]":
@@ -108,6 +111,10 @@ def read_carried(version: ModelVersion) -> "dict[str, torch.Tensor]":
     from safetensors.torch import load_file
 
     home = carried_path(version)
+    shelf = open_shelf()
+    if shelf and not home.is_file():
+        # Another machine trained the version: without this the next run would depend on where it runs.
+        shelf.fetch(_name(home), to=home)
     try:
         return load_file(home) if home.is_file() else {}
     except (OSError, SafetensorError):
@@ -117,7 +124,22 @@ def read_carried(version: ModelVersion) -> "dict[str, torch.Tensor]":
 
 def carried_path(version: ModelVersion) -> Path:
     """Return where a version's optimizer state lies."""
-    return Path(settings.VAR_DIR) / "carried" / f"{version.digest}.safetensors"
+    return shelf_folder() / "carried" / f"{version.digest}.safetensors"
+
+
+def _tell(home: Path) -> None:
+    """Have other machines find the file, or not find it any more, as it is with this one."""
+    shelf = open_shelf()
+    if not shelf:
+        return
+    if home.is_file():
+        shelf.put(_name(home), home)
+    else:
+        shelf.drop(_name(home))
+
+
+def _name(home: Path) -> str:
+    return home.relative_to(shelf_folder()).as_posix()
 
 
 def _label(target: list[float]) -> int:

@@ -1,5 +1,6 @@
 """Distillation: a student learns from what its teacher says of the pool, language by language."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -14,7 +15,7 @@ from training.actions.checkpoints import Kept
 from training.actions.claims import Claim
 from training.actions.datasets import lineage
 from training.actions.gold_marks import GoldMarks
-from training.models import SnapshotRow, TrainingRun
+from training.models import Reading, SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:
     from learning.networks import Network
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 # One text of the pool in so many is never read by a student: only from these is gold asked for
 # when a student is judged, who would know all others from school.
 KEPT_FROM_STUDENTS = 5
+# Texts that the teacher is asked about between two signs of life.
+AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class Reading:
+class Texts:
     """What a student reads: N texts, and what people agreed on, where they did."""
 
     texts: list[str]
@@ -48,7 +51,7 @@ def distilled(
 
     run, told = claim.run, claim.run.settings
     reading = read_for(run)
-    lessons = _lessons(run, reading)
+    lessons = _lessons(claim, reading)
     student = _student(run)
     student.module.to(device())
     job = Job(
@@ -56,7 +59,7 @@ def distilled(
         measure=dev_measure(run.campaign, beat=claim.beat),
         recipe=_recipe(student, told),
         seed=run.seed,
-        snapshot=run.snapshot.digest,
+        snapshot=_mark(run, reading),
         items=dev_items(run.campaign),
     )
     softened: Any = Softened(student, temperature=told["temperature"])
@@ -73,33 +76,57 @@ def distilled(
     return student, {"steps": learned.steps, "dev": learned.dev, "texts": len(reading.texts)}
 
 
-def read_for(run: TrainingRun) -> Reading:
-    """Return what the student reads: an equal part of the pool a language, and the label store.
+def read_for(run: TrainingRun) -> Texts:
+    """Return what the student reads; a run that is taken up again reads the same.
 
-    Nothing that examines is read, nor anything near it. What came to the pool after the run was
-    opened is left out, so that a run that is taken up again reads the same.
+    What was chosen at first is written down. Only what was taken back since is left out.
     """
-    marks = GoldMarks.of(run.campaign)
-    rows = SnapshotRow.objects.filter(snapshot=run.snapshot).select_related("sample__language")
-    found = Reading([], [], [], [])
-    taken = set()
-    for row in rows.order_by("sample_id"):
-        if not marks.near(row.sample):
-            taken.add(row.sample_id)
-            _add(found, row.sample, agreed=row.target, weight=row.weight)
-    for home in run.campaign.languages.filter(active=True).order_by("pk"):
-        pool = run.campaign.samples.pool().filter(
-            language=home.language_id, created_at__lte=run.created_at
-        )
-        free = (s for s in pool.select_related("language").order_by("uid") if not for_gold(s.uid))
-        for sample in islice(free, run.settings["texts"]):
-            if sample.pk not in taken and not marks.near(sample):
-                _add(found, sample, agreed=None, weight=1.0)
+    known = Reading.objects.filter(run=run).first()
+    if known is None:
+        known, _ = Reading.objects.get_or_create(run=run, defaults={"samples": _chosen(run)})
+    agreed = SnapshotRow.objects.filter(snapshot=run.snapshot)
+    targets = {
+        sample: (target, weight)
+        for sample, target, weight in agreed.values_list("sample", "target", "weight")
+    }
+    found = Texts([], [], [], [])
+    for start in range(0, len(known.samples), AT_ONCE):
+        some = known.samples[start : start + AT_ONCE]
+        ready = Sample.objects.ready().select_related("language").in_bulk(some)
+        for pk in some:
+            if pk in ready:
+                target, weight = targets.get(pk, (None, 1.0))
+                _add(found, ready[pk], agreed=target, weight=weight)
     if not found.texts:
         raise ConflictError(
             f"{run.campaign} has no texts for a student to read.", remedy="Import some first."
         )
     return found
+
+
+def _chosen(run: TrainingRun) -> list[int]:
+    """Choose what to read: the label store, and an equal part of the pool a language.
+
+    Nothing that examines is read, nor anything near it.
+    """
+    marks = GoldMarks.of(run.campaign)
+    rows = SnapshotRow.objects.filter(snapshot=run.snapshot).select_related("sample")
+    found = [row.sample_id for row in rows.order_by("sample_id") if not marks.near(row.sample)]
+    taken = set(found)
+    for home in run.campaign.languages.filter(active=True).order_by("pk"):
+        pool = run.campaign.samples.pool().filter(
+            language=home.language_id, created_at__lte=run.created_at
+        )
+        free = (s for s in pool.order_by("uid").iterator() if not for_gold(s.uid))
+        some = islice(free, run.settings["texts"])
+        found += [s.pk for s in some if s.pk not in taken and not marks.near(s)]
+    return found
+
+
+def _mark(run: TrainingRun, reading: Texts) -> str:
+    """Return what a checkpoint must have learned from: the snapshot, and these very texts."""
+    texts = hashlib.sha256("\0".join(reading.texts).encode())
+    return f"{run.snapshot.digest}:{texts.hexdigest()}"
 
 
 def for_gold(uid: UUID) -> bool:
@@ -114,21 +141,26 @@ def studied(version: ModelVersion) -> bool:
     ).exists()
 
 
-def _add(reading: Reading, sample: Sample, *, agreed: list[float] | None, weight: float) -> None:
+def _add(reading: Texts, sample: Sample, *, agreed: list[float] | None, weight: float) -> None:
     reading.texts.append(sample.text)
     reading.tags.append(sample.language.tag)
     reading.agreed.append(agreed)
     reading.weights.append(weight)
 
 
-def _lessons(run: TrainingRun, reading: Reading) -> "Lessons":
+def _lessons(claim: Claim, reading: Texts) -> "Lessons":
     import numpy as np
 
     from learning.inference import logits_of
     from training.methods.compression import lesson_targets
     from training.methods.lessons import Lessons
 
-    teacher = logits_of(run.base, texts=reading.texts, languages=reading.tags)
+    run, said = claim.run, []
+    for start in range(0, len(reading.texts), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        said.append(logits_of(run.base, texts=reading.texts[part], languages=reading.tags[part]))
+        claim.beat()
+    teacher = np.concatenate(said)
     temperature = float(run.settings["temperature"])
     return Lessons(
         texts=reading.texts,
