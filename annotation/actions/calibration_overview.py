@@ -23,6 +23,7 @@ from annotation.models import (
     Reliability,
     Standing,
 )
+from annotation.permissions import team_of
 
 # So many of the newest answers are looked at for signs.
 NEWEST = 5_000
@@ -71,7 +72,7 @@ def overview(campaign: Campaign, *, languages: Sequence[Language]) -> list[Langu
     homes = campaign.languages.filter(language__in=languages).select_related("language", "campaign")
     rows = []
     for home in homes:
-        people = Annotator.objects.filter(language=home.language_id, active=True)
+        people = team_of(campaign, home.language)
         states = dict(
             Standing.objects.filter(campaign=campaign, annotator__in=people)
             .order_by()
@@ -88,7 +89,7 @@ def overview(campaign: Campaign, *, languages: Sequence[Language]) -> list[Langu
 
 def people_of(home: CampaignLanguage) -> list[PersonRow]:
     """Everybody who answers in the language, those with an open note first."""
-    people = Annotator.objects.filter(language=home.language_id, active=True)
+    people = team_of(home.campaign, home.language)
     standings = {one.annotator_id: one for one in Standing.objects.filter(campaign=home.campaign)}
     skills = {one.annotator_id: one for one in Reliability.objects.filter(campaign=home.campaign)}
     concerns = {

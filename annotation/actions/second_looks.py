@@ -5,7 +5,8 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 
 from annotation.actions.queue import ask_one_more
 from annotation.actions.standings import counting
-from annotation.models import Annotation, Annotator, CampaignLanguage, Item, SecondLook, Standing
+from annotation.models import Annotation, CampaignLanguage, Item, SecondLook, Standing
+from annotation.permissions import team_of
 
 MOST_AT_ONCE = 200
 
@@ -27,7 +28,7 @@ def _supervised_answers(home: CampaignLanguage) -> QuerySet[Annotation]:
     heard = Annotation.objects.exclude(state=Annotation.State.DELETED).filter(
         item=OuterRef(OuterRef("item")), annotator=OuterRef("pk")
     )
-    team = counting(home.campaign, Annotator.objects.filter(language=home.language_id, active=True))
+    team = counting(home.campaign, team_of(home.campaign, home.language))
     return (
         Annotation.objects.answered()
         .filter(

@@ -7,6 +7,7 @@ from datetime import datetime
 import langcodes
 from django.db.models import Count, Exists, OuterRef, Q
 
+from annotation.actions.standings import may_answer
 from annotation.models import (
     Annotation,
     Annotator,
@@ -30,6 +31,11 @@ class Place:
     home: CampaignLanguage
     annotator: Annotator
     answered: int
+
+    @property
+    def counts(self) -> bool:
+        """Whether their answers count there, or a calibration session comes first."""
+        return may_answer(self.annotator, self.home.campaign)
 
 
 @dataclass(frozen=True)

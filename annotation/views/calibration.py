@@ -30,7 +30,7 @@ from annotation.models import (
 from annotation.permissions import Ability, languages_with, may, person_of, required
 from annotation.templatetags.charts import Series
 from annotation.views.outcomes import attempt
-from annotation.views.sessions import home_at
+from annotation.views.sessions import home_at, number_in
 
 # So much gold is offered to be made an example at a time.
 OFFERED = 30
@@ -112,7 +112,7 @@ def worked_example(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     home = home_at(slug, tag)
     gold = get_object_or_404(
         GoldItem.objects.filter(sample__campaign=home.campaign, sample__language=home.language),
-        pk=_number(request.POST.get("gold", "")),
+        pk=number_in(request, "gold"),
     )
     act = partial(
         make_example,
@@ -200,7 +200,3 @@ def _drawn(chart: DriftChart) -> tuple[DriftChart, list[Series]]:
     points = [(0.0, 0.0), *((float(n), level) for n, level in enumerate(levels, 1))]
     limit = [(0.0, chart.limit), (float(max(len(levels), 1)), chart.limit)]
     return chart, [Series(_("level"), points), Series(_("alarm"), limit)]
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0

@@ -77,7 +77,11 @@ def edit_guideline(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     form = GuidelineForm(request.POST or None, initial={"text": current})
     if request.method == "POST" and form.is_valid():
         save = partial(
-            set_guideline, home, text=form.cleaned_data["text"], actor=person_of(request)
+            set_guideline,
+            home,
+            text=form.cleaned_data["text"],
+            actor=person_of(request),
+            recalibrate="recalibrate" in request.POST,
         )
         if attempt(request, save, done=_("The guideline is saved as a new version.")):
             return redirect("campaign_detail", slug)

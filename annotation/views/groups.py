@@ -24,9 +24,9 @@ from annotation.actions.groups import (
 )
 from annotation.errors import VernacularError
 from annotation.models import Annotator, CampaignLanguage, GroupSession, GroupText
-from annotation.permissions import Ability, may, person_of, required, signed_in
+from annotation.permissions import Ability, may, person_of, required, signed_in, team_of
 from annotation.views.outcomes import attempt
-from annotation.views.sessions import home_at
+from annotation.views.sessions import home_at, number_in
 
 TEXTS = 12
 
@@ -36,18 +36,15 @@ TEXTS = 12
 def group_open(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """Choose people and texts."""
     home = home_at(slug, tag)
-    people = list(
-        Annotator.objects.filter(language=home.language, active=True).select_related("user")
-    )
+    people = list(team_of(home.campaign, home.language).select_related("user"))
     chosen = [person for person in people if str(person.pk) in request.POST.getlist("members")]
     if request.method == "POST":
-        number = request.POST.get("number", "")
         try:
             session = open_group(
                 home,
                 title=request.POST.get("title", ""),
                 members=chosen,
-                number=int(number) if number.isdigit() and int(number) else TEXTS,
+                number=number_in(request, "number") or TEXTS,
                 disputed=request.POST.get("texts") == "disputed",
                 actor=person_of(request),
             )
@@ -102,7 +99,7 @@ def _take(
     request: HttpRequest, home: CampaignLanguage, session: GroupSession, member: Annotator | None
 ) -> HttpResponse:
     here = redirect("group", home.campaign.slug, home.language.tag, session.pk)
-    text = get_object_or_404(GroupText, session=session, position=_number(request, "position"))
+    text = get_object_or_404(GroupText, session=session, position=number_in(request, "position"))
     if member is None:
         raise PermissionDenied
     try:
@@ -126,8 +123,7 @@ def group_remark(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResp
     mine = session.members.filter(user=person_of(request)).exists()
     if not mine and not _leads(request, home):
         raise PermissionDenied
-    position = request.POST.get("position", "")
-    text = session.texts.filter(position=int(position)).first() if position.isdigit() else None
+    text = session.texts.filter(position=number_in(request, "position")).first()
     act = partial(
         remark,
         session,
@@ -169,8 +165,3 @@ def group_conclude(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpRe
 def _leads(request: HttpRequest, home: CampaignLanguage) -> bool:
     user = person_of(request)
     return may(user, Ability.PEOPLE, campaign=home.campaign, language=home.language)
-
-
-def _number(request: HttpRequest, name: str) -> int:
-    text = request.POST.get(name, "")
-    return int(text) if text.isdigit() else 0

@@ -25,6 +25,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.actions.handouts import BATCH, give_back, is_open, reserve
 from annotation.actions.light import Outcome, Receipt, take_answer
+from annotation.actions.standings import may_answer
 from annotation.errors import NotFoundError, TransientError
 from annotation.gateways import DeskDoor
 from annotation.gateways.accounts import desk_settings
@@ -58,6 +59,8 @@ def answer_page(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     annotator = _annotator(request, home)
     if request.method == "POST":
         return _take_form(request, annotator, home=home)
+    if not may_answer(annotator, home.campaign):
+        return redirect("calibrate", slug, tag)
     changed = request.GET.get("change")
     context = _shell(home, annotator) | {"done": request.GET.get("done", "")}
     if changed:

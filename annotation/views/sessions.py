@@ -44,6 +44,12 @@ def home_at(slug: str, tag: str) -> CampaignLanguage:
     )
 
 
+def number_in(request: HttpRequest, name: str) -> int | None:
+    """A whole number that a form has sent, or nothing."""
+    told = request.POST.get(name, "")
+    return int(told) if told.isdecimal() and len(told) < 18 else None
+
+
 def annotator_of(request: HttpRequest, home: CampaignLanguage) -> Annotator:
     """Who is signed in, as somebody who answers in the language."""
     found = Annotator.objects.filter(
@@ -157,14 +163,14 @@ def session(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
 
 def _take_answer(request: HttpRequest, mine: CalibrationSession) -> HttpResponse:
     here = redirect("calibration_session", *_address(mine), mine.pk)
-    position = request.POST.get("position", "")
-    if not position.isdigit():
+    position = number_in(request, "position")
+    if position is None:
         messages.error(request, _("The answer came without its question: answer this one."))
         return here
     try:
         answer_question(
             mine,
-            position=int(position),
+            position=position,
             label_key=request.POST.get("label", ""),
             now=timezone.now(),
         )
