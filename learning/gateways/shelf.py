@@ -19,7 +19,7 @@ class Shelf(Protocol):
     def put(self, name: str, path: Path) -> None:
         """Keep a file under a name, in place of what lay there."""
 
-    def fetch(self, name: str, *, to: Path) -> bool:
+    def take(self, name: str, *, to: Path) -> bool:
         """Write what lies under a name to a path, whole or not at all; False if nothing does."""
 
     def names(self, start: str) -> list[str]:

@@ -27,7 +27,7 @@ class S3Shelf(S3Bucket):
         with self._speaking(name):
             self._client.upload_file(str(path), self._bucket, self._place(name), Config=TRANSFER)
 
-    def fetch(self, name: str, *, to: Path) -> bool:
+    def take(self, name: str, *, to: Path) -> bool:
         """Download beside the path, then rename."""
         arriving = to.with_name(f"{to.name}.arriving")
         to.parent.mkdir(parents=True, exist_ok=True)

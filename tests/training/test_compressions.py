@@ -17,7 +17,7 @@ from learning.gateways.weights import weights_dir
 from learning.networks.compressed import RoundedEncoder, RoundedStarter
 from learning.networks.opening import load_network
 from tests.learning.encoders import tiny_encoder
-from tests.make import LABELS, make_annotator, make_item, make_sample
+from tests.make import LABELS, make_annotator, make_gold, make_item, make_sample
 from tests.training.wheel import Now, make_wheel
 from training.actions import checkpoints, claims, gates, runs
 from training.actions.asked_runs import run_to_train
@@ -139,6 +139,9 @@ def test_student_that_was_interrupted_ends_alike(encoder) -> None:
     assert stopped.status == "queued"
     assert [path.stem for path in checkpoints.run_folder(stopped).glob("*")] == ["step-000000003"]
     make_sample(encoder, "wo", "came later")
+    reading = read_for(stopped)
+    unanswered = reading.agreed.index(None)
+    make_gold(encoder, reading.tags[unanswered], text=reading.texts[unanswered])
     asked = iter([False] * (whole.steps_total - 3) + [True] * 99)  # no more than what is left
     resumed = runs.train(whole.pk, now=Now, should_stop=lambda: next(asked))
     assert resumed.status == "finished", resumed.error

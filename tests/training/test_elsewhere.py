@@ -83,4 +83,4 @@ class Away:
     """A shelf that can be read and not written."""
 
     def __init__(self, real, away):
-        self.names, self.fetch, self.put, self.drop = real.names, real.fetch, away, away
+        self.names, self.take, self.put, self.drop = real.names, real.take, away, away

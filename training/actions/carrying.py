@@ -114,7 +114,7 @@ def read_carried(version: ModelVersion) -> "dict[str, torch.Tensor]":
     shelf = open_shelf()
     if shelf and not home.is_file():
         # Another machine trained the version: without this the next run would depend on where it runs.
-        shelf.fetch(_name(home), to=home)
+        shelf.take(_name(home), to=home)
     try:
         return load_file(home) if home.is_file() else {}
     except (OSError, SafetensorError):

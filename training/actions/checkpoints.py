@@ -61,7 +61,7 @@ class Kept:
         start = f"{_name(self._claim.run)}/"
         for name in self._shelf.names(start)[-KEPT:]:
             if Path(name).match(PATTERN) and Path(name).name > here:
-                self._shelf.fetch(name, to=folder / Path(name).name)
+                self._shelf.take(name, to=folder / Path(name).name)
 
     def tell(self, path: Path, *, leaving: bool) -> None:
         """Put a checkpoint on the shelf if it is time; if that fails the one that lies here counts."""
