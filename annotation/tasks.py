@@ -1,7 +1,7 @@
 """Doors for workers: ids in, one action, then what follows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from threading import BoundedSemaphore, Event, Thread
 from time import monotonic
@@ -63,10 +63,13 @@ def attend(**_: object) -> None:
 def push(*, campaign_language_id: int, **_: object) -> None:
     """Prepare a language's desk project and fill it up."""
     from annotation.actions.desk import prepare_desk
+    from annotation.actions.entry import keep_members
     from annotation.actions.queue import push_items
 
     def work(home: Any, desk: Any, now: Any) -> None:
         push_items(prepare_desk(home, desk=desk), desk=desk, now=now)
+        home.refresh_from_db(fields=["desk_project_id"])
+        keep_members(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
 
@@ -92,8 +95,10 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
 def patrol(*, campaign_language_id: int, **_: object) -> None:
     """Look for deletions, and once more far back, where a late commit may hide."""
     from annotation.actions import intake
+    from annotation.actions.entry import keep_members
 
     def work(home: Any, desk: Any, now: Any) -> None:
+        keep_members(home, desk=desk, now=now)
         intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
         intake.sweep_for_deletions(home, desk=desk, now=now)
 
@@ -115,6 +120,16 @@ def mirror(*, campaign_language_id: int, **_: object) -> None:
         mirroring.mirror(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
+
+
+@shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
+def let_in(*, campaign_language_id: int, **_: object) -> None:
+    """Let a language's present team into its project, and nobody else."""
+    from annotation.actions.entry import keep_members
+
+    _at_the_desk(
+        campaign_language_id, lambda home, desk, now: keep_members(home, desk=desk, now=now)
+    )
 
 
 @shared_task
@@ -192,6 +207,16 @@ def mirror_soon(campaign_language_id: int) -> None:
         return
     _asked_to_mirror[campaign_language_id] = now
     Thread(target=_ask_for, args=(mirror, campaign_language_id), daemon=True).start()
+
+
+def members_soon(campaign_language_ids: Collection[int]) -> None:
+    """Have the desk hear of a team that changed; the timetable tells it again."""
+
+    def ask() -> None:
+        for number in campaign_language_ids:
+            _ask_for(let_in, number)
+
+    Thread(target=ask, daemon=True).start()
 
 
 def ask_for_sweep(campaign_language_id: int) -> bool:

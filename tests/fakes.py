@@ -293,7 +293,7 @@ class FakeLabelingDesk:
             self._project(project_id).members = known.intersection(user_ids)
             return set(self._project(project_id).members)
 
-    def entry_link(self, *, user_id: int, project_id: int) -> str:
+    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
         with self._overlay_call("entry_link"):
             return f"http://desk.localhost/go/{user_id}-{project_id}/"
 

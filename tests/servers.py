@@ -34,6 +34,7 @@ class LabelStudioServer:
     url: str
     account: DeskAccount
     process: Process
+    known: dict[str, int] = field(default_factory=dict)
 
     @property
     def email(self) -> str:
@@ -48,8 +49,15 @@ class LabelStudioServer:
         return self.account.token
 
     @property
-    def entry_key(self) -> str:
-        return self.account.entry_key
+    def access(self) -> dict[str, str]:
+        """What a gateway must know."""
+        return {
+            "url": self.url,
+            "email": self.email,
+            "password": self.password,
+            "token": self.token,
+            "entry_key": self.account.entry_key,
+        }
 
 
 @contextmanager

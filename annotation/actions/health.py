@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from annotation.models import Heartbeat
 
-TIMETABLE, DESK = "timetable", "desk"
+TIMETABLE, DESK, OVERLAY = "timetable", "desk", "overlay"
 DEFAULT_QUEUE, IO_QUEUE, GPU_QUEUE = QUEUES = "default", "io", "gpu"
 GPU_TITLE = gettext_noop("Worker of queue gpu")
 LATE_AFTER = timedelta(minutes=2)
@@ -60,6 +60,7 @@ def report(now: datetime) -> list[PartHealth]:
         database,
         check_broker(),
         _desk(seen.get(DESK), now=now),
+        *_overlay(seen.get(OVERLAY)),
         _worker(TIMETABLE, seen.get(TIMETABLE), now=now),
         *(_worker(queue, seen.get(queue), now=now) for queue in QUEUES),
         check_disk(),
@@ -133,6 +134,17 @@ def _desk(beat_: Heartbeat | None, *, now: datetime) -> PartHealth:
     if beat_.failed_at and now - beat_.failed_at < timedelta(days=1):
         detail = _("answers; last error: %s") % beat_.error
     return PartHealth(name, Health.GOOD, detail, "", beat_.seen_at)
+
+
+def _overlay(beat_: Heartbeat | None) -> list[PartHealth]:
+    """Whether Label Studio lets people in by our links; nothing before it was first asked."""
+    name = gettext_noop("Way into Label Studio")
+    if beat_ is None:
+        return []
+    if beat_.failed_at and (beat_.seen_at is None or beat_.failed_at > beat_.seen_at):
+        remedy = _("Until then people sign in there with a password, and see all of it.")
+        return [PartHealth(name, Health.WARN, beat_.error, remedy, beat_.seen_at)]
+    return [PartHealth(name, Health.GOOD, _("open by signed links"), "", beat_.seen_at)]
 
 
 def _worker(name: str, beat_: Heartbeat | None, *, now: datetime) -> PartHealth:

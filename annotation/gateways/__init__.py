@@ -98,8 +98,11 @@ class DeskDoor(DeskAccounts, Protocol):
     def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
         """Let exactly these accounts into a project; return those of them that are there."""
 
-    def entry_link(self, *, user_id: int, project_id: int) -> str:
-        """Return a link that lets this person, once and for ten minutes, into the project."""
+    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
+        """Return a link that lets this person, once and for ten minutes, into the project.
+
+        With the address it works only as long as the account is still that person's.
+        """
 
     def lock_tasks(
         self, project_id: int, task_ids: Collection[int], *, user_id: int, seconds: int

@@ -20,7 +20,7 @@ from annotation.gateways.wire import (
     RefusedKeyError,
     RepeatedError,
     answer_of,
-    unique_id_of,
+    read_task,
 )
 
 # What is signed for one purpose is worth nothing for the other; the overlay names them too.
@@ -41,9 +41,10 @@ class DoorOfTheDesk(AccountsAtTheDesk):
         there = self._overlay(f"projects/{project_id}/members", user_ids=sorted(user_ids))
         return {int(number) for number in there["user_ids"]}
 
-    def entry_link(self, *, user_id: int, project_id: int) -> str:
+    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
         # The moment makes the link work once: Label Studio lets nobody in by an earlier one.
-        told = {"user": user_id, "project": project_id, "at": time.time_ns() // 1000}
+        told = {"user": user_id, "email": email, "project": project_id}
+        told |= {"at": time.time_ns() // 1000}
         return f"{self.url}/go/{signing.dumps(told, key=self._key(), salt=ENTRY_SALT)}"
 
     @translated()
@@ -78,7 +79,7 @@ class DoorOfTheDesk(AccountsAtTheDesk):
         try:
             number = int(self._raw("POST", path, json=body)["id"])
         except RepeatedError:
-            number = self._known_answer(path, unique_id=unique_id, user_id=user_id)
+            number = self._known_answer(task_id, unique_id=unique_id, user_id=user_id)
         with suppress(OverlayMissingError):  # without it nothing was ever locked
             self.unlock_tasks(project_id, [task_id], user_id=user_id)
         return number
@@ -98,13 +99,15 @@ class DoorOfTheDesk(AccountsAtTheDesk):
         body |= {"lead_time": lead_seconds}
         self._raw("PATCH", f"api/annotations/{annotation_id}/", json=body)
 
-    def _known_answer(self, path: str, *, unique_id: str, user_id: int) -> int:
+    def _known_answer(self, task_id: int, *, unique_id: str, user_id: int) -> int:
         """The number of the answer that was there before, by its id, or else by its person."""
-        there = [one for one in self._raw("GET", path) if one["completed_by"] == user_id]
-        named = [one for one in there if unique_id_of(one) == unique_id]
+        # The list of a task's annotations leaves out what was skipped; the task does not.
+        told = read_task(self._raw("GET", f"api/tasks/{task_id}/"))
+        named = [one for one in told.annotations if one.unique_id == unique_id]
         # Without the overlay Label Studio keeps the id of a skipped task to itself.
-        for one in named or [one for one in there if one["was_cancelled"]]:
-            return int(one["id"])
+        mine = [one for one in told.annotations if one.skipped and one.user_id == user_id]
+        for one in named or mine:
+            return one.id
         raise TransientError("The desk knows the answer and does not show it.")
 
     def _overlay(self, path: str, **wanted: Any) -> Any:

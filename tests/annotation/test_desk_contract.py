@@ -1,5 +1,6 @@
 """The same assertions against the stand-in and the real Label Studio, so that neither can lie."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
 from annotation.gateways import DeskItem, DeskProject
 from annotation.objectives import Choice, classes
 from tests.fakes import FakeLabelingDesk, choice
@@ -26,10 +27,18 @@ class FakeSide:
 
     def __init__(self) -> None:
         self.desk = FakeLabelingDesk()
+        self.project = 0
 
     def person(self, name: str) -> Any:
         email = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
         return self.desk.create_account(email=email, name=name, password=WORD).user_id
+
+    def wait(self, seconds: float) -> None:
+        self.desk.pass_time(seconds)
+
+    def without_overlay(self) -> FakeLabelingDesk:
+        self.desk.overlay = False
+        return self.desk
 
     def annotate(self, person: Any, task_id: int, label: str) -> int:
         return self.desk.annotate(task_id, user_id=person, label=label)
@@ -44,30 +53,39 @@ class FakeSide:
         self.desk.delete(annotation_id)
 
     def asked(self, person: Any, project_id: int) -> str | None:
-        return next(iter(self.desk.queue(project_id)), None)
+        task = self.desk.take_next(project_id, user_id=person)
+        return task.text if task else None
 
 
 class RealSide:
-    """A real Label Studio, answered by people who sign in as anybody would."""
+    """A real Label Studio, answered by people who come in by our links."""
 
     def __init__(self, server: Any) -> None:
+        self.project, self.team = 0, set[int]()
         from annotation.gateways.label_studio import LabelStudioDesk
 
         self.server = server
-        self.desk = LabelStudioDesk(
-            url=server.url, token=server.token, email=server.email, password=server.password
-        )
+        self.desk = LabelStudioDesk(**server.access)
 
     def person(self, name: str) -> Any:
-        email = f"{name}-{uuid.uuid4().hex[:8]}@example.org"
-        self.desk.create_account(email=email, name=name, password=WORD)
+        email = f"{name}-of-the-contract@example.org"
+        if email not in self.server.known:
+            account = self.desk.create_account(email=email, name=name, password=WORD)
+            self.server.known[email] = account.user_id
+        account = self.server.known[email]
+        self.team.add(account)
+        self.desk.set_members(self.project, self.team)
         session = httpx.Client(base_url=self.server.url, timeout=30)
-        page = session.get("/user/login/")
-        token = page.text.split('name="csrfmiddlewaretoken" value="')[1].split('"')[0]
-        form = {"email": email, "password": WORD, "csrfmiddlewaretoken": token}
-        answer = session.post("/user/login/", data=form, headers={"Referer": str(page.url)})
-        assert answer.status_code == 302
+        link = self.desk.entry_link(user_id=account, project_id=self.project, email=email)
+        assert session.get(link).status_code == 200
         return session
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def without_overlay(self) -> Any:
+        """The same desk, where nothing of ours knows the key."""
+        return type(self.desk)(**(self.server.access | {"entry_key": "another-key"}))
 
     def user_id(self, person: Any) -> int:
         return int(person.get("/api/current-user/whoami").json()["id"])
@@ -102,6 +120,7 @@ def project(side) -> Iterator[int]:
     number = side.desk.create_project(
         title="x", marker=f"m {uuid.uuid4()}", config=form(), instruction="<p>Read it.</p>"
     )
+    side.project = number
     yield number
     side.desk.delete_project(number)
 
@@ -260,3 +279,85 @@ def test_a_project_that_is_not_there_is_a_refusal(side):
     # Here Label Studio answers with a page for people, which says nothing to us.
     with pytest.raises((DeskRefusedError, TransientError)):
         side.desk.push(99_999_999, items(0.1))
+
+
+def test_exactly_those_who_are_named_become_members(side, project):
+    awa, inti = (side.user_id(side.person(name)) for name in ("awa", "inti"))
+    assert side.desk.set_members(project, [awa, inti, 99_999_999]) == {awa, inti}
+    for _ in range(2):
+        assert side.desk.set_members(project, [inti]) == {inti}
+    with pytest.raises(DeskRefusedError):
+        side.desk.set_members(99_999_999, [awa])
+
+
+def test_what_is_locked_for_one_is_asked_of_nobody_else_until_it_runs_out(side, project):
+    low, mid, high = side.desk.push(project, items(0.1, 0.2, 0.3)).values()
+    people = awa, inti = side.person("awa"), side.person("inti")
+    her, him = map(side.user_id, people)
+    held = {"user_id": her, "seconds": 1800}
+    assert side.desk.lock_tasks(project, [low, mid, 99_999_999], **held) == {low, mid}
+    assert side.desk.lock_tasks(project, [low, mid], **held) == {low, mid}
+    assert side.desk.lock_tasks(project, [low, high], user_id=him, seconds=2) == {high}
+    assert side.asked(inti, project) == "text 0.3"
+    assert side.desk.lock_tasks(project, [high], **held) == set()
+    side.wait(2.2)
+    assert side.desk.lock_tasks(project, [high], **held) == {high}
+    assert side.asked(inti, project) is None
+    side.desk.unlock_tasks(project, [low], user_id=him)
+    assert side.asked(inti, project) is None
+    side.desk.unlock_tasks(project, [low, 99_999_999], user_id=her)
+    assert side.asked(inti, project) == "text 0.1"
+    side.annotate(awa, mid, "")
+    assert side.desk.lock_tasks(project, [mid, high], **held) == {high}
+
+
+def test_a_task_for_two_is_locked_for_two(side, project):
+    task = next(iter(side.desk.push(project, items(0.1)).values()))
+    side.desk.set_wanted(project, {task: 2})
+    awa, inti, noor = (side.user_id(side.person(name)) for name in ("awa", "inti", "noor"))
+    taken = [side.desk.lock_tasks(project, [task], user_id=u, seconds=60) for u in (awa, inti)]
+    assert taken == [{task}, {task}]
+    assert side.desk.lock_tasks(project, [task], user_id=noor, seconds=60) == set()
+
+
+def test_an_answer_of_ours_is_there_once_under_its_id_and_its_person(side, project):
+    first, second = side.desk.push(project, items(0.1, 0.2)).values()
+    awa = side.person("awa")
+    her = side.user_id(awa)
+    told = {"unique_id": str(uuid.uuid4()), "user_id": her, "lead_seconds": 4.5}
+    skip = {"unique_id": str(uuid.uuid4()), "user_id": her, "lead_seconds": None}
+    side.desk.lock_tasks(project, [first], user_id=her, seconds=600)
+    numbers = {
+        side.desk.submit_answer(project, first, result=choice("admin"), skipped=False, **told)
+        for _ in range(3)
+    }
+    skips = {
+        side.desk.submit_answer(project, second, result=[], skipped=True, **skip) for _ in range(2)
+    }
+    there = side.desk.changed_tasks(project, since=BEGINNING, limit=5)
+    answer, skipped = there[0].annotations[0], there[1].annotations[0]
+    assert [len(task.annotations) for task in there] == [1, 1]
+    assert ({answer.id}, {skipped.id}) == (numbers, skips)
+    assert (answer.unique_id, answer.user_id) == (told["unique_id"], her)
+    assert (skipped.unique_id, skipped.skipped) == (skip["unique_id"], True)
+    assert (answer.lead_seconds, answer.skipped) == (4.5, False)
+    assert classes.parse(answer.result, keys=["admin"]).label == "admin"
+    assert side.asked(side.person("inti"), project) == "text 0.2"
+    with pytest.raises(DeskRefusedError):
+        side.desk.submit_answer(project, 99_999_999, result=[], skipped=True, **skip)
+
+
+def test_a_desk_without_our_overlay_says_so_and_takes_answers_all_the_same(side, project):
+    task = next(iter(side.desk.push(project, items(0.1)).values()))
+    her = side.user_id(side.person("awa"))
+    plain = side.without_overlay()
+    with pytest.raises(OverlayMissingError):
+        plain.set_members(project, [her])
+    with pytest.raises(OverlayMissingError):
+        plain.lock_tasks(project, [task], user_id=her, seconds=60)
+    with pytest.raises(OverlayMissingError):
+        plain.unlock_tasks(project, [task], user_id=her)
+    told = {"unique_id": str(uuid.uuid4()), "user_id": her, "lead_seconds": 1.0}
+    number = plain.submit_answer(project, task, result=choice("admin"), skipped=False, **told)
+    there = plain.changed_tasks(project, since=BEGINNING, limit=5)[0].annotations
+    assert [(one.id, one.unique_id) for one in there] == [(number, told["unique_id"])]

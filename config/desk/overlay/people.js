@@ -11,6 +11,8 @@
     return way;
   }
   function tell() {
+    // Label Studio draws its page anew and takes the link along.
+    if (home && !document.querySelector(".vernacular-home")) document.body.appendChild(link());
     document.querySelectorAll(".ant-result-title").forEach(function (title) {
       if (title.textContent !== "No More Tasks Left in Queue") return;
       title.textContent = "Come back later";
@@ -19,7 +21,6 @@
     });
   }
   document.addEventListener("DOMContentLoaded", function () {
-    if (home) document.body.appendChild(link());
     new MutationObserver(tell).observe(document.body, { childList: true, subtree: true });
     tell();
   });
