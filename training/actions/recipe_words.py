@@ -88,8 +88,8 @@ GROUPS: tuple[tuple[Any, dict[str, Any]], ...] = (
             ),
             "shard": _("1: each process holds a part of the weights, for very large networks."),
             "curve_points": _("Points of the curve on the run's page."),
-            "checkpoint_steps": _("A checkpoint at least every so many steps,"),
-            "checkpoint_seconds": _("and every so many seconds."),
+            "checkpoint_steps": _("Most steps between two checkpoints."),
+            "checkpoint_seconds": _("Most seconds between two checkpoints."),
         },
     ),
 )

@@ -20,7 +20,7 @@ from learning.models import ModelVersion
 from training.actions.lineage import tainted, versions_of_annotator, versions_with
 
 if TYPE_CHECKING:
-    from training.actions.withdrawals import Wish
+    from training.actions.withdrawals import Outcome, Wish
 
 
 @required(Ability.LEAD)
@@ -108,8 +108,27 @@ def _withdraw(request: HttpRequest, wish: "Wish") -> None:
     except VernacularError as error:
         messages.error(request, str(error))
         return
+    whole = [_("The text is taken back.")] if wish.annotator is None else []
+    messages.success(request, " ".join([*whole, *_told(done)]))
+
+
+def _told(done: "Outcome") -> list[str]:
+    """Say what a withdrawal did, and what is left to a person to do."""
+    if not done.answers:
+        return [_("No answer was left to take back.")]
     told = ngettext("%d answer is taken back.", "%d answers are taken back.", done.answers)
-    messages.success(request, told % done.answers)
+    sentences = [told % done.answers]
+    if done.aborted:
+        runs = ", ".join(str(run.pk) for run in done.aborted)
+        sentences.append(_("Aborted, since they were learning from them: run %s.") % runs)
+    if done.versions:
+        numbers = ", ".join(f"{v.campaign.title} {v.number}" for v in done.versions)
+        sentences.append(
+            _("Learned by these versions, which are marked with the way out: %s.") % numbers
+        )
+    else:
+        sentences.append(_("No version has learned from them."))
+    return sentences
 
 
 def _marked(versions: Sequence[ModelVersion]) -> list[tuple[ModelVersion, bool]]:

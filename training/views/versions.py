@@ -141,7 +141,7 @@ def undo_move(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, _("Which move should be taken back was not said."))
         return redirect("versions", slug)
     act = partial(undo, campaign, number=moved, actor=person_of(request))
-    attempt(request, act, done=_("The move was taken back."))
+    attempt(request, act, done=_("The move was taken back; what served before it serves again."))
     return redirect("versions", slug)
 
 

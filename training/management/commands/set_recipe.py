@@ -5,9 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from annotation.errors import VernacularError
-from annotation.models import Campaign
 from training.actions.recipes import set_recipe
+from training.management.choosing import CAMPAIGN, campaign_named, complaints
 
 
 class Command(BaseCommand):
@@ -20,21 +19,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which campaign, which settings."""
-        parser.add_argument("campaign", help="short name of the campaign")
+        parser.add_argument("campaign", help=CAMPAIGN)
         parser.add_argument("settings", nargs="*", help="name=value; an empty value takes it back")
 
     def handle(self, **options: Any) -> None:
         """Change it, or say why not; then show it."""
-        campaign = Campaign.objects.filter(slug=options["campaign"]).first()
-        if campaign is None:
-            raise CommandError(
-                f"There is no campaign {options['campaign']!r}. See: manage.py list_campaigns"
-            )
+        campaign = campaign_named(options["campaign"])
         changes = dict(_parsed(one) for one in options["settings"])
-        try:
+        with complaints():
             recipe = set_recipe(campaign, changes=changes)
-        except VernacularError as error:
-            raise CommandError(str(error)) from error
         for name, value in sorted(recipe.items()):
             self.stdout.write(f"{name}={value}")
         if not recipe:
