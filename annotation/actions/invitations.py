@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils.text import slugify
 
 from annotation.actions.memberships import take_up
-from annotation.errors import ConflictError, InvalidInputError, VernacularError
+from annotation.errors import InvalidInputError, VernacularError
 from annotation.models import Campaign, Invitation, Language, LinkMiss, Role, User
 
 # 256 bits: no rate at which links can be tried would find one.
@@ -146,15 +146,14 @@ def look_up(token: str, *, origin: str, now: datetime) -> Invitation:
 def open_invitation(invitation: Invitation, *, now: datetime, user: User | None = None) -> User:
     """Let the invited person in: an account of ours with a name and no password, made once.
 
-    ``user`` is whom an unopened link is to belong to, if the person has an account already.
+    ``user`` is whom an unopened link is to belong to, if the person has an account already; an
+    opened one stays its owner's.
     """
     held = Invitation.objects.select_for_update().get(pk=invitation.pk)
     if not Invitation.objects.standing(now).filter(pk=held.pk).exists():
         raise LinkEndedError("This link is over.", invitation=held)
     if held.user is None:
         held.user = user or _new_user(held.name)
-    elif user is not None and user.pk != held.user_id:
-        raise ConflictError("This link belongs to somebody else.")
     held.last_used_at = now
     held.save(update_fields=["user", "last_used_at"])
     take_up(held)

@@ -37,7 +37,7 @@ def sign_in_by(request: HttpRequest, *, invitation: Invitation, user: User) -> N
     """Sign somebody in on this device for as long as the link holds, ninety days at most."""
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     request.session[KEY] = invitation.pk
-    request.session.set_expiry(LASTS)
+    request.session.set_expiry(int(LASTS.total_seconds()))
 
 
 def speak(response: HttpResponse, *, interface: str) -> HttpResponse:

@@ -2,7 +2,7 @@
 
 import logging
 
-from config.logging import worth_a_line
+from config.logging import hide_links, worth_a_line
 
 
 def line(name: str, *, level: int = logging.INFO) -> logging.LogRecord:
@@ -17,3 +17,12 @@ def test_the_timetable_coming_and_going_well_is_left_out() -> None:
 def test_a_failing_tick_and_all_other_work_are_told() -> None:
     assert worth_a_line(line("training.tasks.tick", level=logging.ERROR))
     assert worth_a_line(line("training.tasks.train"))
+
+
+def test_the_secret_of_a_personal_link_is_in_no_line() -> None:
+    told = {"event": "Not Found: /go/Zm9v-YmFy_1/", "request": "GET /go/Zm9v-YmFy_1/", "code": 404}
+    assert hide_links(None, "", told) == {
+        "event": "Not Found: /go/…/",
+        "request": "GET /go/…/",
+        "code": 404,
+    }

@@ -63,7 +63,7 @@ def test_pages_do_not_ask_more_of_the_database_when_there_is_more_to_show(
     assert queries(noor, f"/campaigns/{campaign.slug}/") <= 36
     assert queries(noor, "/campaigns/") <= 10
     assert queries(noor, f"/campaigns/{campaign.slug}/rounds/1/") <= 8
-    assert queries(noor, f"/campaigns/{campaign.slug}/people/") <= 9
+    assert queries(noor, f"/campaigns/{campaign.slug}/people/") <= 12
     assert queries(noor, f"/campaigns/{campaign.slug}/quarantine/") <= 7
     assert queries(noor, f"/campaigns/{campaign.slug}/versions/") <= 9
     run = TrainingRun.objects.latest("pk")
