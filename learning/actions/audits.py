@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from annotation.actions.judging import judging
 from annotation.methods import aggregation
 from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Item
 from learning.actions.pools import label_keys
@@ -20,6 +21,7 @@ from learning.methods.ppi import Powered, powered_mean
 from learning.models import ModelVersion, Pick
 
 
+@judging(beside_people=True)
 def audited_accuracy(
     version: ModelVersion,
     *,

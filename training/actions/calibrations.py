@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import transaction
 
+from annotation.actions.judging import judging
 from learning.methods import conformal, selective
 from learning.methods.metrics import Estimate, accuracy
 from learning.methods.probabilities import softmax
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 EVERYTHING = 1.0
 
 
+@judging()
 def fit_calibrations(
     version: ModelVersion,
     *,
@@ -50,6 +52,7 @@ def fit_calibrations(
         version.calibrations.exclude(language__in=[gold.language for gold in golds]).delete()
 
 
+@judging()
 def check_calibrations(
     version: ModelVersion, *, golds: Sequence["Gold"], evaluations: Sequence[Evaluation]
 ) -> None:

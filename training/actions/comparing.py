@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
 from annotation.models import Campaign, GoldItem, Language
 from learning.gateways.weights import open_weights
@@ -49,6 +50,7 @@ class AskedCase:
         )
 
 
+@judging()
 def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> Compared:
     """Measure both versions, and each language's best ever released, on the gold as it is now."""
     golds = gold_of(run.campaign, split=GoldItem.Split.GATE)
@@ -91,6 +93,7 @@ def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
     )
 
 
+@judging()
 def ask_cases(
     campaign: Campaign, *, candidate: ModelVersion, champion: ModelVersion
 ) -> list[AskedCase]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from django.db import transaction
 
+from annotation.actions.judging import judging
 from annotation.models import Campaign, GoldItem, Language, Sample
 from learning.methods import metrics
 from learning.methods.calibration import fit_temperatures
@@ -66,6 +67,7 @@ def _gold(campaign: Campaign, *, language: Language, split: str) -> Gold:
     )
 
 
+@judging()
 def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") -> list[Evaluation]:
     """Measure a version on the gold as it is now; what was measured on the same gold is kept.
 
@@ -90,6 +92,7 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
     return evaluations
 
 
+@judging()
 def fit_version_temperatures(version: ModelVersion, *, campaign: Campaign) -> str:
     """Fit what makes the version honest on the development gold, unless that is done already.
 
@@ -199,6 +202,7 @@ def dev_items(campaign: Campaign) -> dict[str, int]:
     return {gold.language.tag: len(gold.samples) for gold in golds if gold.samples}
 
 
+@judging()
 def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
     """Return what measures a network in training: macro-F1 per language on development gold.
 

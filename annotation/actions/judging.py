@@ -1,0 +1,60 @@
+"""Judging: no number that judges a model is computed from labels that a model or we made up.
+
+Labels that people's answers were aggregated to flatter whatever helped to make them, and those that
+used the model as a prior flatter the model. So whoever judges says so, and the database refuses.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+
+from annotation.errors import VernacularError
+from annotation.models import Consensus
+
+WITH_MODEL = '"with_model"'
+Execute = Callable[[str, Any, bool, dict[str, Any]], Any]
+
+
+class CircularEvidenceError(VernacularError):
+    """Somebody tried to judge a model by labels that were made with its help."""
+
+    code = "circular_evidence"
+    status = 500
+
+
+@contextmanager
+def judging(*, beside_people: bool = False) -> Iterator[None]:
+    """Refuse queries of consensus while a model is judged, calibrated or compared.
+
+    ``beside_people`` lets what people alone agreed on be read, for estimates that rest on gold
+    and only sharpen it (prediction-powered inference); what used the model stays closed.
+    """
+    with connection.execute_wrapper(_only_people if beside_people else _none):
+        yield
+
+
+def _none(execute: Execute, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    if Consensus._meta.db_table in sql:
+        raise _refusal()
+    return execute(sql, params, many, context)
+
+
+def _only_people(
+    execute: Execute,
+    sql: str,
+    params: Any,
+    many: bool,
+    context: dict[str, Any],
+) -> Any:
+    if Consensus._meta.db_table in sql and WITH_MODEL in sql:
+        raise _refusal()
+    return execute(sql, params, many, context)
+
+
+def _refusal() -> CircularEvidenceError:
+    return CircularEvidenceError(
+        "A model was about to be judged by labels that answers were aggregated to.",
+        remedy="Judge by gold only; this is a fault of the program and was stopped before it told.",
+    )
