@@ -170,7 +170,12 @@ def _row(gold: Gold, a: Evaluation | None, b: Evaluation | None, *, draws: int) 
 
 
 def _f1(gold: Gold, old: Labels, new: Labels, *, draws: int) -> Estimate:
-    """Return the difference of macro-F1 with its 95 % interval (BCa), drawn by the gold alone."""
+    """Return the difference of macro-F1 with its 95 % interval (BCa), drawn by the gold alone.
+
+    Where no answer changed there is nothing to draw, and an interval of nought would be a lie.
+    """
+    if (old == new).all():
+        return Estimate()
     classes = 1 + max(int(np.max(one)) for one in (old, new, np.array(gold.truth)))
     tables = [f1_counts(said, gold=gold.truth, classes=classes) for said in (old, new)]
     rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
