@@ -297,7 +297,7 @@ def _count(*, quick: bool) -> None:
 
 
 def _decide(*, quick: bool) -> None:
-    sims = 30 if quick else 300
+    sims = 10 if quick else 100
     began = time.process_time()
     rows = decide_rows(sims)
     notes = [f"{sims} simulations of the whole gate a row, {LANGUAGES} languages, margin {MARGIN}"]

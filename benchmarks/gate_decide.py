@@ -126,22 +126,20 @@ def judged(
 
 
 def decide_rows(sims: int) -> list[dict[str, object]]:
-    """P(PASS / HOLD / BLOCK) at the first look, by truth, share of the risk, and rule."""
-    rows = []
+    """P(PASS / HOLD / BLOCK) at the first look, by truth and share of the risk."""
+    rows: list[dict[str, object]] = []
     for truth in TRUTHS:
-        rng, tally = np.random.default_rng(11), dict[tuple[str, str], Floats]()
+        rng, tally = np.random.default_rng(11), np.zeros((2, 3))
         for _ in range(sims):
             languages = languages_of(truth, rng)
             for one in languages:
                 one.add(ITEMS)
-            for name, alpha in (("one look", ALPHA), ("one of three", ALPHA / LOOKS)):
-                for rule in ("as it is", "strict"):
-                    said = judged(languages, alpha=alpha, strict=rule == "strict").verdict
-                    at = ("PASS", "HOLD", "BLOCK").index(said)
-                    tally.setdefault((name, rule), np.zeros(3))[at] += 1
-        for (name, rule), counts in tally.items():
+            for at, alpha in enumerate((ALPHA, ALPHA / LOOKS)):
+                said = judged(languages, alpha=alpha).verdict
+                tally[at, ("PASS", "HOLD", "BLOCK").index(said)] += 1
+        for looks, counts in zip(("one look", "one of three"), tally, strict=True):
             row: dict[str, object] = {"truth": truth, "items": ITEMS, "churn": CHURN}
-            row |= {"looks": name, "calibration": rule, "simulations": sims}
+            row |= {"looks": looks, "simulations": sims}
             rows.append(row | {"shares": [round(float(c) / sims, 4) for c in counts]})
     return rows
 
@@ -178,7 +176,7 @@ def three_looks(truth: str, *, start: int, strict: bool, rng: np.random.Generato
 
 def strict_rows(sims: int) -> list[dict[str, object]]:
     """What a strict calibration check costs a good candidate, all missing gold being answered."""
-    rows = []
+    rows: list[dict[str, object]] = []
     for truth in ("all +1", "all equal"):
         for start in (400, 800):
             for strict in (False, True):
@@ -205,8 +203,6 @@ def decide_figures(rows: Sequence[dict[str, object]]) -> list[Figure]:
     """The bars, by what ``decide`` says."""
     found = []
     for row in rows:
-        if row["calibration"] != "as it is":
-            continue
         shares, sims = row["shares"], row["simulations"]
         assert isinstance(shares, list)
         assert isinstance(sims, int)
