@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from annotation.models import GoldItem
 from learning.actions.identities import size_of
 from learning.models import Deployment, ModelVersion
-from training.actions.lineage import Family, tainted
+from training.actions.lineage import Family, Tainted, tainted
 from training.models import DataSnapshot, Evaluation, GateRun, TrainingRun
 
 # With fewer gold items an interval is wide enough to hide a language that is served badly.
@@ -19,8 +19,12 @@ ENOUGH_GOLD = 100
 CARD_FORMAT = 1
 
 
-def card_of(version: ModelVersion) -> dict[str, Any]:
-    """Return everything that a model card says, in plain names and numbers."""
+def card_of(version: ModelVersion, *, flags: Mapping[int, Tainted] | None = None) -> dict[str, Any]:
+    """Return everything that a model card says, in plain names and numbers.
+
+    Whoever has looked already which versions learned what was taken back says so in ``flags``.
+    """
+    flags = tainted(version.campaign) if flags is None else flags
     family = Family(version.campaign_id)
     run = _run(version)
     serving = Deployment.objects.serving(version.campaign)
@@ -59,7 +63,7 @@ def card_of(version: ModelVersion) -> dict[str, Any]:
             }
             for row in version.deployments.order_by("number")
         ],
-        "taken_back": _told_taint(version),
+        "taken_back": _told_taint(flags.get(version.pk)),
         "limits": limits_of(quality, learned["languages"]),
     }
 
@@ -187,9 +191,8 @@ def _told_gate(gate: GateRun) -> dict[str, Any]:
     }
 
 
-def _told_taint(version: ModelVersion) -> dict[str, Any] | None:
+def _told_taint(found: Tainted | None) -> dict[str, Any] | None:
     """Say how many answers it learned from were taken back since, and what to do about it."""
-    found = tainted(version.campaign).get(version.pk)
     if found is None:
         return None
     return {

@@ -90,8 +90,11 @@ class Family:
 
     def __init__(self, campaign_id: int) -> None:
         known = ModelVersion.objects.filter(campaign=campaign_id).order_by("number")
-        versions = known.select_related("campaign").defer("manifest")
-        self.versions = {version.pk: version for version in versions}
+        self.versions = {version.pk: version for version in known.defer("manifest")}
+        # One campaign for all of them: a join would read and build it as often as there are versions.
+        campaign = Campaign.objects.filter(pk=campaign_id).first() if self.versions else None
+        for version in self.versions.values():
+            version.campaign = campaign or version.campaign
         self.sources: dict[int, set[int]] = {pk: set() for pk in self.versions}
         self.snapshots: dict[int, set[int]] = {pk: set() for pk in self.versions}
         for version in self.versions.values():

@@ -17,7 +17,7 @@ from annotation.templatetags.charts import Comparison
 from annotation.views.numbers import number_in
 from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
-from training.actions.cards import card_of
+from training.actions.cards import card_of, quality_of
 from training.actions.lineage import tainted
 from training.actions.promotion import previous_version, rollback, undo
 from training.actions.shrinkage import compression_under_way, shrinkage_of
@@ -67,10 +67,11 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     version = _version(slug, number)
-    card = card_of(version)
+    flags = tainted(version.campaign)
+    card = card_of(version, flags=flags)
     tags = set(card["quality"]) | set(card["learned_from"]["languages"])
     languages = {row.tag: row for row in Language.objects.filter(tag__in=tags)}
-    base = card_of(version.base)["quality"] if version.base else {}
+    base = quality_of(version.base) if version.base else {}
     context = {
         "campaign": version.campaign,
         "version": version,
@@ -88,7 +89,7 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "run": TrainingRun.objects.filter(candidate=version).order_by("pk").first(),
         "served": version.deployments.exists(),
         "reasons": REASONS,
-        "tainted": tainted(version.campaign).get(version.pk),
+        "tainted": flags.get(version.pk),
         "number": number,
         "shrunk": shrinkage_of(version),
         "compressing": compression_under_way(version),

@@ -3,11 +3,11 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from annotation.errors import VernacularError
 from training.actions.aborts import abort_run
+from training.management.choosing import complaints, run_numbered
 from training.models import TrainingRun
 
 
@@ -22,12 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Abort it, or say why not."""
-        run = TrainingRun.objects.filter(pk=options["run"]).first()
-        if run is None:
-            raise CommandError(f"There is no training run {options['run']}.")
-        try:
+        run = run_numbered(options["run"])
+        with complaints():
             run = abort_run(run, actor=None, now=timezone.now())
-        except VernacularError as error:
-            raise CommandError(str(error)) from error
         over = run.status == TrainingRun.Status.ABORTED
         self.stdout.write(f"{run} {'is' if over else 'will be'} aborted.")

@@ -29,7 +29,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which campaign, and how."""
         parser.add_argument("campaign", help=CAMPAIGN)
-        parser.add_argument("--kind", required=True, choices=list(KNOBS))
+        parser.add_argument("--kind", required=True, choices=[str(kind) for kind in KNOBS])
         parser.add_argument(
             "--set",
             action="append",

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.utils import timezone
 
 from training.actions import runs
+from training.management.choosing import complaints, run_numbered
 from training.models import TrainingRun
 
 
@@ -30,5 +31,7 @@ class Command(BaseCommand):
         leaving = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: leaving.set())
-        run = runs.train(options["run"], now=timezone.now, should_stop=leaving.is_set)
+        number = run_numbered(options["run"]).pk
+        with complaints():
+            run = runs.train(number, now=timezone.now, should_stop=leaving.is_set)
         self.stdout.write(f"Run {run.pk}: {TrainingRun.Status(run.status).label}.")
