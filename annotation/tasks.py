@@ -127,9 +127,10 @@ def let_in(*, campaign_language_id: int, **_: object) -> None:
     """Let a language's present team into its project, and nobody else."""
     from annotation.actions.entry import keep_members
 
-    _at_the_desk(
-        campaign_language_id, lambda home, desk, now: keep_members(home, desk=desk, now=now)
-    )
+    def work(home: Any, desk: Any, now: Any) -> None:
+        keep_members(home, desk=desk, now=now)
+
+    _at_the_desk(campaign_language_id, work)
 
 
 @shared_task

@@ -44,9 +44,8 @@ def keep_members(
 def accounts_of_team(campaign_language: CampaignLanguage) -> Collection[int]:
     """The accounts of everybody whose answers in the language count."""
     campaign, language = campaign_language.campaign, campaign_language.language
-    team = counting(campaign, team_of(campaign, language))
-    accounts = team.exclude(user__desk_user_id=None).values_list("user__desk_user_id", flat=True)
-    return sorted(set(accounts))
+    team = counting(campaign, team_of(campaign, language)).select_related("user")
+    return {one.user.desk_user_id for one in team if one.user.desk_user_id is not None}
 
 
 def homes_of(user: User) -> list[int]:

@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.entry import keep_members
 from annotation.actions.intake import sweep, sweep_for_deletions
 from annotation.actions.people import ensure_annotator
 from annotation.actions.queue import push_items
@@ -30,13 +31,7 @@ WORD = "a-long-password"
 
 
 def gateway(server: Any, **over: Any) -> LabelStudioDesk:
-    fields = {
-        "url": server.url,
-        "token": server.token,
-        "email": server.email,
-        "password": server.password,
-    }
-    return LabelStudioDesk(**(fields | over))
+    return LabelStudioDesk(**(server.access | over))
 
 
 class Person:
@@ -93,7 +88,15 @@ def awa(home, desk, label_studio) -> Person:
 
 
 def push(home, desk):
-    return push_items(home, desk=desk, now=timezone.now())
+    done = push_items(home, desk=desk, now=timezone.now())
+    home.refresh_from_db()
+    keep_members(home, desk=desk, now=timezone.now())
+    return done
+
+
+def by_admin(server: Any, method: str, path: str, **request: Any) -> httpx.Response:
+    headers = {"Authorization": f"Token {server.token}"}
+    return httpx.request(method, f"{server.url}{path}", headers=headers, timeout=30, **request)
 
 
 def fetch(home, desk):
@@ -105,7 +108,7 @@ def pushed(home) -> list[Item]:
 
 
 @pytest.mark.label_studio
-def test_an_answer_goes_out_and_comes_home_with_its_past(home, desk, awa):
+def test_an_answer_goes_out_and_comes_home_with_its_past(home, desk, awa, label_studio):
     assert push(home, desk).pushed == 3
     first, second, third = pushed(home)
     number = awa.answer(first.desk_task_id, "admin")
@@ -124,7 +127,8 @@ def test_an_answer_goes_out_and_comes_home_with_its_past(home, desk, awa):
     third_number = awa.answer(third.desk_task_id, "admin")
     fetch(home, desk)
     assert Annotation.objects.get(desk_annotation_id=third_number).state == "answered"
-    assert awa.http.delete(f"/api/tasks/{third.desk_task_id}/").status_code == 204
+    gone = by_admin(label_studio, "DELETE", f"/api/tasks/{third.desk_task_id}/")
+    assert gone.status_code == 204
     assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 1
     third.refresh_from_db()
     assert third.state == Item.State.WITHDRAWN
@@ -149,7 +153,9 @@ def test_a_push_that_the_desk_took_though_we_heard_nothing_is_not_doubled(home, 
 
 
 @pytest.mark.label_studio
-def test_the_form_keeps_its_shape_there_and_is_mended_when_somebody_changed_it(home, desk, awa):
+def test_the_form_keeps_its_shape_there_and_is_mended_when_somebody_changed_it(
+    home, desk, label_studio
+):
     prepared = prepare_desk(home, desk=desk)
     path = f"/api/projects/{prepared.desk_project_id}/"
     assert not DeskEvent.objects.exists()
@@ -157,7 +163,8 @@ def test_the_form_keeps_its_shape_there_and_is_mended_when_somebody_changed_it(h
     assert not DeskEvent.objects.exists()
     ours = desk.read_project(prepared.desk_project_id)
     assert ours.intact
-    awa.http.patch(path, json={"sampling": "Uniform sampling", "expert_instruction": "<p>x</p>"})
+    other = {"sampling": "Uniform sampling", "expert_instruction": "<p>x</p>"}
+    assert by_admin(label_studio, "PATCH", path, json=other).status_code == 200
     assert not desk.read_project(prepared.desk_project_id).intact
     prepare_desk(home, desk=desk)
     assert desk.read_project(prepared.desk_project_id) == ours
@@ -169,9 +176,7 @@ def test_one_webhook_is_there_whatever_happens_to_it(home, desk, label_studio):
     project = prepare_desk(home, desk=desk).desk_project_id
 
     def hooks() -> list[Any]:
-        headers = {"Authorization": f"Token {label_studio.token}"}
-        address = f"{label_studio.url}/api/webhooks/?project={project}"
-        return list(httpx.get(address, headers=headers, timeout=30).json())
+        return list(by_admin(label_studio, "GET", f"/api/webhooks/?project={project}").json())
 
     assert len(hooks()) == 1
     for url in ("http://127.0.0.1:9/hooks/1/", "http://localhost:9/hooks/1/"):

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.entry import keep_members
 from annotation.actions.intake import sweep
 from annotation.actions.people import ensure_annotator
 from annotation.actions.queue import push_items
@@ -22,9 +23,7 @@ TRUTHS = {f"message {number}": LABELS[number % 3] for number in range(12)}
 
 
 def at_desk(server: Any) -> LabelStudioDesk:
-    return LabelStudioDesk(
-        url=server.url, token=server.token, email=server.email, password=server.password
-    )
+    return LabelStudioDesk(**server.access)
 
 
 def make_member(server: Any, desk: LabelStudioDesk, name: str, character: Character) -> Member:
@@ -36,6 +35,8 @@ def make_member(server: Any, desk: LabelStudioDesk, name: str, character: Charac
         kind="simulated",
         password=WORD,
     )
+    for home in CampaignLanguage.objects.all():
+        keep_members(home, desk=desk, now=timezone.now())
     visitor = Visitor(url=server.url, email=email_of(name), password=WORD)
     return Member(Person(name, name, "wo", character), visitor)
 
