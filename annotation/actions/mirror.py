@@ -80,10 +80,12 @@ def _forget_unsaid(home: CampaignLanguage) -> None:
 
 
 def _put_down(annotation: Annotation, *, home: CampaignLanguage, desk: LabelingDesk) -> int:
+    kind = objective(home.campaign.objective)
+    # Skipped there as well: what holds no label must not use up an answer that is wanted.
     skipped = annotation.state != State.ANSWERED
     said = {
         "unique_id": str(annotation.uid),
-        "result": objective(home.campaign.objective).result_of(annotation.answer.get("label", "")),
+        "result": kind.result_of(annotation.answer.get("label", ""), flag=annotation.flag),
         "lead_seconds": annotation.lead_seconds,
         "skipped": skipped,
     }

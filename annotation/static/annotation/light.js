@@ -253,8 +253,14 @@
 
   // True if the server is at fault or out of reach, or does not know us: then all waits.
   function isRefused(reply) {
+    if (reply && reply.status === 403 && !reply.body) {
+      // Our cookie against forged forms is gone, after a crash for instance: fetch another.
+      failures += 1;
+      fetch(place, { headers: { "X-Keep-Page": "yes" } }).catch(() => {}).then(later);
+      return true;
+    }
     if (reply && (reply.status === 401 || reply.status === 403)) {
-      blocked = reply.body && words[reply.body.code] ? reply.body.code : "signed_out";
+      blocked = words[(reply.body || {}).code] ? reply.body.code : "signed_out";
       return true;
     }
     if (reply && reply.status === 409) reload("person");
