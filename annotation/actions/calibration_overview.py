@@ -10,6 +10,7 @@ from django.db.models import Count
 
 from annotation.actions.exposures import ENOUGH_GOLD, ENOUGH_UNSEEN, Supply, supply_of
 from annotation.actions.sessions import recalibration_due
+from annotation.methods.qualification import Course, Rules, closing, course
 from annotation.methods.signals import Pair, Streak, pace, pairs, streak
 from annotation.models import (
     Annotation,
@@ -25,6 +26,7 @@ from annotation.models import (
 )
 from annotation.permissions import team_of
 
+SKILLS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 # So many of the newest answers are looked at for signs.
 NEWEST = 5_000
 # A run that comes by chance less often than this is named.
@@ -85,6 +87,21 @@ def overview(campaign: Campaign, *, languages: Sequence[Language]) -> list[Langu
         concerns = Concern.objects.filter(campaign_language=home, closed_at=None).count()
         rows.append(LanguageRow(home, supply_of(home), states, concerns))
     return rows
+
+
+def odds(campaign: Campaign) -> list[tuple[float, Course]]:
+    """What the campaign's settings do to people of some skills, where gold has all labels evenly."""
+    rules = closing(
+        Rules(
+            chance=1 / max(campaign.labels.count(), 2),
+            low=float(campaign.qualify_low),
+            high=float(campaign.qualify_high),
+            alpha=float(campaign.qualify_alpha),
+            beta=float(campaign.qualify_beta),
+            cap=campaign.qualify_cap,
+        )
+    )
+    return [(skill, course(skill, rules=rules)) for skill in SKILLS]
 
 
 def people_of(home: CampaignLanguage) -> list[PersonRow]:

@@ -52,10 +52,11 @@ def set_rule(
 @transaction.atomic
 def make_example(gold: GoldItem, *, explanation: str, actor: User | None = None) -> WorkedExample:
     """Show a gold item to everybody with its answer and why; from now on nobody is tested on it."""
+    locked = GoldItem.objects.select_for_update().get(pk=gold.pk)
     home = _home_of(gold)
     if not explanation.strip():
         raise InvalidInputError(_("Write why this is the right label: that is what teaches."))
-    if gold.retired_at is not None:
+    if locked.retired_at is not None:
         raise ConflictError(_("This item is retired: choose another."))
     values = {"explanation": explanation.strip()[:2000], "campaign_language": home}
     return WorkedExample.objects.update_or_create(
@@ -99,7 +100,7 @@ def _heard(
     home: CampaignLanguage,
 ) -> tuple[dict[int, list[int]], dict[int, int], dict[int, list[str]]]:
     """By gold item: first answers oldest first, how often it was shown, and what is objected."""
-    rows = [
+    rows: list[tuple[datetime, int, int, int | None, str]] = [
         (at, gold, person, said, objection)
         for at, gold, person, said, objection in SessionAnswer.objects.filter(
             session__campaign_language=home

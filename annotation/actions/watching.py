@@ -213,6 +213,8 @@ class _Before:
             session__campaign_language=home, label__isnull=False
         ).values_list("session__annotator", "answered_at", "truth__position", "label__position")
         for annotator, at, true, said in tested:
+            if at is None:
+                continue
             counts = weeks[annotator].setdefault(_monday(at), np.zeros((labels, labels)))
             counts[true, said] += 1.0
         return cls(weeks, labels)

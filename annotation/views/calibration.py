@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.calibration_overview import overview, people_of, signs_of
+from annotation.actions.calibration_overview import odds, overview, people_of, signs_of
 from annotation.actions.calibration_story import labels_of, mixed_in, mixed_up
 from annotation.actions.concerns import decide_concern
 from annotation.actions.exposures import gold_for_people, supply_of
@@ -67,7 +67,9 @@ def calibration_settings(request: HttpRequest, slug: str) -> HttpResponse:
         else:
             messages.success(request, _("Saved. Sessions that are open keep their rules."))
             return redirect("calibration", slug)
-    context = {"campaign": campaign, "form": form}
+    # The form has put what was typed on the campaign: what is shown is what is saved.
+    saved = Campaign.objects.get(pk=campaign.pk)
+    context = {"campaign": saved, "form": form, "odds": odds(saved)}
     status = 422 if form.errors else 200
     return render(request, "annotation/calibration_settings.html", context, status=status)
 

@@ -78,7 +78,7 @@ def group(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _take(request, home, session, member)
     text = next_text(session, annotator=member) if member else None
-    context = {
+    context: dict[str, object] = {
         "home": home,
         "campaign": home.campaign,
         "session": session,
@@ -123,7 +123,8 @@ def group_remark(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResp
     mine = session.members.filter(user=person_of(request)).exists()
     if not mine and not _leads(request, home):
         raise PermissionDenied
-    text = session.texts.filter(position=number_in(request, "position")).first()
+    position = number_in(request, "position")
+    text = None if position is None else session.texts.filter(position=position).first()
     act = partial(
         remark,
         session,

@@ -143,7 +143,7 @@ def session(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _take_answer(request, mine)
     last = mine.answers.filter(label__isnull=False).order_by("-position").first()
-    context = {
+    context: dict[str, object] = {
         "home": home,
         "campaign": home.campaign,
         "session": mine,

@@ -61,7 +61,8 @@ def at(name: str, home: CampaignLanguage, *more: object) -> str:
 
 
 def said(page: object) -> str:
-    text = re.sub(r"<[^>]+>", " ", page.content.decode())  # type: ignore[attr-defined]
+    body = re.sub(r"</?bdi[^>]*>", "", page.content.decode())  # type: ignore[attr-defined]
+    text = re.sub(r"<[^>]+>", " ", body)
     return " ".join(text.split())
 
 

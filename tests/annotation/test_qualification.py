@@ -1,15 +1,21 @@
 """Qualification: the printed operating curve, sessions answer by answer, and what is told."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from annotation.methods.qualification import (
     Decision,
     Rules,
     State,
+    balanced,
     chance,
+    closing,
     confusions,
     course,
     decide,
@@ -148,3 +154,35 @@ def test_names_are_found_in_any_script_and_spelling() -> None:
         guideline="Ne\u0301g\n\nพูดถึงความสุขเสมอ",
     )
     assert [c.paragraph for c in told] == [0, 1]
+
+
+@pytest.mark.parametrize("chance_", [1 / 2, 1 / 3, 1 / 4, 1 / 5])
+@pytest.mark.parametrize("cap", [8, 20, 40, 60])
+def test_closing_spends_what_is_left_of_alpha_and_no_more(chance_: float, cap: int) -> None:
+    plain = Rules(chance=chance_, low=0.5, cap=cap)
+    closed = closing(plain)
+    assert course(0.5, rules=closed).qualified <= plain.alpha
+    gained = course(0.8, rules=closed).qualified - course(0.8, rules=plain).qualified
+    assert gained >= 0
+    if closed.enough is not None and course(0.5, rules=closed).supervised > 0:
+        # One right answer fewer would let too many through.
+        looser = replace(closed, enough=closed.enough - 1)
+        assert course(0.5, rules=looser).qualified > plain.alpha
+
+
+def test_with_the_rules_of_sessions_good_people_pass_at_two_to_five_labels() -> None:
+    for labels, least in ((2, 0.68), (3, 0.85), (4, 0.87), (5, 0.89)):
+        rules = closing(Rules(chance=1 / labels, low=0.5))
+        assert course(0.8, rules=rules).qualified >= least
+        assert course(0.9, rules=rules).qualified >= 0.96
+        assert course(0.5, rules=rules).qualified <= 0.05
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(1, 50), st.integers(0, 99))
+def test_what_is_asked_is_as_even_as_can_be(labels: list[int], size: int, seed: int) -> None:
+    asked = balanced(labels, size=size, rng=np.random.default_rng(seed))
+    assert len(asked) == len(set(asked)) == min(size, len(labels))
+    counts = {label: sum(labels[place] == label for place in asked) for label in set(labels)}
+    for one, other in itertools.permutations(counts, 2):
+        # Nobody has two more than a label of which some are left.
+        assert counts[one] <= counts[other] + 1 or counts[other] == labels.count(other)
