@@ -14,7 +14,7 @@ from config.env import ROOT
 
 # Dropout draws for fixed parts of a batch; 31 rows cannot be divided, nor can the last batch.
 QUICK = {"curve_points": 2, "least_share": 1.0}
-ENCODER = QUICK | {"batch": 31, "epochs": 20, "lr": 1e-3, "average": 0.9, "pieces": 2}
+ENCODER = QUICK | {"batch": 31, "epochs": 20, "lr": 1e-3, "average": 0.9}
 STARTER = QUICK | {"batch": 15, "epochs": 3, "lr": 0.02, "checkpoint_steps": 5}
 SHARDED = ENCODER | {"shard": 1}
 # Those that hold more than a sum of rows: the Fisher, another gradient.

@@ -37,6 +37,9 @@ Value = TypeVar("Value")
 PATIENCE = timedelta(minutes=30)
 # Gradients travel together until they are so many numbers.
 BUCKET = 1 << 24
+# Parts of a batch on a CPU. A step of an encoder of 4 layers by 384 on 32 texts of unequal length
+# took .76 times the CPU of a whole batch in 4 parts, .73 in 8 (one thread, median of 3).
+PIECES = 4
 
 
 class BrokenTeamError(Exception):
@@ -271,6 +274,16 @@ def draw_for(seed: int, *, step: int, piece: int) -> None:
     """Start torch's generators anew for one part of one step, whoever learns it."""
     state = np.random.SeedSequence((seed, step, piece)).generate_state(2)
     torch.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+def usual_pieces(device: torch.device) -> int:
+    """Return into how many parts a batch is cut for dropout where no recipe says it.
+
+    A fixed number on a CPU, so that runs of any number of processes end alike; that is cheaper
+    there too, since short texts are padded less. On a GPU small parts are dear, and it is one a
+    process: there a recipe's ``pieces`` makes runs alike.
+    """
+    return PIECES if device.type == "cpu" else _team.size
 
 
 def draws(module: nn.Module) -> bool:

@@ -272,7 +272,8 @@ def _resume(
         pieces=team.size,
     )
     if distributed.draws(network.module):
-        state.pieces = known["pieces"] if known else recipe.pieces or team.size
+        usual = distributed.usual_pieces(device)
+        state.pieces = known["pieces"] if known else recipe.pieces or usual
     if known:
         unpack(state, known)
     else:
