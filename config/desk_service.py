@@ -130,10 +130,13 @@ def _migrate(data: Path) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def label_studio_process(data: Path, *, port: int, account: DeskAccount, home: str = "") -> Process:
+def label_studio_process(
+    data: Path, *, port: int, account: DeskAccount, home: str = "", address: str = ""
+) -> Process:
     """Label Studio under gunicorn: some processes, a few threads each, one SQLite file.
 
-    ``home`` is the page of ours to which its people go back.
+    ``home`` is the page of ours to which its people go back, ``address`` where browsers find it
+    if a proxy stands before it.
     """
     url = f"http://127.0.0.1:{port}"
     workers = min(4, max(2, os.cpu_count() or 1))
@@ -147,7 +150,7 @@ def label_studio_process(data: Path, *, port: int, account: DeskAccount, home: s
     return Process(
         name="label-studio",
         command=command,
-        environment=label_studio_environment(data, url=url, account=account, home=home),
+        environment=label_studio_environment(data, url=address or url, account=account, home=home),
         cwd=data,
         ready=lambda: serves_label_studio(url),
         ready_s=300,
