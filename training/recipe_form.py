@@ -58,7 +58,7 @@ class RecipeForm(forms.Form):
 
 def _field(name: str, meaning: Any, usual: Any) -> forms.Field:
     """Return the field of a setting; what it is where nothing is asked for stands in the empty field."""
-    words = {"label": name, "required": False}
+    words: dict[str, Any] = {"label": name, "required": False}
     told = _("as usual: %(value)s") % {"value": _said(usual)}
     if name in CHOICES:
         options = [("", told), *((one, one) for one in CHOICES[name] if one)]

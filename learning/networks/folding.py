@@ -40,10 +40,10 @@ def _added(layer: Routed, places: Sequence[int]) -> torch.nn.Linear:
         )
     for place in places:
         if isinstance(layer, Lora):
-            base.weight += layer.scale * layer.up[place] @ layer.down[place]
+            base.weight.add_(layer.scale * layer.up[place] @ layer.down[place])
         else:
-            base.weight += layer.up[place]
-            if base.bias is None:
-                base.bias = torch.nn.Parameter(torch.zeros_like(base.weight[:, 0]))
-            base.bias += layer.up_bias[place]
+            base.weight.add_(layer.up[place])
+            bias: torch.Tensor | None = base.bias
+            there = torch.zeros_like(base.weight[:, 0]) if bias is None else bias
+            base.bias = torch.nn.Parameter(there + layer.up_bias[place])
     return base

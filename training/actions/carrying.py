@@ -75,7 +75,8 @@ def keep_logits(run: TrainingRun, *, logits: "Floats") -> int:
     ]
     # One short statement for all rows: ``bulk_update`` writes a CASE of thousands, thirty times as
     # slow, and nobody else can write while it does.
-    table, column = map(connection.ops.quote_name, (SnapshotRow._meta.db_table, field.column))
+    table = connection.ops.quote_name(SnapshotRow._meta.db_table)
+    column = connection.ops.quote_name(field.column or field.name)
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {table} SET {column} = %s WHERE id = %s",  # noqa: S608 - names of our own

@@ -79,11 +79,12 @@ def lineage(version: ModelVersion | None) -> list[int]:
     bases = dict(
         ModelVersion.objects.filter(campaign=version.campaign_id).values_list("pk", "base_id")
     )
-    chain, at = list[int](), version.pk
+    chain: dict[int, None] = {}
+    at: int | None = version.pk
     while at is not None and at not in chain:
-        chain.append(at)
+        chain[at] = None
         at = bases.get(at)
-    return chain
+    return list(chain)
 
 
 def lineage_rows(version: ModelVersion | None) -> "QuerySet[SnapshotRow]":

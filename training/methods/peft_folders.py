@@ -7,6 +7,7 @@ then answers texts of that language as our network does; without it the encoder 
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -30,7 +31,7 @@ def write_adapters(network: AdaptedEncoder, *, folder: Path) -> list[str]:
 
 
 @torch.no_grad()
-def _write(network: AdaptedEncoder, *, tag: str, encoder: torch.nn.Module, folder: Path) -> None:
+def _write(network: AdaptedEncoder, *, tag: str, encoder: Any, folder: Path) -> None:
     place, layers = network.adapters.place(tag), routed(network.module)
     thin = {name: layer for name, layer in layers.items() if isinstance(layer, Lora)}
     heads = [name for name, layer in layers.items() if isinstance(layer, Head)]
@@ -42,7 +43,7 @@ def _write(network: AdaptedEncoder, *, tag: str, encoder: torch.nn.Module, folde
         lora_dropout=0.0,
     )
     whole = folded(network, languages=(tag,)).module
-    model = get_peft_model(encoder, config)
+    model: Any = get_peft_model(encoder, config)
     for name, layer in thin.items():
         part = model.base_model.model.get_submodule(name)
         part.lora_A["default"].weight.copy_(layer.down[place])

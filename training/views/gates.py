@@ -48,7 +48,11 @@ def waive(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @required(Ability.LEAD)
 @require_POST
 def revoke(request: HttpRequest, slug: str, pk: int, waiver: int) -> HttpResponse:
-    found = get_object_or_404(Waiver, pk=waiver, gate__run=pk, gate__run__campaign__slug=slug)
+    found = get_object_or_404(
+        Waiver,
+        pk=waiver,
+        gate__run__in=TrainingRun.objects.filter(pk=pk, campaign__slug=slug),
+    )
     act = partial(revoke_waiver, found, actor=person_of(request), now=timezone.now())
     attempt(request, act, done=_("The waiver is taken back."))
     return redirect("gate_detail", slug, pk)
@@ -164,7 +168,9 @@ def _page(
 
 
 def _gate(request: HttpRequest, slug: str, pk: int) -> GateRun:
-    gates = GateRun.objects.filter(run=pk, run__campaign__slug=slug).select_related(
+    # Not by the bare number: one that is too large for the database is no run, and no crash.
+    run = TrainingRun.objects.filter(pk=pk, campaign__slug=slug)
+    gates = GateRun.objects.filter(run__in=run).select_related(
         "run__campaign", "candidate", "champion"
     )
     look = request.GET.get("look", "")

@@ -50,7 +50,7 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
     newest = moves.first()
     context = {
         "campaign": campaign,
-        "rows": version_rows(page.object_list),
+        "rows": version_rows(list(page)),
         "page": page,
         "last": page.paginator.count,
         "served": set(campaign.deployments.order_by().values_list("version_id", flat=True)),

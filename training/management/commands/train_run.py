@@ -31,7 +31,7 @@ class Command(BaseCommand):
         leaving = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: leaving.set())
-        number = run_numbered(options["run"]).pk
+        asked = run_numbered(options["run"])
         with complaints():
-            run = runs.train(number, now=timezone.now, should_stop=leaving.is_set)
+            run = runs.train(asked.pk, now=timezone.now, should_stop=leaving.is_set)
         self.stdout.write(f"Run {run.pk}: {TrainingRun.Status(run.status).label}.")
