@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.actions.memberships import join_by_invitations
 from annotation.errors import ConflictError, InvalidInputError
@@ -84,11 +85,12 @@ def give_consent(
         raise InvalidInputError(f"Nobody asked about {', '.join(unknown)}.")
     if granted and INSEPARABLE not in granted:
         raise InvalidInputError(
-            "Nothing else can be allowed without training.", remedy="Allow it, or nothing."
+            _("Nothing else can be allowed without training."), remedy=_("Allow it, or nothing.")
         )
     if granted and not of_age:
         raise InvalidInputError(
-            "Only those who are old enough can agree.", remedy="Say that you are, or answer no."
+            _("Only those who are old enough can agree."),
+            remedy=_("Say that you are, or answer no."),
         )
     said = {purpose: purpose in granted for purpose in Purpose.values}
     consent = _change(user, text=text, how=Consent.How.PAGE, of_age=of_age, said=said, now=now)

@@ -155,7 +155,12 @@ def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject
         # Before anything is forgotten: whoever is interrupted here comes by again.
         _find_people_again(home, desk=desk)
         _let_go(home)
-    elif home.language.annotators.filter(active=True, user__desk_user_id=None).exists():
+    elif home.language.annotators.filter(
+        # Whoever was invited gets an account there with their first visit.
+        active=True,
+        everywhere=True,
+        user__desk_user_id=None,
+    ).exists():
         _find_people_again(home, desk=desk)
     return project
 

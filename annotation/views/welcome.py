@@ -119,6 +119,7 @@ def me(request: HttpRequest) -> HttpResponse:
         "places": places_of(user) if before and before.train else [],
         "consent": before,
         "declined": asked and before is not None and not before.train,
+        "ended": Consent.objects.filter(user=user, train=True, ended_at__isnull=False).exists(),
         "leads": may(user, Ability.WATCH),
     }
     return render(request, "annotation/me.html", context)
@@ -137,7 +138,7 @@ def _answered(
         now=timezone.now(),
     )
     first = yes and (before is None or not before.train)
-    if not first and before != given:
+    if given.train and not first and before != given:
         messages.success(request, _("Saved. You can change it again at any time."))
     return redirect("about_me" if first and user.annotators.exists() else "me")
 
