@@ -84,7 +84,7 @@ GROUPS: tuple[tuple[Any, dict[str, Any]], ...] = (
         {
             "pieces": _(
                 "Parts of a batch that drop out apart; with as many, runs on different numbers of"
-                " processes end alike. 0: one a process."
+                " processes end alike. 0: 4 on a CPU, one a process on GPUs."
             ),
             "shard": _("1: each process holds a part of the weights, for very large networks."),
             "curve_points": _("Points of the curve on the run's page."),

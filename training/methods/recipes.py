@@ -55,9 +55,9 @@ class Recipe:
     weights that interpolation with the champion may keep (1: no interpolation). ``sampling`` shares
     out the store's draws among languages, ``weighing`` their say in the loss (empty: as drawn);
     with a ``curriculum`` languages begin one after the other, nearest first. ``pieces`` is into how
-    many parts a batch is cut that drop out at random apart (0: one a process); with as many, runs
-    of different numbers of processes end alike, and runs of more processes leave some idle. With
-    ``shard`` each process holds but a part of the weights, for networks that no device holds.
+    many parts a batch is cut that drop out at random apart (0: 4 on a CPU, one a process on GPUs);
+    with as many, runs of different numbers of processes end alike, and runs of more processes leave
+    some idle. With ``shard`` each process holds but a part of the weights, for networks that no device holds.
     """
 
     method: str = UPDATE
