@@ -1,7 +1,7 @@
 """Watching: what answers tell of their authors, added to charts answer by answer, each once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -30,9 +30,6 @@ from annotation.models import (
 
 Kind = DriftChart.Kind
 LIMITS = {Kind.GOLD: drift.GOLD_LIMIT, Kind.SURPRISE: drift.SURPRISE_LIMIT}
-# What is held of somebody before any answer: as much as so many answers.
-STRENGTH = 6.0
-DIAGONAL = 0.8
 BATCH = 1000
 DIGITS = 6
 
@@ -182,7 +179,7 @@ def _overlapped(home: CampaignLanguage, *, now: datetime) -> list[_Heard]:
     fitted = np.array([confusions[a.annotator_id] for a in known], dtype=np.float64)
     others = drift.without(posterior, confusion=fitted, label=said)
     before = _Before.of(home, labels=posterior.shape[1])
-    habits = np.array([before.habit(a.annotator_id, at=a.created_at) for a in known])
+    habits = np.array([before.habit(a.annotator_id, week=_monday(a.created_at)) for a in known])
     surprises = drift.surprise(others, confusion=habits, label=said)
     return [
         _Heard(answer, row, int(label), drift.surprise_step(float(value)))
@@ -197,9 +194,10 @@ def _is_in(answer: Annotation) -> bool:
 
 @dataclass(frozen=True)
 class _Before:
-    """How people answered in weeks gone by, sessions included, by person and Monday."""
+    """How people answered in weeks gone by: beside others, and in sessions; by person and Monday."""
 
     weeks: dict[int, dict[date, drift.Floats]]
+    tested: dict[int, dict[date, drift.Floats]]
     labels: int
 
     @classmethod
@@ -209,29 +207,32 @@ class _Before:
             counts = np.array(row.counts, dtype=np.float64)
             if counts.shape == (labels, labels):
                 weeks[row.annotator_id][row.week] = counts
-        tested = SessionAnswer.objects.filter(
-            session__campaign_language=home, label__isnull=False
-        ).values_list("session__annotator", "answered_at", "truth__position", "label__position")
-        for annotator, at, true, said in tested:
-            if at is None:
-                continue
-            counts = weeks[annotator].setdefault(_monday(at), np.zeros((labels, labels)))
-            counts[true, said] += 1.0
-        return cls(weeks, labels)
+        tested: dict[int, dict[date, drift.Floats]] = defaultdict(dict)
+        answers = SessionAnswer.objects.filter(
+            session__campaign_language=home, label__isnull=False, answered_at__isnull=False
+        )
+        for answer in answers.select_related("session", "truth", "label"):
+            week = _monday(answer.answered_at or answer.shown_at)
+            counts = tested[answer.session.annotator_id].setdefault(
+                week, np.zeros((labels, labels))
+            )
+            counts[answer.truth.position, answer.label.position if answer.label else 0] += 1.0
+        return cls(weeks, tested, labels)
 
-    def habit(self, annotator: int, *, at: datetime) -> drift.Floats:
-        """A person's confusion matrix as earlier weeks show it, the older the fainter.
+    def habit(self, annotator: int, *, week: date) -> drift.Floats:
+        """A person's confusion matrix as the weeks before this one show it, the older the fainter.
 
         Of earlier weeks only: what an answer changes must not excuse it.
         """
-        even = (1 - DIAGONAL) / max(self.labels - 1, 1)
-        counts = np.full((self.labels, self.labels), STRENGTH * even)
-        np.fill_diagonal(counts, STRENGTH * DIAGONAL)
-        this = _monday(at)
-        for week, seen in self.weeks.get(annotator, {}).items():
-            if week < this:
-                counts += drift.memory(np.array([(this - week).days], dtype=float))[0] * seen
-        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+        seen = [
+            (counts, (week - monday).days)
+            for known in (self.weeks, self.tested)
+            for monday, counts in known.get(annotator, {}).items()
+            if monday < week
+        ]
+        shape = (-1, self.labels, self.labels)
+        counts = np.array([one for one, _ in seen], dtype=np.float64).reshape(shape)
+        return drift.habit(counts, days=np.array([days for _, days in seen], dtype=np.float64))
 
 
 def _append(home: CampaignLanguage, *, kind: str, heard: Iterable[_Heard], now: datetime) -> int:
@@ -274,27 +275,50 @@ def _chart(home: CampaignLanguage, *, person: Annotator, kind: str, now: datetim
     )[0]
 
 
-def _count_weeks(home: CampaignLanguage, weeks: set[tuple[int, date]]) -> None:
-    """Count anew what was said where what was true, in the weeks that have moved."""
+def _count_weeks(home: CampaignLanguage, touched: set[tuple[int, date]]) -> None:
+    """Count anew what was said where what was true, in weeks that have moved and all after."""
+    if not touched:
+        return
     labels = home.campaign.labels.count()
-    for annotator, week in sorted(weeks):
-        start = timezone.make_aware(datetime.combine(week, datetime.min.time()))
-        points = DriftPoint.objects.filter(
-            chart__annotator=annotator,
-            chart__campaign_language=home,
-            annotation__created_at__gte=start,
-            annotation__created_at__lt=start + timedelta(days=7),
-        )
-        counts = np.zeros((labels, labels))
-        for others, said in points.values_list("others", "said"):
-            # What was counted before a label was added has one row less.
-            counts[: len(others), said] += np.array(others)
-        WeeklyCounts.objects.update_or_create(
-            annotator_id=annotator,
-            campaign_language=home,
-            week=week,
-            defaults={"counts": counts.round(DIGITS).tolist()},
-        )
+    before = _Before.of(home, labels=labels)
+    for annotator in sorted({person for person, _ in touched}):
+        weeks = {week for person, week in touched if person == annotator}
+        by_week = _points_since(home, annotator=annotator, week=min(weeks))
+        for week in sorted(weeks | by_week.keys()):
+            before.weeks[annotator][week] = _counted(
+                by_week.get(week, []),
+                habit=before.habit(annotator, week=week),
+            )
+            WeeklyCounts.objects.update_or_create(
+                annotator_id=annotator,
+                campaign_language=home,
+                week=week,
+                defaults={"counts": before.weeks[annotator][week].tolist()},
+            )
+
+
+def _points_since(
+    home: CampaignLanguage, *, annotator: int, week: date
+) -> dict[date, list[DriftPoint]]:
+    start = timezone.make_aware(datetime.combine(week, datetime.min.time()))
+    points = DriftPoint.objects.filter(
+        chart__annotator=annotator,
+        chart__campaign_language=home,
+        annotation__created_at__gte=start,
+    )
+    by_week: dict[date, list[DriftPoint]] = defaultdict(list)
+    for point in points.select_related("annotation").order_by("pk"):
+        by_week[_monday(point.annotation.created_at)].append(point)
+    return by_week
+
+
+def _counted(points: Sequence[DriftPoint], *, habit: drift.Floats) -> drift.Floats:
+    labels = len(habit)
+    # What was counted before a label was added says nothing of it.
+    rows = [point for point in points if len(point.others) == labels]
+    others = np.array([point.others for point in rows], dtype=np.float64).reshape(-1, labels)
+    said = np.array([point.said for point in rows], dtype=np.int64)
+    return drift.counted(others, confusion=habit, label=said).round(DIGITS)
 
 
 def _monday(moment: datetime) -> date:

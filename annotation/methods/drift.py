@@ -26,6 +26,8 @@ SURPRISE_LIMIT = 12.0
 SLACK = 0.25
 LARGEST = 4.0
 FORGETTING = 0.98
+DIAGONAL = 0.8
+STRENGTH = 6.0
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,42 @@ def memory(days: Floats, *, factor: float = FORGETTING) -> Floats:
         raise ValueError("the factor must be more than 0 and at most 1")
     weeks = np.floor(np.maximum(np.asarray(days, float), 0.0) / 7)
     return np.asarray(factor**weeks)
+
+
+def habit(counts: Floats, *, days: Floats, factor: float = FORGETTING) -> Floats:
+    """Return how somebody is expected to answer, K x K, from W counts (W x K x K) of so many days ago.
+
+    Before any answer that is right in 80 %, held as firmly as six answers a label would show it.
+    Only counts from before an answer may be used for it: what has changed must not excuse itself.
+
+    >>> habit(np.zeros((0, 2, 2)), days=np.array([])).round(2).tolist()
+    [[0.8, 0.2], [0.2, 0.8]]
+    >>> habit(np.array([[[94.0, 0.0], [0.0, 0.0]]]), days=np.array([0.0])).round(3).tolist()
+    [[0.988, 0.012], [0.2, 0.8]]
+    """
+    labels = counts.shape[-1]
+    expected = np.full((labels, labels), (1 - DIAGONAL) / max(labels - 1, 1))
+    np.fill_diagonal(expected, DIAGONAL)
+    seen = np.einsum("w,wty->ty", memory(days, factor=factor), counts)
+    total = STRENGTH * expected + seen
+    return np.asarray(total / total.sum(axis=1, keepdims=True))
+
+
+def counted(others: Floats, *, confusion: Floats, label: Ints) -> Floats:
+    """Return how often a person said what where what was true, K x K, from A answers.
+
+    What is true is weighed by what others say (A x K) and by how this person is expected to
+    answer (K x K): q_t pi[t, y], made to sum to 1, the E-step of Dawid and Skene. Weighed by
+    others alone, their doubt would be counted as this person's mistakes, and somebody blurred
+    so far surprises nobody any more.
+
+    >>> pi = np.array([[0.9, 0.1], [0.1, 0.9]])
+    >>> counted(np.array([[0.9, 0.1]]), confusion=pi, label=np.array([0])).round(3).tolist()
+    [[0.988, 0.0], [0.012, 0.0]]
+    """
+    both = others * confusion[:, label].T
+    both = both / np.clip(both.sum(axis=1, keepdims=True), 1e-12, None)
+    return np.asarray(np.einsum("at,ay->ty", both, np.eye(len(confusion))[label]))
 
 
 def faded(counts: Floats, *, factor: float = FORGETTING) -> Floats:

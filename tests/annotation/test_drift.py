@@ -12,8 +12,10 @@ from annotation.methods.drift import (
     SURPRISE_LIMIT,
     Chart,
     Floats,
+    counted,
     faded,
     gold_step,
+    habit,
     memory,
     run_length,
     surprise,
@@ -160,3 +162,29 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         gold_step(True, good=0.6, bad=0.6)
     with pytest.raises(ValueError, match="factor"):
         memory(np.array([1.0]), factor=0.0)
+
+
+def test_others_doubt_is_not_counted_as_a_persons_mistakes() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, K, 4000)
+    other, own = (
+        np.where(rng.random(4000) < 0.85, truth, (truth + rng.integers(1, K, 4000)) % K)
+        for _ in range(2)
+    )
+    others = confusion(0.85)[:, other].T
+    usual = habit(np.zeros((0, K, K)), days=np.array([]))
+    for _ in range(8):
+        seen = counted(others, confusion=usual, label=own)
+        usual = habit(seen[None], days=np.array([0.0]))
+    assert np.diag(usual).mean() == pytest.approx(0.85, abs=0.02)
+    # Weighed by others alone the same person would look much worse.
+    alone = np.einsum("at,ay->ty", others, np.eye(K)[own])
+    assert np.diag(alone / alone.sum(axis=1, keepdims=True)).mean() < 0.78
+
+
+def test_what_is_expected_of_somebody_is_known_from_earlier_days_and_fades() -> None:
+    wrong = np.array([[[0.0, 50.0], [50.0, 0.0]]])
+    fresh, old = (habit(wrong, days=np.array([days])) for days in (7.0, 3650.0))
+    assert np.diag(fresh).max() < 0.15
+    assert np.diag(old).min() > 0.75
+    assert habit(wrong, days=np.array([7.0])).sum(axis=1) == pytest.approx([1.0, 1.0])
