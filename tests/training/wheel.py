@@ -39,7 +39,7 @@ def make_wheel(
     """A running campaign with gold, a pool and one speaker in each language."""
     rng = np.random.default_rng(0)
     fields: dict[str, Any] = {
-        "items_per_round": 40,
+        "items_per_round": 28,
         "status": "running",
         "network": "tiny",
         # The gold here is for one look at the whole risk; three looks want more of it.
@@ -63,6 +63,7 @@ class Wheel:
         self.campaign = campaign
         self.desk = FakeLabelingDesk()
         self.done: list[str] = []
+        self._swept: list[Any] = []
 
     def turn(self, *, answering: bool = True, until: Callable[[], bool], most: int = 200) -> None:
         """Tick, work, answer, sweep; again until what is waited for is there."""
@@ -73,10 +74,18 @@ class Wheel:
                 self.work(work)
             if answering:
                 self.answer()
-            for home in self.campaign.languages.all():
-                if home.desk_project_id:
-                    sweep(home, desk=self.desk, now=Now())
+            self.sweep()
         raise AssertionError(f"it does not get there: {self.state()}")
+
+    def sweep(self) -> None:
+        """Fetch what is new at the desk, as a nudge would have it done; nothing new, nothing."""
+        tasks = [task for project in self.desk.projects.values() for task in project.tasks.values()]
+        if (now := [task.updated_at for task in tasks]) == self._swept:
+            return
+        for home in self.campaign.languages.all():
+            if home.desk_project_id:
+                sweep(home, desk=self.desk, now=Now())
+        self._swept = now
 
     def state(self) -> list[Any]:
         """Where the rounds are."""
