@@ -7,6 +7,7 @@
   const config = JSON.parse(find("config").textContent);
   const words = JSON.parse(find("words").textContent);
   const form = find("answer");
+  const asked = form.querySelector("[name=item]");
   const place = location.pathname;
   const LOW = 8, BATCH = 25, AHEAD = 200, AT_ONCE = 10, REMEMBERED = 20;
   const PATIENCE_MS = 20000, SOONEST_MS = 2000, LATEST_MS = 300000, LONGEST_LOOK_MS = 3600000;
@@ -84,7 +85,7 @@
     find("task").hidden = false;
     find("empty").hidden = true;
     find("text").textContent = text.text;
-    form.elements.item.value = text.item;
+    asked.value = text.item;
     find("changing").hidden = !record;
     if (!fresh) return;
     form.elements.note.value = record ? record.note : "";
@@ -453,7 +454,7 @@
     }
     db.onversionchange = () => db.close();
     hands();
-    const first = form.elements.item.value;
+    const first = asked.value;
     const { all } = await look();
     if (first && !find("task").hidden && !all.some((one) => one.key === keyOf(first) && !one.take_back)) {
       const key = keyOf(first);
