@@ -23,7 +23,7 @@ VERNACULAR_ENTRY_KEY = os.environ.get("VERNACULAR_LABEL_STUDIO_ENTRY_KEY") or se
 VERNACULAR_HOME = os.environ.get("VERNACULAR_HOME", "")
 PROJECT_MIXIN = "overlay.members.MemberProjectMixin"
 ROOT_URLCONF = "overlay.urls"
-MIDDLEWARE = [*MIDDLEWARE, "overlay.gate.Gate"]
+MIDDLEWARE = ["overlay.lean.Lean", *MIDDLEWARE, "overlay.gate.Gate"]
 LOGOUT_REDIRECT_URL = VERNACULAR_HOME or None
 # Ports do not part cookies: on one host name ours and Label Studio's would overwrite each other.
 SESSION_COOKIE_NAME = "ls_sessionid"

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from django.conf import settings
-from django.http import Http404, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
@@ -70,10 +70,10 @@ def dressed(response):
     return response
 
 
-def own_file(request, name):
+def own_file(name):
     """A script or style of the overlay's; files of their own, as strict rules on content want it."""
     if name not in FILES:
-        raise Http404
+        return HttpResponse(status=404)
     answer = HttpResponse(FILES[name], content_type=KINDS[name.rsplit(".")[-1]])
     answer["Cache-Control"] = "public, max-age=2592000, immutable"
     return answer

@@ -3,14 +3,13 @@
 from core.urls import urlpatterns as label_studio
 from django.urls import path
 
-from overlay import entry, mending, office, pages
+from overlay import entry, mending, office
 
 mending.keep_the_order()
 mending.tell_unique_ids()
 
 urlpatterns = [
     path("go/<str:signed>", entry.enter),
-    path("vernacular/files/<str:name>", pages.own_file),
     path("vernacular/projects/<int:pk>/members", office.Members.as_view()),
     path("vernacular/projects/<int:pk>/locks", office.Locks.as_view()),
     path("vernacular/projects/<int:pk>/unlocks", office.Unlocks.as_view()),
