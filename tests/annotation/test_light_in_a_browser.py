@@ -264,7 +264,7 @@ def test_signed_out_people_keep_their_answers_and_send_them_when_they_are_back(
 
 
 def test_two_tabs_answer_each_text_once(line: Line, visit: Any) -> None:
-    make_home(items=30)
+    make_home(items=24)
     first = visit()
     second = first.context.new_page()
     second.goto(line.url + PAGE)
@@ -273,8 +273,8 @@ def test_two_tabs_answer_each_text_once(line: Line, visit: Any) -> None:
         page.evaluate(f"most => {{ window.over = ({WORK})(most).then(() => true); }}", 60)
     for page in (first, second):
         page.evaluate("window.over")
-    until(lambda: stored() == 30)
-    assert Annotation.objects.values("item").distinct().count() == 30
+    until(lambda: stored() == 24)
+    assert Annotation.objects.values("item").distinct().count() == 24
 
 
 def test_a_refused_answer_is_shown_with_its_reason_and_can_be_given_anew(
@@ -294,6 +294,7 @@ def test_a_refused_answer_is_shown_with_its_reason_and_can_be_given_anew(
 def test_a_full_phone_says_so_and_loses_no_answer(line: Line, visit: Any) -> None:
     make_home(items=3)
     page = visit()
+    until(lambda: "3" in (page.text_content("#ahead") or ""))
     page.evaluate(
         """() => { window.put = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function () {
         throw new DOMException("full", "QuotaExceededError"); }; }"""
@@ -327,7 +328,9 @@ def test_everything_is_done_by_keys(visit: Any) -> None:
     page.keyboard.press("z")
     page.keyboard.press("Escape")
     shows(page, "text 002")
-    page.uncheck("#keys", force=True)
+    page.get_by_text("More", exact=True).click()
+    page.uncheck("#keys")
+    page.locator("#text").focus()
     page.keyboard.press("1")
     page.wait_for_timeout(100)
     assert page.inner_text("#text") == "text 002"

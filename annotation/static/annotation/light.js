@@ -352,6 +352,9 @@
       if (reply.body.person !== config.person) return void reload("person");
       await merge(reply.body.items);
       if (reply.body.shell !== config.shell) return void reload(reply.body.shell);
+    } catch (error) {
+      console.warn("light:", error && error.name); // no room for more texts, most likely
+      return;
     } finally {
       fetching = false;
     }
