@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     Admin = admin.ModelAdmin[Any]
     Inline = admin.TabularInline[Any, Any]
     People = UserAdmin[models.User]
+    TextForm = forms.ModelForm[models.ConsentText]
 else:
     Admin = admin.ModelAdmin
     Inline = admin.TabularInline
     People = UserAdmin
+    TextForm = forms.ModelForm
 
 
-class ConsentTextForm(forms.ModelForm[models.ConsentText] if TYPE_CHECKING else forms.ModelForm):
+class ConsentTextForm(TextForm):
     """A community's own words: checked whole before they become a version."""
 
     class Meta:
@@ -226,14 +228,10 @@ class ConsentTextAdmin(ReadOnlyAdmin):
     list_display = ("tag", "version", "shipped", "draft", "digest", "created_at")
     list_filter = ("tag",)
     fields = ("tag", "text", "purposes")
+    form = ConsentTextForm
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
-        return super().get_form(
-            request, obj, **({} if obj else {"form": ConsentTextForm}), **kwargs
-        )
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         said = write_text(obj.tag, text=obj.text, purposes=obj.purposes)

@@ -278,7 +278,7 @@ class InvitationForm(forms.Form):
         self, *args: Any, languages: Sequence[Language], roles: Sequence[str], **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
-        offered = {
+        offered: dict[str, list[tuple[str, Any]]] = {
             "languages": [(language.tag, str(language)) for language in languages],
             "role": [(role, Role(role).label) for role in roles],
             "interface": [("", _("as the language goes")), *settings.LANGUAGES],
