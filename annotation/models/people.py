@@ -18,6 +18,17 @@ class User(AbstractUser):
         unique=True,
         help_text=_("Number of this person's account at the labelling desk."),
     )
+    interface = models.CharField(
+        _("interface language"),
+        max_length=35,
+        blank=True,
+        help_text=_("What pages and letters speak to this person; empty: as the invitation did."),
+    )
+    letters_to = models.EmailField(
+        _("address for letters"),
+        blank=True,
+        help_text=_("Where the weekly letter goes, as given by the person; empty: nowhere."),
+    )
 
     def __str__(self) -> str:
         return self.name or self.username

@@ -12,6 +12,7 @@ from training.models.gates import (
     Verdict,
 )
 from training.models.gold_calls import GoldCall, GoldCandidate
+from training.models.letters import Letter
 from training.models.lineage import LearnedAnswer
 from training.models.readings import Reading
 from training.models.recipes import RecipeChange
@@ -32,6 +33,7 @@ __all__ = [
     "GoldCandidate",
     "GoldVersion",
     "LearnedAnswer",
+    "Letter",
     "Maintenance",
     "MeasureWish",
     "Reading",
