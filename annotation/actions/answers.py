@@ -11,7 +11,7 @@ from django.db import DataError, IntegrityError, transaction
 from annotation.actions.copies import is_gone, original_of, take_copy
 from annotation.actions.objections import note_objections
 from annotation.actions.revisions import Said, label_of, note_revision, revise
-from annotation.actions.standings import WAITS, may_answer
+from annotation.actions.standings import WAITS, counting, may_answer
 from annotation.gateways import DeskAnnotation, DeskTask
 from annotation.methods.texts import storable
 from annotation.models import (
@@ -115,7 +115,9 @@ def _open_again(item: Item, state: Item.State) -> Item.State:
 
 def _nobody_is_left(item: Item) -> bool:
     """Whether everybody in the team has answered or skipped the item."""
-    team = Annotator.objects.filter(language=item.campaign_language.language_id, active=True)
+    home = item.campaign_language
+    active = Annotator.objects.filter(language=home.language_id, active=True)
+    team = counting(home.campaign, active)
     heard = item.annotations.exclude(state=State.DELETED).values("annotator")
     return team.exists() and not team.exclude(pk__in=heard).exists()
 

@@ -45,6 +45,20 @@ def test_where_no_sessions_are_asked_for_everybody_counts() -> None:
     assert list(counting(home.campaign, Annotator.objects.all())) == [awa]
 
 
+def test_no_item_waits_for_those_whose_answers_do_not_count() -> None:
+    home, awa, desk = make_home(), make_annotator(), FakeLabelingDesk()
+    make_annotator("inti")
+    stand(awa, home.campaign, state="qualified", reason="Test.", now=NOW)
+    item = make_item(make_sample(home.campaign), wanted=2)
+    push_items(home, desk=desk, now=NOW)
+    item.refresh_from_db()
+    home.refresh_from_db()
+    desk.annotate(item.desk_task_id or 0, user_id=awa.user.desk_user_id, label="dates")
+    sweep(home, desk=desk, now=NOW)
+    item.refresh_from_db()
+    assert item.state == Item.State.ANSWERED
+
+
 def test_texts_are_handed_out_only_to_those_whose_answers_count() -> None:
     home, awa = make_home(status="running"), make_annotator()
     assert not is_open(awa, home=home)
