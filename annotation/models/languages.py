@@ -34,6 +34,16 @@ class Language(models.Model):
         help_text=_("Dialects that speakers choose from: a list of names as they call them."),
     )
 
+    characters = models.CharField(
+        _("special characters"),
+        max_length=600,
+        blank=True,
+        help_text=_(
+            "What many keyboards lack, parted by spaces: ɓ ɗ ƙ ƴ. It stands as buttons under text"
+            " fields. Empty: what Unicode lists for the language; a lone – for none."
+        ),
+    )
+
     class Meta:
         ordering = ("tag",)
 
