@@ -18,22 +18,13 @@ from annotation.methods.drift import (
     SURPRISE_LIMIT,
     Chart,
     Floats,
-    counted,
     gold_step,
-    habit,
     run_length,
     surprise,
     surprise_step,
     without,
 )
-from annotation.methods.qualification import (
-    Course,
-    Decision,
-    Rules,
-    State,
-    closing,
-    course,
-)
+from annotation.methods.qualification import Course, Decision, Rules, State, course
 from benchmarks import figures, report
 from benchmarks.figures import Figure, mean_of
 
@@ -107,33 +98,6 @@ def by_chance() -> dict[str, dict[str, Course]]:
     }
 
 
-def by_labels(runs: int) -> list[Figure]:
-    """Sessions as campaigns hold them, for questions of two to five labels.
-
-    The column ``peer`` is what the published rules would do to the same people, exactly.
-    """
-    rng = np.random.default_rng(5)
-    found = []
-    for labels in (2, 3, 4, 5):
-        rules = closing(Rules(chance=1 / labels, low=0.5))
-        before = Rules(chance=1 / labels)
-        for skill in (0.5, 0.6, 0.7, 0.8, 0.9):
-            ended = sessions(rules.accuracy(skill), rules=rules, runs=runs, rng=rng)
-            known = course(skill, rules=before)
-            for end, peer in (
-                (Decision.QUALIFIED, known.qualified),
-                (Decision.SUPERVISED, known.supervised),
-            ):
-                share = mean_of([float(state.decision == end) for state in ended])
-                bar = {"bar": 0.06, "less": True} if (skill, end) == (0.5, "qualified") else {}
-                row = f"{labels} labels, skill {skill:.1f}: {end}"
-                found.append(Figure(row, **share, peer=peer, **bar))
-            asked = mean_of([float(state.asked) for state in ended])
-            row = f"{labels} labels, skill {skill:.1f}: answers"
-            found.append(Figure(row, **asked, peer=known.answers))
-    return found
-
-
 def length(steps: Iterator[float], *, limit: float) -> float:
     """How many answers a chart takes to its alarm."""
     chart = Chart()
@@ -181,66 +145,6 @@ def surprise_charts(runs: int) -> list[Figure]:
     return found
 
 
-def estimated_charts(runs: int) -> list[Figure]:
-    """The surprise chart as the product keeps it: what is expected of a person is estimated.
-
-    A session of 20 texts, then 20 overlapped answers a week; of every week all earlier ones are
-    known, fading. ``peer`` is the length with confusions known exactly.
-    """
-    rng, found = np.random.default_rng(6), []
-    for right, after, what, peer in (
-        (0.85, 0.85, "false alarm of somebody at .85", 2072),
-        (0.95, 0.95, "false alarm of somebody at .95", None),
-        (0.70, 0.70, "false alarm of somebody at .70", None),
-        (0.85, 0.65, "detection of .65 after 12 weeks at .85", 58.2),
-        (0.85, 0.75, "detection of .75 after 12 weeks at .85", 177),
-    ):
-        lengths = [
-            estimated_length(right, after=after, steady=0 if right == after else 12, rng=rng)
-            for _ in range(runs)
-        ]
-        found.append(Figure(f"estimated, answers to {what}", **mean_of(lengths), peer=peer))
-    return found
-
-
-def estimated_length(
-    right: float, *, after: float, steady: int, rng: np.random.Generator, week: int = 20
-) -> float:
-    """Answers to the alarm, counted from the change; a false alarm before it begins anew."""
-    session = rng.integers(0, CLASSES, week)
-    said = _said(session, right=right, rng=rng)
-    counts = [counted(np.eye(CLASSES)[session], confusion=np.ones((CLASSES, CLASSES)), label=said)]
-    chart, passed = Chart(), 0
-    while passed < steady + 400:
-        now = right if passed < steady else after
-        days = np.arange(len(counts), 0, -1) * 7.0
-        usual = habit(np.array(counts), days=days)
-        others, own = _beside_others(now, week, rng=rng)
-        expected = np.broadcast_to(usual, (week, CLASSES, CLASSES))
-        for one in surprise(others, confusion=expected, label=own):
-            chart = chart.after(surprise_step(float(one)), limit=SURPRISE_LIMIT)
-            if chart.alarmed and passed >= steady:
-                return float(chart.seen)
-        if chart.alarmed or passed + 1 == steady:
-            # Charts begin anew after a concern; here also with the change, to count from it.
-            chart = Chart()
-        counts.append(counted(others, confusion=usual, label=own))
-        passed += 1
-    return float(chart.seen)
-
-
-def _beside_others(right: float, size: int, *, rng: np.random.Generator) -> tuple[Floats, Ints]:
-    """What one or two others at .85 say of so many texts, and what a person of that accuracy says."""
-    known = np.full((CLASSES, CLASSES), 0.15 / (CLASSES - 1))
-    np.fill_diagonal(known, 0.85)
-    truth = rng.integers(0, CLASSES, size)
-    others: Floats = np.ones((size, CLASSES))
-    for share in (1.0, 0.5):
-        said = _said(truth, right=0.85, rng=rng)
-        others *= np.where((rng.random(size) < share)[:, None], known[:, said].T, 1.0)
-    return others / others.sum(axis=1, keepdims=True), _said(truth, right=right, rng=rng)
-
-
 def surprises_of(right: float, *, rng: np.random.Generator) -> Iterator[float]:
     """Endless steps of the surprise chart for somebody who was known to be right in 85 %."""
     known = np.full((CLASSES, CLASSES), 0.15 / (CLASSES - 1))
@@ -251,9 +155,9 @@ def surprises_of(right: float, *, rng: np.random.Generator) -> Iterator[float]:
         truth = rng.integers(0, CLASSES, size)
         posterior: Floats = np.ones((size, CLASSES))
         for share in (1.0, 0.5):
-            said = _said(truth, right=0.85, rng=rng)
+            said = said_by(truth, right=0.85, rng=rng)
             posterior *= np.where((rng.random(size) < share)[:, None], known[:, said].T, 1.0)
-        own = _said(truth, right=right, rng=rng)
+        own = said_by(truth, right=right, rng=rng)
         posterior *= known[:, own].T
         posterior /= posterior.sum(axis=1, keepdims=True)
         others = without(posterior, confusion=same, label=own)
@@ -261,7 +165,8 @@ def surprises_of(right: float, *, rng: np.random.Generator) -> Iterator[float]:
             yield surprise_step(float(one))
 
 
-def _said(truth: Ints, *, right: float, rng: np.random.Generator) -> Ints:
+def said_by(truth: Ints, *, right: float, rng: np.random.Generator) -> Ints:
+    """What somebody says who is right so often, and wrong in any way alike."""
     wrong = (truth + rng.integers(1, CLASSES, len(truth))) % CLASSES
     return np.asarray(np.where(rng.random(len(truth)) < right, truth, wrong))
 
@@ -273,7 +178,7 @@ def widths(runs: int) -> list[Figure]:
         each, values = [], []
         for _ in range(runs):
             truth = rng.integers(0, CLASSES, items)
-            label = np.concatenate([_said(truth, right=0.875, rng=rng) for _ in range(3)])
+            label = np.concatenate([said_by(truth, right=0.875, rng=rng) for _ in range(3)])
             person = np.repeat(np.arange(3), items)
             item = np.tile(np.arange(items), 3)
             one = agreement(item, person=person, label=label, labels=CLASSES, rng=rng).alpha
@@ -311,10 +216,8 @@ def main() -> None:
     runs = RUNS // 10 if quick else RUNS
     parts: tuple[Callable[[], list[Figure]], ...] = (
         lambda: operating_curve(runs),
-        lambda: by_labels(runs // 4),
         lambda: gold_charts(runs),
         lambda: surprise_charts(runs // 10),
-        lambda: estimated_charts(runs // 20),
         lambda: widths(runs // 20),
         lambda: [speed(5)],
     )

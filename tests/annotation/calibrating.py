@@ -13,9 +13,10 @@ from annotation.models import (
     CampaignLanguage,
     GoldItem,
     Item,
+    Sample,
     SessionAnswer,
 )
-from tests.make import LABELS, make_campaign, make_gold, make_item
+from tests.make import LABELS, make_campaign, make_item
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 _ids = count(900_000)
@@ -24,10 +25,17 @@ _ids = count(900_000)
 def make_home(*, gold: int = 66, **over: Any) -> CampaignLanguage:
     """A language whose campaign wants sessions, with so much gold, the labels evenly."""
     campaign = make_campaign(languages=("wo",), **({"calibrate": True} | over))
-    keys = [label.key for label in campaign.labels.all()]
-    for number in range(gold):
-        make_gold(campaign, "wo", keys[number % len(keys)])
-    return CampaignLanguage.objects.get(campaign=campaign)
+    home = CampaignLanguage.objects.get(campaign=campaign)
+    labels = list(campaign.labels.all())
+    texts = [f"gold {number} of {campaign.slug}" for number in range(gold)]
+    samples = Sample.objects.bulk_create(
+        Sample(campaign=campaign, language=home.language, text=text, digest=text) for text in texts
+    )
+    GoldItem.objects.bulk_create(
+        GoldItem(sample=sample, label=labels[number % len(labels)])
+        for number, sample in enumerate(samples)
+    )
+    return home
 
 
 def wrong_key(answer: SessionAnswer) -> str:
