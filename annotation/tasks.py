@@ -28,10 +28,10 @@ IMPATIENT = {
     "retry_on_timeout": False,
 }
 
-# A mirroring that was asked for begins so late that all answers of that time go along.
-SECONDS_BETWEEN_MIRRORS = 3
+# What was asked for begins so late that all that happens until then goes along.
+SECONDS_BETWEEN = 3
 
-_asked_to_mirror: dict[int, float] = {}
+_asked: dict[tuple[str, int], float] = {}
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
 _leaving = Event()
 
@@ -116,7 +116,7 @@ def mirror(*, campaign_language_id: int, **_: object) -> None:
     def work(home: Any, desk: Any, now: Any) -> None:
         handouts.free_expired(home, desk=desk, now=now)
         if mirroring.lacks_tasks(home):
-            push_items(prepare_desk(home, desk=desk), desk=desk, now=now)
+            push_items(prepare_desk(home, desk=desk), desk=desk, now=now, record=True)
         mirroring.mirror(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
@@ -201,17 +201,25 @@ def sweep_soon(campaign_language_id: int) -> None:
 
 def mirror_soon(campaign_language_id: int) -> None:
     """Have light answers mirrored in a few seconds; those that follow until then go along."""
-    now = monotonic()
-    if now - _asked_to_mirror.get(campaign_language_id, -SECONDS_BETWEEN_MIRRORS) < (
-        SECONDS_BETWEEN_MIRRORS
-    ):
-        return
-    _asked_to_mirror[campaign_language_id] = now
-    Thread(target=_ask_for, args=(mirror, campaign_language_id), daemon=True).start()
+    _ask_soon(mirror, campaign_language_id)
+
+
+def push_soon(campaign_language_id: int) -> None:
+    """Have the desk filled up in a few seconds, where people fetch more than lies there."""
+    _ask_soon(push, campaign_language_id)
+
+
+def _ask_soon(task: Any, campaign_language_id: int) -> None:
+    now, key = monotonic(), (task.name, campaign_language_id)
+    if now - _asked.get(key, -SECONDS_BETWEEN) >= SECONDS_BETWEEN:
+        _asked[key] = now
+        Thread(target=_ask_for, args=(task, campaign_language_id), daemon=True).start()
 
 
 def members_soon(campaign_language_ids: Collection[int]) -> None:
     """Have the desk hear of a team that changed; the timetable tells it again."""
+    if not campaign_language_ids:
+        return
 
     def ask() -> None:
         for number in campaign_language_ids:

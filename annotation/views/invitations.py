@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST
 
+from annotation.actions.entry import homes_of
 from annotation.actions.invitations import Ticket, invite, renew, revoke
 from annotation.actions.memberships import end
 from annotation.errors import VernacularError
@@ -28,6 +29,7 @@ from annotation.permissions import (
     required,
     roles_given_by,
 )
+from annotation.tasks import members_soon
 from annotation.views.links import spoken
 from annotation.views.outcomes import attempt
 
@@ -92,6 +94,7 @@ def end_membership(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if not may_manage(request.user, membership.user):
         raise PermissionDenied
     end(membership)
+    members_soon(homes_of(membership.user))
     done = _("%(name)s is no longer %(role)s.")
     named = {"name": membership.user, "role": membership.get_role_display()}
     messages.success(request, done % named)

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.actions.agreement import measure_agreement
+from annotation.actions.entry import homes_of
 from annotation.actions.people import add_speaker, join_team, leave_team
 from annotation.actions.quarantine import lay_aside
 from annotation.errors import VernacularError
@@ -39,6 +40,7 @@ from annotation.permissions import (
     person_of,
     required,
 )
+from annotation.tasks import members_soon
 from annotation.views.outcomes import attempt
 
 INVITATIONS_SHOWN = 200
@@ -122,6 +124,7 @@ def add_person(request: HttpRequest, slug: str) -> HttpResponse:
         except VernacularError as error:
             form.add_error(None, str(error))
         else:
+            members_soon(homes_of(welcome.annotator.user))
             context = {
                 "campaign": campaign,
                 "welcome": welcome,
@@ -140,6 +143,7 @@ def deactivate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     person = _person(request, slug, pk)
     done = _("%(name)s answers no more in %(language)s. Activate them again to undo this.")
     attempt(request, partial(leave_team, person), done=done % _named(person))
+    members_soon(homes_of(person.user))
     return redirect("people", slug)
 
 
@@ -149,6 +153,7 @@ def activate_person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     person = _person(request, slug, pk)
     act = partial(join_team, person.user, language=person.language, now=timezone.now())
     attempt(request, act, done=_("%(name)s answers in %(language)s again.") % _named(person))
+    members_soon(homes_of(person.user))
     return redirect("people", slug)
 
 

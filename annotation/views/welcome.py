@@ -1,4 +1,4 @@
-"""Doors for those who were invited: the link, the consent, dialect and script, their own page."""
+"""Doors for those who were invited: the link, the consent, dialect and script."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from annotation.actions.consents import (
     INSEPARABLE,
@@ -15,11 +15,13 @@ from annotation.actions.consents import (
     present_text,
     standing_consent,
 )
+from annotation.actions.entry import homes_of
 from annotation.actions.invitations import LinkError, look_up, open_invitation, origin_of
-from annotation.actions.welcome import is_asked_to_answer, places_of, scripts_of, tell_about
+from annotation.actions.welcome import scripts_of, tell_about
 from annotation.errors import VernacularError
 from annotation.models import Annotator, Consent, ConsentText, Purpose, User
-from annotation.permissions import Ability, may, person_of, signed_in
+from annotation.permissions import person_of, signed_in
+from annotation.tasks import members_soon
 from annotation.views.links import closed, sign_in_by, speak, spoken
 
 
@@ -105,26 +107,6 @@ def about_me(request: HttpRequest) -> HttpResponse:
     return render(request, "annotation/about_me.html", {"rows": rows})
 
 
-@signed_in
-@require_safe
-@never_cache
-def me(request: HttpRequest) -> HttpResponse:
-    """Somebody's own page: what waits for them in each language and campaign."""
-    user = person_of(request)
-    before = standing_consent(user)
-    asked = is_asked_to_answer(user, now=timezone.now())
-    if asked and before is None:
-        return redirect("consent")
-    context = {
-        "places": places_of(user) if before and before.train else [],
-        "consent": before,
-        "declined": asked and before is not None and not before.train,
-        "ended": Consent.objects.filter(user=user, train=True, ended_at__isnull=False).exists(),
-        "leads": may(user, Ability.WATCH),
-    }
-    return render(request, "annotation/me.html", context)
-
-
 def _answered(
     request: HttpRequest, user: User, *, text: ConsentText, before: Consent | None
 ) -> HttpResponse:
@@ -137,6 +119,7 @@ def _answered(
         of_age="of_age" in request.POST,
         now=timezone.now(),
     )
+    members_soon(homes_of(user))
     first = yes and (before is None or not before.train)
     if given.train and not first and before != given:
         messages.success(request, _("Saved. You can change it again at any time."))

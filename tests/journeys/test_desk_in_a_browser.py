@@ -8,10 +8,12 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.entry import enter_desk
 from annotation.actions.queue import push_items
 from annotation.gateways.label_studio import LabelStudioDesk
 from annotation.models import CampaignLanguage
-from tests.make import make_campaign, make_item, make_sample
+from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
+from tests.servers import HOME
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,29 +35,31 @@ def home(browser: "Browser") -> CampaignLanguage:
     return home
 
 
-def test_nothing_at_the_desk_comes_from_elsewhere(
+def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
     home: CampaignLanguage, page: "Page", label_studio: Any
 ) -> None:
-    desk = LabelStudioDesk(
-        url=label_studio.url,
-        token=label_studio.token,
-        email=label_studio.email,
-        password=label_studio.password,
-    )
+    desk = LabelStudioDesk(**label_studio.access)
     project = prepare_desk(home, desk=desk).desk_project_id
     assert project
     push_items(home, desk=desk, now=timezone.now())
+    awa = make_user("awa-of-the-browser")
+    make_annotator(awa.username)
+    home.refresh_from_db()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{label_studio.url}/user/login/")
-    page.fill("input[name=email]", label_studio.email)
-    page.fill("input[name=password]", label_studio.password)
-    page.click("button[type=submit]")
-    page.goto(f"{label_studio.url}/projects/")
-    page.get_by_text(home.campaign.title).first.wait_for()
-    page.goto(f"{label_studio.url}/projects/{project}/data?labeling=1")
+    page.goto(enter_desk(awa, home=home, desk=desk, now=timezone.now()))
     page.get_by_text(TEXT).first.wait_for()
     page.wait_for_load_state("networkidle")
+    # The question's first way to answer, and then there is nothing more for her.
+    assert page.get_by_role("link", name="Settings").count() == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    page.get_by_test_id("bottombar-submit-button").click()
+    page.get_by_text("Come back later").wait_for()
+    page.wait_for_load_state("networkidle")
+    told = desk.changed_tasks(project, since="1970-01-01T00:00:00.000000Z", limit=5)
+    assert [one.user_id for one in told[0].annotations] == [awa.desk_user_id]
+    assert page.get_by_text("Back to my page").get_attribute("href") == HOME
     called = {url for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
     assert {url for url in called if urlsplit(url).hostname not in HERE} == set()
     assert len(called) > 10
