@@ -1,11 +1,12 @@
 """Every address, tried as everybody: who comes in, who is told no, who is asked to sign in."""
 
+import re
 from uuid import UUID
 
 import pytest
 from django.http import HttpResponse
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import URLPattern, URLResolver, get_resolver, resolve, reverse
 
 from annotation.actions.health import Health, PartHealth
 from annotation.models import Annotator, Consent, Membership, User
@@ -19,6 +20,8 @@ from annotation.permissions import (
     team_of,
 )
 from tests.make import make_annotator, make_campaign, make_consent, make_language, make_user
+from tests.rich import make_rich_campaign
+from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
 
@@ -213,3 +216,34 @@ def test_nobody_acts_for_those_above_or_elsewhere(people: dict[str, User]) -> No
     assert not may_manage(admin, people["outsider"])
     assert not may_manage(lead, make_annotator("added", "wo").user)  # answers in both campaigns
     assert may_manage(people["staff"], admin)
+
+
+@pytest.mark.parametrize("role", ["coordinator", "admin"])
+def test_no_page_offers_what_its_door_refuses(role: str, client: Client) -> None:
+    campaign = make_rich_campaign()
+    person = make_user(role)
+    wolof = make_language("wo") if role == "coordinator" else None
+    Membership.objects.create(user=person, campaign=campaign, language=wolof, role=role)
+    client.force_login(person)
+    run = TrainingRun.objects.get(campaign=campaign, round__number=2).pk
+    pages = (
+        "",
+        "people/",
+        "people/invite/",
+        "versions/",
+        "versions/5/",
+        "versions/compare/?a=2&b=5",
+    )
+    pages += ("versions/2/confidence/", "rounds/1/", f"runs/{run}/", f"runs/{run}/gate/")
+    doors = {name: door for door, names in DOORS.items() for name in names.split()}
+    offered = set()
+    for page in pages:
+        answer = client.get(f"/campaigns/{campaign.slug}/{page}")
+        assert answer.status_code == 200, page
+        for address in re.findall(r'(?:href|action)="(/[^"#?]*)', answer.content.decode()):
+            match = resolve(address) if not address.startswith("/static/") else None
+            refused = match and role not in COMING_IN[doors[match.url_name]]
+            elsewhere = match and wolof and match.kwargs.get("tag", "wo") != "wo"
+            if refused or elsewhere:
+                offered.add(f"{page or 'campaign'}: {match.url_name} {match.kwargs.get('tag', '')}")
+    assert sorted(offered) == []

@@ -27,6 +27,9 @@ STEPS = (
     Round.Status.JUDGING,
 )
 
+# Where whoever watches may follow a need; the other pages are for those who lead.
+WATCHED = ("gate_detail", "people", "round_detail", "run_detail", "version_detail")
+
 
 def home(request: HttpRequest) -> HttpResponse:
     """Whoever leads begins with the campaigns, whoever answers with their own page."""
@@ -46,6 +49,7 @@ def index(request: HttpRequest) -> HttpResponse:
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
     overview = overview_of(campaign)
+    lead = may(request.user, Ability.LEAD, campaign=campaign)
     estimates = [e for row in overview.languages for e in (*row.trend, row.metric)]
     context = {
         "overview": overview,
@@ -57,7 +61,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
             {
                 "sentence": need.sentence,
                 "address": reverse(need.page, args=need.arguments)
-                if need.page != "campaign_detail"
+                if need.page != "campaign_detail" and (lead or need.page in WATCHED)
                 else "",
             }
             for need in overview.needs
