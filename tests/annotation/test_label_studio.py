@@ -14,7 +14,8 @@ from annotation.actions.entry import keep_members
 from annotation.actions.intake import sweep, sweep_for_deletions
 from annotation.actions.people import ensure_annotator
 from annotation.actions.queue import push_items
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
+from annotation.gateways.door import DoorOfTheDesk
 from annotation.gateways.label_studio import LabelStudioDesk
 from annotation.models import (
     Annotation,
@@ -298,6 +299,22 @@ def test_whatever_is_not_label_studios_interface_is_a_passing_trouble(answer):
         lambda: desk.account_of_token(),
     ):
         with pytest.raises(TransientError):
+            call()
+    server.socket.close()
+
+
+def test_a_label_studio_without_our_overlay_or_key_is_known_as_such():
+    server = Nonsense(reply("404 Not Found", "<html>Nothing here</html>"))
+    access = {"url": server.url, "token": "0" * 40, "email": "a@b.c", "password": WORD}
+    door = DoorOfTheDesk(**access, entry_key="ours", timeout=5)
+    calls = (
+        lambda: door.set_members(1, [2]),
+        lambda: door.lock_tasks(1, [2], user_id=3, seconds=60),
+        lambda: door.unlock_tasks(1, [2], user_id=3),
+        lambda: DoorOfTheDesk(**access).entry_link(user_id=1, project_id=1),
+    )
+    for call in calls:
+        with pytest.raises(OverlayMissingError):
             call()
     server.socket.close()
 

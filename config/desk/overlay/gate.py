@@ -82,10 +82,10 @@ def _narrow(request, *, rule, person) -> bool:
     kept.update(rule.fixed)
     kept._mutable = False
     request.GET, request.META["QUERY_STRING"] = kept, kept.urlencode()
-    told = {}
-    if rule.body and request.body:
+    told, sent = {}, request.body
+    if rule.body and sent:
         try:
-            told = json.loads(request.body)
+            told = json.loads(sent)
         except ValueError:
             return False
         if not isinstance(told, dict) or rules.is_forged(told, person):
