@@ -136,10 +136,11 @@ class Passing:
 
     def __init__(self, version: ModelVersion) -> None:
         rows = EmbeddingShard.objects.filter(version=version).order_by("shard")
-        self._rows = list(rows.select_related("shard__scoring__version").defer("shard__sample_ids"))
-        self._first = np.array([row.shard.first_id for row in self._rows], dtype=np.int64)
-        self._last = np.array([row.shard.last_id for row in self._rows], dtype=np.int64)
-        self.width = self._rows[0].width if self._rows else 0
+        # Of thousands of files plain values: as objects, with their shards, they were 25 MB.
+        self._files = list(rows.values_list("pk", "path", "digest"))
+        ends = rows.values_list("shard__first_id", "shard__last_id")
+        self._first, self._last = np.array(list(ends), dtype=np.int64).reshape(-1, 2).T
+        self.width = rows.values_list("width", flat=True).first() or 0
 
     def of(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
         """Return the embeddings of samples in order of their ids; zeros for those without one."""
@@ -147,7 +148,7 @@ class Passing:
         if not len(ids):
             return found
         for at in np.flatnonzero((self._first <= ids[-1]) & (self._last >= ids[0])):
-            block = _open(self._rows[at])
+            block = _open_file(*self._files[at])
             place = np.searchsorted(ids, block.ids)
             place[place == len(ids)] = 0
             here = np.flatnonzero(ids[place] == block.ids)
@@ -188,10 +189,16 @@ def prune(version: ModelVersion, *, previous: ModelVersion | None) -> int:
 
 
 def _open(row: EmbeddingShard) -> files.Block:
+    return _open_file(row.pk, row.path, row.digest)
+
+
+def _open_file(key: int, path: str, digest: str) -> files.Block:
     try:
-        return files.open_block(row.path, digest=row.digest)
+        return files.open_block(path, digest=digest)
     except EmbeddingsError as error:
-        _set_aside(row)
+        row = EmbeddingShard.objects.select_related("shard__scoring__version").filter(pk=key)
+        for damaged in row:
+            _set_aside(damaged)
         raise EmbeddingsError(str(error), remedy=AGAIN) from error
 
 
