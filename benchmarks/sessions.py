@@ -48,9 +48,9 @@ def by_labels(runs: int) -> list[Figure]:
                 (Decision.SUPERVISED, known.supervised),
             ):
                 share = mean_of([float(state.decision == end) for state in ended])
-                bar = {"bar": 0.06, "less": True} if (skill, end) == (0.5, "qualified") else {}
+                bar = 0.06 if skill == 0.5 and end == Decision.QUALIFIED else None
                 row = f"{labels} labels, skill {skill:.1f}: {end}"
-                found.append(Figure(row, **share, peer=peer, **bar))
+                found.append(Figure(row, **share, peer=peer, bar=bar, less=True))
             asked = mean_of([float(state.asked) for state in ended])
             row = f"{labels} labels, skill {skill:.1f}: answers"
             found.append(Figure(row, **asked, peer=known.answers))
@@ -89,7 +89,7 @@ def estimated_length(
     chart, passed = Chart(), 0
     while passed < steady + 400:
         now = right if passed < steady else after
-        days = np.arange(len(counts), 0, -1) * 7.0
+        days: Floats = np.arange(len(counts), 0, -1) * np.float64(7.0)
         usual = habit(np.array(counts), days=days)
         others, own = _beside_others(now, week, rng=rng)
         expected = np.broadcast_to(usual, (week, CLASSES, CLASSES))

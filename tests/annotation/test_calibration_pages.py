@@ -270,3 +270,29 @@ def test_a_group_needs_two_people_and_texts(home: CampaignLanguage, noor: Client
     for _ in range(2):
         open_group(home, title="W", members=[awa, inti], number=2, disputed=False)
     assert GroupSession.objects.count() == 1
+
+
+def test_whoever_is_not_through_is_led_to_calibration_and_then_to_work(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    home.campaign.status = "running"
+    home.campaign.save()
+    client = signed_in(awa)
+    answering = reverse("answer", args=(home.campaign.slug, "wo"))
+    assert answering not in client.get(reverse("me")).content.decode()
+    assert at("calibrate", home) in client.get(reverse("me")).content.decode()
+    assert client.get(answering)["Location"] == at("calibrate", home)
+    stand(awa, home.campaign, state="supervised", reason="Test.", now=NOW)
+    assert answering in client.get(reverse("me")).content.decode()
+
+
+def test_a_new_guideline_asks_again_only_where_the_coordinator_says_so(
+    home: CampaignLanguage, noor: Client
+) -> None:
+    there = at("guideline_edit", home)
+    assert "recalibrate" in noor.get(there).content.decode()
+    noor.post(there, {"text": GUIDE + "\n\nMore."})
+    assert not Recalibration.objects.exists()
+    noor.post(there, {"text": GUIDE + "\n\nMore.\n\nYet more.", "recalibrate": "on"})
+    asked = Recalibration.objects.get()
+    assert (asked.guideline.version, asked.paragraphs) == (3, [4])
