@@ -19,6 +19,8 @@ from config.env import env
 use_patience()
 # Charts of people move with consensus, which moves with rounds: minutes are soon enough.
 WATCH_SECONDS = 300
+# Once a week there is something to send; what a mail server that was away left, is sent soon after.
+LETTER_SECONDS = 900
 app = Celery("vernacular")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
@@ -32,6 +34,7 @@ app.conf.task_routes = {
     "learning.tasks.find_duplicates": {"queue": "gpu"},
     "learning.tasks.look_closer": {"queue": "gpu"},
     "learning.tasks.score_shard": {"queue": "gpu"},
+    "training.tasks.send_letters": {"queue": "io"},
     "training.tasks.prepare": {"queue": "gpu"},
     "training.tasks.pulse": {"queue": "gpu"},
     "training.tasks.train": {"queue": "gpu"},
@@ -54,6 +57,11 @@ app.conf.beat_schedule = {
         "task": "annotation.tasks.watch_people",
         "schedule": WATCH_SECONDS,
         "options": {"expires": WATCH_SECONDS},
+    },
+    "send_letters": {
+        "task": "training.tasks.send_letters",
+        "schedule": LETTER_SECONDS,
+        "options": {"expires": LETTER_SECONDS},
     },
 }
 

@@ -103,6 +103,18 @@ class Env(BaseSettings):
         True, description="Keep an embedding of every scored sample, two bytes a number."
     )
     embeddings_dir: Path | None = Field(None, description="Embeddings. Empty: var/embeddings.")
+    mail_host: str = Field(
+        "", description="Mail server for weekly letters. Empty: they are written to the log."
+    )
+    mail_port: int = Field(587, description="Its port.")
+    mail_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="How the line to it is kept private."
+    )
+    mail_user: str = Field("", description="Sign-in name there. Empty: it asks for none.")
+    mail_password: str = Field("", description="Password there, better in secrets_dir.")
+    mail_from: str = Field(
+        "vernacular@localhost", description="Who letters say they are from; replies go there."
+    )
     log_level: str = Field("INFO", description="Least severe level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="For eyes or machines.")
 

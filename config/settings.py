@@ -119,6 +119,17 @@ CSRF_COOKIE_NAME = "vernacular_csrf"
 LANGUAGE_COOKIE_NAME = "vernacular_language"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.web_url.startswith("https://")
 
+# Without a mail server letters are shown in the log of the worker that would have sent them.
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if ENV.mail_host else 'console'}.EmailBackend"
+EMAIL_HOST = ENV.mail_host
+EMAIL_PORT = ENV.mail_port
+EMAIL_USE_TLS = ENV.mail_security == "starttls"
+EMAIL_USE_SSL = ENV.mail_security == "tls"
+EMAIL_HOST_USER = ENV.mail_user
+EMAIL_HOST_PASSWORD = ENV.mail_password
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = ENV.mail_from
+
 LANGUAGE_CODE = "en"
 # Only what the pages are really translated into: half a translation reads like a fault.
 LANGUAGES = [("en", "English")]

@@ -139,6 +139,14 @@ def honour(*, annotator_id: int, **_: object) -> None:
     forget(Work("training.tasks.honour", {"annotator_id": annotator_id}))
 
 
+@shared_task
+def send_letters(**_: object) -> None:
+    """Send the weekly letters that are due, each once."""
+    from training.actions import letters
+
+    letters.send_letters(timezone.now())
+
+
 def send(works: Sequence[Work], *, then: int | None = None) -> None:
     """Hand work to the workers; a broker that is away costs a warning, and time."""
     for work in works:

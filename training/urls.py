@@ -7,6 +7,7 @@ from training.views import (
     compressions,
     gates,
     health,
+    me,
     recipes,
     runs,
     traces,
@@ -15,6 +16,9 @@ from training.views import (
 
 urlpatterns = [
     path("", campaigns.home, name="home"),
+    # Everybody's own page tells what their language gained, which the apps below cannot know.
+    path("me/", me.me, name="me"),
+    path("me/take-back/", me.take_back, name="take_back"),
     path("campaigns/", campaigns.index, name="campaigns"),
     path("campaigns/<slug:slug>/", campaigns.detail, name="campaign_detail"),
     path("campaigns/<slug:slug>/live/", campaigns.live, name="campaign_live"),

@@ -53,9 +53,20 @@ def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]
         raise InvalidInputError(
             "That is more than three years.", remedy="Ask for a shorter span of days."
         )
-    span = _edge(since), _edge(until + timedelta(days=1))
-    answers = _answers(home, span)
-    tests = _tests(home, span)
+    return _work(home, _span(since, until))
+
+
+def own_work(annotator: Annotator, *, home: CampaignLanguage, since: date, until: date) -> Work:
+    """Return what one person did in a language of a campaign, by the same rule; all of it is theirs."""
+    done = _work(home, _span(since, until), annotator=annotator)
+    return done[0] if done else Work(annotator, 0, 0, 0, 0, 0, 0.0)
+
+
+def _work(
+    home: CampaignLanguage, span: tuple[datetime, datetime], *, annotator: Annotator | None = None
+) -> list[Work]:
+    answers = _answers(home, span, annotator=annotator)
+    tests = _tests(home, span, annotator=annotator)
     people = Annotator.objects.filter(pk__in=answers.keys() | tests.keys())
     done = []
     for person in people.select_related("user", "language"):
@@ -74,12 +85,18 @@ def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]
     return sorted(done, key=lambda work: (-work.items, work.annotator.pk))
 
 
+def _span(since: date, until: date) -> tuple[datetime, datetime]:
+    return _edge(since), _edge(until + timedelta(days=1))
+
+
 def _edge(day: date) -> datetime:
     """The beginning of a day where the installation is."""
     return timezone.make_aware(datetime.combine(day, time.min)).astimezone(UTC)
 
 
-def _answers(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[int, dict[str, int]]:
+def _answers(
+    home: CampaignLanguage, span: tuple[datetime, datetime], *, annotator: Annotator | None
+) -> dict[int, dict[str, int]]:
     capped = Greatest(
         Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
         Value(0.0),
@@ -89,6 +106,8 @@ def _answers(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[in
     given = Annotation.objects.filter(item__campaign_language=home).annotate(
         at=Coalesce("given_at", "created_at")
     )
+    if annotator is not None:
+        given = given.filter(annotator=annotator)
     rows = (
         given.filter(at__gte=span[0], at__lt=span[1])
         .exclude(state=State.DELETED)
@@ -108,14 +127,19 @@ def _answers(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[in
     }
 
 
-def _tests(home: CampaignLanguage, span: tuple[datetime, datetime]) -> dict[int, tuple[int, float]]:
+def _tests(
+    home: CampaignLanguage, span: tuple[datetime, datetime], *, annotator: Annotator | None
+) -> dict[int, tuple[int, float]]:
     """Items of calibration sessions: how many and how long, each capped as answers are."""
-    rows = SessionAnswer.objects.filter(
+    asked = SessionAnswer.objects.filter(
         session__campaign_language=home, answered_at__gte=span[0], answered_at__lt=span[1]
-    ).values_list("session__annotator", "shown_at", "answered_at")
+    )
+    if annotator is not None:
+        asked = asked.filter(session__annotator=annotator)
+    rows = asked.values_list("session__annotator", "shown_at", "answered_at")
     found: dict[int, tuple[int, float]] = {}
-    for annotator, shown, answered in rows:
-        number, seconds = found.get(annotator, (0, 0.0))
+    for person, shown, answered in rows:
+        number, seconds = found.get(person, (0, 0.0))
         taken = (answered - shown).total_seconds() if answered else 0.0
-        found[annotator] = (number + 1, seconds + min(max(taken, 0.0), LONGEST_SECONDS))
+        found[person] = (number + 1, seconds + min(max(taken, 0.0), LONGEST_SECONDS))
     return found

@@ -153,7 +153,7 @@ def open_invitation(invitation: Invitation, *, now: datetime, user: User | None 
     if not Invitation.objects.standing(now).filter(pk=held.pk).exists():
         raise LinkEndedError("This link is over.", invitation=held)
     if held.user is None:
-        held.user = user or _new_user(held.name)
+        held.user = user or _new_user(held.name, interface=held.interface)
     held.last_used_at = now
     held.save(update_fields=["user", "last_used_at"])
     take_up(held)
@@ -190,10 +190,10 @@ def _strange(campaign: Campaign, languages: list[Language]) -> list[str]:
     return [language.tag for language in languages if language.pk not in asked]
 
 
-def _new_user(name: str) -> User:
+def _new_user(name: str, *, interface: str) -> User:
     # The desk makes an e-mail address of it, so Latin letters only.
     stem = slugify(name)[:30].strip("-_") or "speaker"
-    user = User(username=f"{stem}-{secrets.token_hex(4)}", name=name)
+    user = User(username=f"{stem}-{secrets.token_hex(4)}", name=name, interface=interface)
     user.set_unusable_password()
     user.save()
     return user

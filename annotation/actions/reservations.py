@@ -88,6 +88,12 @@ def top_up(
     return added + renewed + unlocked
 
 
+def waiting_for(annotator: Annotator, *, home: CampaignLanguage, now: datetime) -> int:
+    """How many items a person could answer now, with those that they have fetched already."""
+    fresh = _wanting(home, now=now).exclude(_seen_by(annotator, now=now))
+    return fresh.count() + held_by(annotator, home=home, now=now).count()
+
+
 def _wanting(home: CampaignLanguage, *, now: datetime, pushable: bool = False) -> "QuerySet[Item]":
     """Open items that fewer people have answered or hold than are wanted.
 

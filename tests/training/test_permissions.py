@@ -43,8 +43,10 @@ COMING_IN = {
     "answer": {"annotator", "coordinator", "staff"},
 }
 DOORS = {
-    "open": "desk_hook healthz readyz sign_in sign_out home go answer_worker",
-    "signed in": "me consent about_me group group_remark",
+    "open": "desk_hook healthz readyz sign_in sign_out home go answer_worker letters_stop credits",
+    "signed in": """
+        me consent about_me group group_remark letters own_json own_csv take_back
+    """,
     "operate": "campaign_create health",
     "lead": """
         campaign_start campaign_pause campaign_finish train_now quota quota_undo

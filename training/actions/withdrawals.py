@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from annotation.actions.consensus import refit, stale_languages
+from annotation.actions.objections import note_objections
 from annotation.errors import ConflictError
 from annotation.models import (
     Annotation,
@@ -21,6 +22,7 @@ from annotation.models import (
     CampaignLanguage,
     GoldItem,
     Item,
+    QuarantinedAnswer,
     Sample,
     User,
     Withdrawal,
@@ -90,6 +92,7 @@ def withdraw(wish: Wish, *, reason: str, actor: User | None, now: datetime) -> O
     with transaction.atomic():
         homes = _homes(wish)
         withdrawal, fresh = _take(wish, reason=reason, actor=actor, now=now)
+        _empty_quarantine(wish, now=now)
         answers = Annotation.objects.filter(withdrawal=withdrawal, withdrawal__isnull=False)
         versions = versions_with(answers)
         aborted = _forget(answers, actor=actor, now=now) if fresh else []
@@ -126,20 +129,49 @@ def _take(
         reason=reason.strip()[:300],
         actor=actor,
     )
-    for annotation in waiting:
-        annotation.withdrawal = withdrawal
-        annotation.state = State.WITHDRAWN
-        annotation.label, annotation.answer = None, {}
-        annotation.revision += 1
-        annotation.updated_at = now
-    fields = ["withdrawal", "state", "label", "answer", "revision", "updated_at"]
-    Annotation.objects.bulk_update(waiting, fields, batch_size=BATCH)
-    AnnotationRevision.objects.bulk_create(map(_revision, waiting), batch_size=BATCH)
+    said_of = Item.objects.filter(annotations__in=[a.pk for a in waiting if a.flag])
+    flagged = sorted(set(said_of.values_list("sample_id", flat=True)))
+    _erase(waiting, withdrawal=withdrawal, now=now)
     if whole and wish.sample:
         Sample.objects.filter(pk=wish.sample.pk, withdrawn_at=None).update(withdrawn_at=now)
         _close_items(Item.objects.filter(sample=wish.sample))
     _close_items(Item.objects.filter(annotations__withdrawal=withdrawal))
+    for sample in flagged:
+        note_objections(sample, now=now)
     return withdrawal, True
+
+
+def _erase(answers: Sequence[Annotation], *, withdrawal: Withdrawal, now: datetime) -> None:
+    """Empty answers and all that they ever said; that they were given, and when, stays."""
+    for annotation in answers:
+        annotation.withdrawal = withdrawal
+        annotation.state = State.WITHDRAWN
+        annotation.label, annotation.answer = None, {}
+        annotation.flag, annotation.note = "", ""
+        annotation.revision += 1
+        annotation.updated_at = now
+    said = ("label", "answer", "flag", "note")
+    fields = ["withdrawal", "state", *said, "revision", "updated_at"]
+    Annotation.objects.bulk_update(answers, fields, batch_size=BATCH)
+    for start in range(0, len(answers), BATCH):
+        past = AnnotationRevision.objects.filter(annotation__in=answers[start : start + BATCH])
+        past.update(label=None, answer={}, flag="", note="")
+    AnnotationRevision.objects.bulk_create(map(_revision, answers), batch_size=BATCH)
+
+
+def _empty_quarantine(wish: Wish, *, now: datetime) -> None:
+    """Empty what waits aside of a person who takes everything back, lest it come in later."""
+    if wish.annotator is None or wish.sample is not None:
+        return
+    own = Q(annotator=wish.annotator)
+    if wish.annotator.user.desk_user_id is not None:
+        own |= Q(
+            payload__user_id=wish.annotator.user.desk_user_id,
+            campaign_language__language=wish.annotator.language_id,
+        )
+    QuarantinedAnswer.objects.filter(own, resolved_at=None).update(
+        payload={}, detail="", resolved_at=now
+    )
 
 
 def _revision(annotation: Annotation) -> AnnotationRevision:
