@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ def test_all_that_a_labeller_needs_is_there_and_nobody_gets_anothers_task(house,
     second = inti.post(f"{NEXT}{house.mine}", json=table).json()
     assert [first["data"]["text"], second["data"]["text"]] == ["t 0", "t 1"]
     assert awa.get(f"/api/projects/{house.mine}/next").json()["id"] == first["id"]
+    # Whoever opens a text and leaves holds it for half an hour, not for a day.
+    assert 1700 < seconds_held(house, first["id"]) <= 1800
     draft = awa.post(f"/api/tasks/{first['id']}/drafts", json={"result": choice("admin")})
     assert draft.status_code == 201
     said = {"result": choice("admin"), "draft_id": draft.json()["id"], "lead_time": 2.0}
@@ -254,9 +257,18 @@ def test_a_token_opens_something_only_for_whoever_runs_label_studio(house, awa):
 
 def _token_of(house: House, account: int) -> str:
     """Label Studio makes one for every account; here only its database tells it."""
+    return _asked(house, "SELECT key FROM authtoken_token WHERE user_id = ?", account)
+
+
+def seconds_held(house: House, task: int) -> float:
+    """How long a task is kept for whoever opened it."""
+    until = _asked(house, "SELECT expire_at FROM tasks_tasklock WHERE task_id = ?", task)
+    return (datetime.fromisoformat(until).replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
+
+
+def _asked(house: House, query: str, number: int) -> str:
     with closing(sqlite3.connect(house.database)) as connection:
-        found = connection.execute("SELECT key FROM authtoken_token WHERE user_id = ?", [account])
-        return str(found.fetchone()[0])
+        return str(connection.execute(query, [number]).fetchone()[0])
 
 
 def test_a_link_opens_once_for_ten_minutes_and_says_the_way_home_after_that(
