@@ -50,7 +50,7 @@ def by_labels(runs: int) -> list[Figure]:
                 share = mean_of([float(state.decision == end) for state in ended])
                 bar = 0.06 if skill == 0.5 and end == Decision.QUALIFIED else None
                 row = f"{labels} labels, skill {skill:.1f}: {end}"
-                found.append(Figure(row, **share, peer=peer, bar=bar, less=True))
+                found.append(Figure(row, **share, peer=peer, bar=bar, less=bar is not None))
             asked = mean_of([float(state.asked) for state in ended])
             row = f"{labels} labels, skill {skill:.1f}: answers"
             found.append(Figure(row, **asked, peer=known.answers))

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from annotation.models import (
     Annotation,
@@ -87,15 +87,20 @@ def shown_in_sessions(home: CampaignLanguage) -> QuerySet[SessionAnswer]:
     return SessionAnswer.objects.filter(session__campaign_language=home)
 
 
-def told_people(home: CampaignLanguage) -> dict[int, int]:
-    """How many of the active people were told a gold sample's answer in a session, by sample."""
-    return dict(
+def told_people(home: CampaignLanguage) -> Counter[int]:
+    """How many of the active people were told a gold sample's answer, by sample."""
+    told = set(
         shown_in_sessions(home)
         .filter(session__annotator__active=True)
-        .order_by()
-        .values_list("gold__sample")
-        .annotate(Count("session__annotator", distinct=True))
+        .values_list("gold__sample", "session__annotator")
     )
+    together = GroupText.objects.filter(
+        session__campaign_language=home,
+        session__members__active=True,
+        sample__gold__isnull=False,
+    )
+    told |= set(together.values_list("sample", "session__members"))
+    return Counter(sample for sample, _ in told)
 
 
 def knows_the_answer(annotator: Annotator, home: CampaignLanguage) -> set[int]:

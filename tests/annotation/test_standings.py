@@ -2,6 +2,8 @@
 
 import pytest
 
+from annotation.actions.exposures import told_people
+from annotation.actions.groups import open_group
 from annotation.actions.handouts import is_open
 from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
@@ -76,3 +78,16 @@ def test_nobody_is_handed_gold_whose_answer_they_were_told() -> None:
         for who in (awa, inti)
     }
     assert got == {"awa": 0, "inti": 1}
+
+
+def test_whoever_saw_gold_in_a_session_or_a_group_was_told_its_answer_once() -> None:
+    home, awa, inti = make_home(gold=3), make_annotator(), make_annotator("inti")
+    group = open_group(home, title="W", members=[awa, inti], number=1, disputed=False)
+    shown = group.texts.get().sample
+    told = say(begin_session(awa, home, kind="qualify", now=NOW)).gold.sample
+    assert told != shown
+    counted = told_people(home)
+    assert (counted[shown.pk], counted[told.pk]) == (2, 1)
+    inti.active = False
+    inti.save()
+    assert told_people(home)[shown.pk] == 1
