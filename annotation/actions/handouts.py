@@ -1,8 +1,9 @@
 """Handing out: one queue behind both desks, and no text with more people than wanted.
 
-Whoever asks gets the most useful open items that still want somebody. What already lies at the
-desk is locked there for that person, so the desk has the last word on it; what does not lie there
-yet is not pushed as long as it is reserved. A lease that ran out sets the item free again.
+Whoever asks gets the most useful open items at the desk that still want somebody, and the desk,
+which has the last word on them, locks them for that person. Without a desk, or with one that is
+away or cannot lock, the reservation alone holds, and what is reserved is not pushed meanwhile. A
+lease that ran out sets the item free again.
 """
 
 import logging
@@ -14,7 +15,7 @@ from django.db.models import Q
 from annotation.actions.people import ensure_desk_account
 from annotation.actions.reservations import held_by, length, release, top_up
 from annotation.actions.standings import may_answer
-from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
+from annotation.errors import DeskRefusedError, TransientError
 from annotation.gateways import DeskDoor
 from annotation.models import Annotator, Campaign, CampaignLanguage, Reservation
 
@@ -51,8 +52,6 @@ def reserve(
             break
         try:
             refused = _lock(fresh, annotator=annotator, home=home, desk=desk, now=now)
-        except OverlayMissingError:
-            break
         except (TransientError, DeskRefusedError) as error:
             logger.info("%s: reserved without the desk: %s", home, error)
             away = True
@@ -121,11 +120,14 @@ def _lock(
 ) -> bool:
     """Have the desk keep its tasks for a person; true if it would not give some of them."""
     at_desk = {task: one for one in fresh if (task := one.item.desk_task_id) is not None}
-    if not at_desk or home.desk_project_id is None:
+    here = CampaignLanguage.objects.filter(pk=home.pk)
+    project = here.values_list("desk_project_id", flat=True).get()
+    if project is None or (fresh and not at_desk):
         return False
+    # With nothing to lock the call still tells whether the desk is there.
     user = ensure_desk_account(annotator.user, desk=desk).desk_user_id or 0
     seconds = int((length() + BEYOND).total_seconds())
-    locked = desk.lock_tasks(home.desk_project_id, list(at_desk), user_id=user, seconds=seconds)
+    locked = desk.lock_tasks(project, list(at_desk), user_id=user, seconds=seconds)
     kept = Reservation.objects.filter(
         pk__in=[at_desk[task].pk for task in at_desk if task in locked]
     )

@@ -40,9 +40,16 @@ class PushResult:
 
 
 def push_items(
-    campaign_language: CampaignLanguage, *, desk: LabelingDesk, now: datetime
+    campaign_language: CampaignLanguage,
+    *,
+    desk: LabelingDesk,
+    now: datetime,
+    record: bool = False,
 ) -> PushResult:
     """Bring the desk up to date: withdraw, push what is owed, put all of it in one order.
+
+    What was answered before the desk ever had it goes there only ``record`` by whoever puts its
+    answers down at once, since until then the desk would ask it of somebody.
 
     Safe to run twice and after a timeout: whoever left without giving the lease back may have
     pushed more than we know, so the next one asks the desk for our uids before it pushes.
@@ -54,7 +61,7 @@ def push_items(
     if not _claim(home, now=now):
         return PushResult(busy=True)
     try:
-        result = _push(home, desk=desk, now=now, in_doubt=in_doubt)
+        result = _push(home, desk=desk, now=now, in_doubt=in_doubt, record=record)
     except Exception:
         # Free for the next one at once, but the doubt stays.
         _lease(home).update(pushing_until=now)
@@ -86,17 +93,19 @@ def _claim(home: CampaignLanguage, *, now: datetime) -> bool:
 
 
 def _push(
-    home: CampaignLanguage, *, desk: LabelingDesk, now: datetime, in_doubt: bool
+    home: CampaignLanguage, *, desk: LabelingDesk, now: datetime, in_doubt: bool, record: bool
 ) -> PushResult:
     result = PushResult(withdrawn=_withdraw(home, desk=desk))
     _widen(home, desk=desk)
     config = home.desk_configs.order_by("-version").first()
     batch = _present_batch(home)
-    room = settings.ENV.queue_slice - home.items.filter(state=Item.State.PUSHED).count()
-    # What somebody has fetched ahead is put to nobody else meanwhile.
-    free = home.items.filter(state=Item.State.QUEUED).exclude(pk__in=reserved_items(home, now=now))
+    # What somebody has fetched ahead is put to nobody else meanwhile, and takes no room.
+    reserved = reserved_items(home, now=now)
+    pushed = home.items.filter(state=Item.State.PUSHED).exclude(pk__in=reserved)
+    room = settings.ENV.queue_slice - pushed.count()
+    free = home.items.filter(state=Item.State.QUEUED).exclude(pk__in=reserved)
     owed = list(free.select_related("sample").order_by("priority", "pk")[: max(room, 0)])
-    owed += _for_the_record(home)
+    owed += _for_the_record(home) if record else []
     fresh: list[int] = []
     for start in range(0, len(owed), BATCH):
         some = owed[start : start + BATCH]

@@ -75,7 +75,7 @@ def top_up(
     renewed = [one for one in held if one.until < now + length() / 2]
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
     newest = here.guidelines.order_by("-version").values_list("version", flat=True).first() or 0
-    found = _wanting(here, now=now, pushable=not away).exclude(_seen_by(annotator, now=now))
+    found = _wanting(here, now=now, at_desk=not away).exclude(_seen_by(annotator, now=now))
     # Whose answer they were told in a session, or in an example, tells nothing of them.
     found = found.exclude(sample__in=knows_the_answer(annotator, here))
     added = Reservation.objects.bulk_create(
@@ -94,15 +94,17 @@ def waiting_for(annotator: Annotator, *, home: CampaignLanguage, now: datetime) 
     return fresh.count() + held_by(annotator, home=home, now=now).count()
 
 
-def _wanting(home: CampaignLanguage, *, now: datetime, pushable: bool = False) -> "QuerySet[Item]":
+def _wanting(home: CampaignLanguage, *, now: datetime, at_desk: bool = False) -> "QuerySet[Item]":
     """Open items that fewer people have answered or hold than are wanted.
 
-    What a push may just be taking to the desk is not ``pushable`` by somebody else as well.
+    Where there is a desk, only what lies ``at_desk`` can be kept from those who work there; what
+    a push may just be taking to it is nobody's for that moment.
     """
     answers = Annotation.objects.answered().filter(item=OuterRef("pk")).order_by().values("item")
     leases = Reservation.objects.held(now=now).filter(item=OuterRef("pk")).order_by().values("item")
     items = home.items.open()
-    if pushable and home.pushing_until is not None and not home.desk_error:
+    pushing = home.pushing_until is not None and home.pushing_until > now
+    if pushing or (at_desk and home.desk_project_id is not None):
         items = items.exclude(state=Item.State.QUEUED)
     return items.annotate(
         answered=_count(answers.annotate(n=Count("annotator", distinct=True)).values("n")),

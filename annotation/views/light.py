@@ -33,7 +33,7 @@ from annotation.gateways.door import DoorOfTheDesk
 from annotation.methods.tags import with_script
 from annotation.models import Annotation, Annotator, CampaignLanguage, QuarantinedAnswer
 from annotation.permissions import Ability, has_agreed, may, person_of, required
-from annotation.tasks import mirror_soon
+from annotation.tasks import mirror_soon, push_soon
 
 # What a person may take along where there is no line for days.
 MOST_AHEAD = 200
@@ -101,6 +101,8 @@ def batch(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
         most = min(max(asked, 1), MOST_AHEAD) if isinstance(asked, int) else BATCH
         now = timezone.now()
         leases = reserve(annotator, home=home, desk=_desk(), now=now, most=most)
+        if len(leases) < most and home.items.filter(state="queued").exists():
+            push_soon(home.pk)
         shown = [{"item": str(one.item.uid), "text": one.item.sample.text} for one in leases]
         shell = _shell(home, annotator)["config"]["shell"]
         return JsonResponse({"person": _person(annotator), "shell": shell, "items": shown})
@@ -290,7 +292,7 @@ def _words() -> dict[str, str]:
         "empty": _("There is nothing to answer just now. Come back later."),
         "empty_offline": _("No more texts on this phone. Connect, and more will come."),
         "changing": _("You are changing your answer. What you choose now replaces it."),
-        "more": _("{n} texts are on this phone."),
+        "more": _("Texts on this phone: {n}"),
     }
 
 

@@ -10,6 +10,7 @@ from annotation.actions.desk import prepare_desk
 from annotation.actions.intake import requalify, sweep, sweep_for_deletions
 from annotation.actions.light import take_answer
 from annotation.actions.mirror import mirror, to_mirror
+from annotation.actions.queue import push_items
 from annotation.errors import NotFoundError, TransientError
 from annotation.models import (
     Annotation,
@@ -285,7 +286,7 @@ def test_the_light_page_goes_on_while_the_desk_is_away_and_mirrors_when_it_is_ba
     with pytest.raises(TransientError):
         world.mirror()
     world.desk.away = False
-    world.push()
+    push_items(world.home, desk=world.desk, now=timezone.now(), record=True)
     world.mirror()
     assert {copy.uid for copy in world.copies()} == {str(queued.uid), str(pushed.uid)}
     assert world.desk.queue(world.home.desk_project_id) == []
@@ -302,7 +303,8 @@ def test_a_lost_project_gets_the_light_answers_again(world):
     world.desk.delete_project(world.home.desk_project_id)
     world.push()
     prepare_desk(world.home, desk=world.desk)
-    world.push()
+    push_items(world.home, desk=world.desk, now=timezone.now(), record=True)
+    world.home.refresh_from_db()
     world.mirror()
     assert [copy.unique_id for copy in world.copies()] == [str(only().uid)]
     assert world.sweep().stored == 0

@@ -67,7 +67,8 @@ def sign_in(context: "BrowserContext", url: str) -> None:
 @pytest.fixture(autouse=True)
 def _nobody_else(browser: "Browser", monkeypatch: pytest.MonkeyPatch) -> None:
     # The browser comes first: it is what lets Django use its database in this thread.
-    monkeypatch.setattr("annotation.views.light.mirror_soon", lambda pk: None)
+    for asked in ("mirror_soon", "push_soon"):
+        monkeypatch.setattr(f"annotation.views.light.{asked}", lambda pk: None)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ TEXT = "Ñu ngi <b>fi</b> & \u202eback\u202c"
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     heard: list[int] = []
     monkeypatch.setattr("annotation.views.light.mirror_soon", heard.append)
+    monkeypatch.setattr("annotation.views.light.push_soon", lambda pk: None)
     monkeypatch.setattr("annotation.views.light._desk", lambda: None)
     return heard
 

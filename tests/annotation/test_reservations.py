@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation.actions.handouts import free_expired, give_back, homes_with_late_leases
 from annotation.actions.mirror import mirror
+from annotation.actions.queue import push_items
 from annotation.models import Annotation, Item, Reservation
 from tests.annotation.lighting import give, held
 from tests.annotation.test_light_answers import World, world
@@ -55,15 +56,20 @@ def test_what_the_light_page_has_is_not_handed_out_at_the_desk(world: World):
     assert held(world.awa) == 0
 
 
-def test_what_is_reserved_before_it_was_pushed_stays_away_from_the_desk(world: World):
-    world.at_the_desk(priority=0.1)
-    item = world.item(priority=0.2)
-    assert item in world.fetch(world.awa)
+def test_what_lies_not_at_the_desk_yet_is_handed_out_only_without_it(world: World):
+    pushed, item = world.at_the_desk(priority=0.1), world.item(priority=0.2)
+    assert world.fetch(world.awa) == [pushed]
+    world.desk.away = True
+    assert world.fetch(world.awa) == [pushed, item]
+    world.desk.away = False
     world.push()
     item.refresh_from_db()
     assert item.desk_task_id is None
     give(world.awa, item, "admin")
     world.push()
+    item.refresh_from_db()
+    assert item.desk_task_id is None  # nobody at the desk shall be asked it meanwhile
+    push_items(world.home, desk=world.desk, now=timezone.now(), record=True)
     mirror(world.home, desk=world.desk, now=timezone.now())
     item.refresh_from_db()
     assert item.desk_task_id
@@ -127,15 +133,14 @@ def test_nothing_is_handed_out_where_nothing_is_asked(world: World, what):
     assert world.fetch(world.awa) == []
 
 
-def test_a_push_that_may_have_taken_an_item_keeps_it_from_the_light_page(world: World):
-    world.at_the_desk(priority=0.5)
-    queued = world.item(priority=0.1)
+def test_a_push_that_may_be_taking_an_item_keeps_it_from_the_light_page(world: World):
+    queued = world.item()
     world.home.pushing_until = timezone.now() + timedelta(minutes=1)
     world.home.save()
-    assert queued not in world.fetch(world.awa)
+    assert world.fetch(world.awa) == []
     world.home.pushing_until = None
     world.home.save()
-    assert queued in world.fetch(world.awa)
+    assert world.fetch(world.awa) == [queued]
 
 
 def test_nobody_gets_a_text_again_that_they_have_answered_as_another_item(world: World):
