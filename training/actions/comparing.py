@@ -16,17 +16,25 @@ from training.actions.evaluation import Gold, evaluate, gold_of
 from training.methods import gate as checks
 from training.models import Evaluation, RegressionCase, TrainingRun
 
+# So often gold may arrive while it is measured before the look waits for a quieter time.
+MOST_MEASURES = 3
+
 log = logging.getLogger(__name__)
+
+
+class GoldMovedError(TransientError):
+    """Gold arrived, or was corrected, each time while the versions were measured on it."""
+
+    code = "gold_moved"
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What was compared: per language the answers, the gold, the anchor; or why it is void."""
+    """What was compared: per language the answers, the gold, the anchor."""
 
     comparisons: list[checks.Comparison] = field(default_factory=list)
     golds: dict[str, Gold] = field(default_factory=dict)
     anchors: dict[str, ModelVersion] = field(default_factory=dict)
-    void: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,25 @@ class AskedCase:
 
 @judging()
 def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> Compared:
-    """Measure both versions, and each language's best ever released, on the gold as it is now."""
+    """Measure both versions, and each language's best ever released, on the gold as it is now.
+
+    Gold that arrives meanwhile is no fault of the candidate: what was measured is measured again.
+    """
+    for _ in range(MOST_MEASURES):
+        compared, moved = _compared(run, candidate=candidate, champion=champion)
+        if not moved:
+            return compared
+        log.info("the gold of %s changed while run %s was judged", ", ".join(moved), run.pk)
+    raise GoldMovedError(
+        f"The gold of {', '.join(moved)} changed while it was measured, {MOST_MEASURES} times.",
+        remedy="The candidate is judged when less of it comes in at once; nothing has to be done.",
+    )
+
+
+def _compared(
+    run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
+) -> tuple[Compared, list[str]]:
+    """Return what was compared, and the languages whose gold was another one at the end."""
     golds = gold_of(run.campaign, split=GoldItem.Split.GATE)
     anchors = {gold.language.tag: anchor_of(run.campaign, gold.language) for gold in golds}
     versions = {candidate, champion} | {anchor for anchor in anchors.values() if anchor}
@@ -84,13 +110,8 @@ def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
                 np.array(gold.truth, np.int64),
             )
         )
-    void = [f"The gold of {', '.join(moved)} changed while it was measured."] if moved else []
-    return Compared(
-        compared,
-        {gold.language.tag: gold for gold in golds},
-        {tag: anchor for tag, anchor in anchors.items() if anchor},
-        void,
-    )
+    there = {tag: anchor for tag, anchor in anchors.items() if anchor}
+    return Compared(compared, {gold.language.tag: gold for gold in golds}, there), moved
 
 
 @judging()

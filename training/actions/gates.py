@@ -92,7 +92,6 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
     if not void:
         compared = compare(run, candidate=candidate, champion=champion)
         cases = ask_cases(run.campaign, candidate=candidate, champion=champion)
-        void = compared.void
     versions = versions_of_gold(run.campaign, golds=compared.golds)
     name = f"gate:{run.seed}" if gate.look == 1 else f"gate:{run.seed}:{gate.look}"
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")

@@ -1,0 +1,41 @@
+"""Gold that arrives while a candidate is measured is no verdict, and what is away is waited for."""
+
+import pytest
+
+from tests.make import make_gold
+from tests.training.test_gold_calls import NOW, TEXTS, make_run
+from training.actions import comparing, gates
+from training.actions.comparing import MOST_MEASURES, GoldMovedError
+from training.models import GateRun
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
+
+
+def arriving(monkeypatch, campaign, *, times):
+    """Have one more gold text come in before each of so many measurements of a version."""
+    real, left = comparing.evaluate, iter(TEXTS[-times:])
+
+    def evaluate(version, **over):
+        if text := next(left, ""):
+            make_gold(campaign, "wo", text=text)
+        return real(version, **over)
+
+    monkeypatch.setattr(comparing, "evaluate", evaluate)
+
+
+def test_gold_that_arrives_meanwhile_is_measured_too(monkeypatch):
+    campaign, run = make_run(gold=20)
+    arriving(monkeypatch, campaign, times=2)
+    gate = gates.judge(run.pk, now=NOW)
+    assert gate.verdict == "HOLD"
+    assert gate.checks.get().items == 22
+
+
+def test_gold_that_never_stands_still_is_no_verdict_and_is_waited_for(monkeypatch):
+    campaign, run = make_run(gold=20)
+    with monkeypatch.context() as patch:
+        arriving(patch, campaign, times=2 * MOST_MEASURES)
+        with pytest.raises(GoldMovedError, match="gold of wo changed"):
+            gates.judge(run.pk, now=NOW)
+    assert not GateRun.objects.exists()
+    assert gates.judge(run.pk, now=NOW).verdict == "HOLD"
