@@ -5,5 +5,10 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
+        from django.conf import settings
+
+        from config.interfaces import compile_stale
+
+        compile_stale(settings.INTERFACES, folder=settings.LOCALE_PATHS[0])
         # The web enqueues too; without this import its tasks would go to a default app.
         from config import celery  # noqa: F401

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
+from django.conf.locale import LANG_INFO
 
 from config.env import ROOT, env
+from config.interfaces import find_interfaces, known_to_django
 from config.logging import logging_config
 
 ENV = env()
@@ -57,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "annotation.views.links.PersonalLinks",
+    "annotation.views.interface.OwnInterface",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -131,8 +134,12 @@ EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = ENV.mail_from
 
 LANGUAGE_CODE = "en"
-# Only what the pages are really translated into: half a translation reads like a fault.
-LANGUAGES = [("en", "English")]
+# What has a catalogue; Django itself knows hardly any of the languages that this is made for.
+INTERFACES = find_interfaces(VAR_DIR / "translations")
+LANGUAGES = [(one.tag, one.name) for one in INTERFACES.values()]
+LANG_INFO.update(known_to_django(INTERFACES.values()))
+LANGUAGES_BIDI = [one.tag for one in INTERFACES.values() if one.right_to_left]
+LOCALE_PATHS = [VAR_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"

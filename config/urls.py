@@ -1,7 +1,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from annotation.views.interface import interface
+
 urlpatterns = [
+    path("interface/", interface, name="interface"),
     path("admin/", admin.site.urls),
     path("", include("annotation.urls")),
     path("", include("learning.urls")),

@@ -1,0 +1,26 @@
+"""The switch between languages at the foot of every page, and what a language brings along."""
+
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.utils.translation import get_language
+
+from annotation.actions.interfaces import share_translated
+
+register = template.Library()
+
+
+@register.inclusion_tag("annotation/_interface.html", takes_context=True)
+def interface_switch(context: dict[str, Any]) -> dict[str, Any]:
+    """Buttons for every language of the pages, and a word on drafts; no scripts needed."""
+    request = context.get("request")
+    tag = get_language() or settings.LANGUAGE_CODE
+    here = settings.INTERFACES.get(tag)
+    return {
+        "interfaces": settings.INTERFACES.values(),
+        "here": here,
+        "share": share_translated(tag) if here and here.draft else None,
+        "next": request.get_full_path() if request else "",
+        "csrf_token": context.get("csrf_token"),
+    }
