@@ -2,16 +2,17 @@
 
 import hashlib
 import logging
+from contextlib import suppress
 from datetime import datetime
 
 import numpy as np
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
 from annotation.errors import ConflictError, TransientError, VernacularError
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
-from training.actions.comparing import AskedCase, Compared, ask_cases, compare
+from training.actions.comparing import AskedCase, Compared, GoldMovedError, ask_cases, compare
 from training.actions.datasets import gold_leaks, lineage_rows
 from training.actions.gate_records import facts_of, predictions_of, told
 from training.actions.gate_settings import keep_track
@@ -69,14 +70,25 @@ def judge(run_id: int, *, now: datetime) -> GateRun:
 
 
 def try_to_judge(run_id: int, *, now: datetime) -> GateRun | None:
-    """Judge, and ask for the gold that was missing; None, and the reason on the run, on failure."""
+    """Judge, and ask for the gold that was missing; None, and the reason on the run, on failure.
+
+    What is only away for now is no failure: the attempt does not count, and is made again.
+    """
     TrainingRun.objects.filter(pk=run_id).update(judgings=F("judgings") + 1)
     run = TrainingRun.objects.select_related("base", "candidate", "round").get(pk=run_id)
-    if run.gate is None:
-        look_back(run)
     try:
+        if run.gate is None:
+            look_back(run)
         gate = judge(run_id, now=now)
         call_for_gold(gate)
+    except (OperationalError, TransientError) as error:
+        log.warning("run %s waits to be judged: %s", run_id, error)
+        waiting = "" if isinstance(error, GoldMovedError) else "Waiting for storage: "
+        with suppress(OperationalError):  # what is away may be the database itself
+            TrainingRun.objects.filter(pk=run_id, judgings__gt=0).update(
+                judgings=F("judgings") - 1, error=f"{waiting}{readable(error)}"
+            )
+        return None
     except Exception as error:
         log.exception("run %s could not be judged", run_id)
         TrainingRun.objects.filter(pk=run_id).update(error=readable(error))
