@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from annotation.errors import TransientError
 from learning.actions.versions import initial_version
 from learning.gateways.weights import weights_dir
 from tests.make import make_user
@@ -100,3 +101,24 @@ def test_worker_killed_over_it_each_time_ends_the_wish(version):
     MeasureWish.objects.update(attempts=3, lease_until=Now())
     assert due_measurements(now=Now() + timedelta(seconds=1)) == []
     assert "lost 3 times" in MeasureWish.objects.get().error
+
+
+def test_a_storage_that_is_away_longer_than_three_attempts_is_waited_for(monkeypatch, version):
+    ask_to_measure([version], actor=None, now=Now())
+
+    def away(*_args, **_over):
+        raise TransientError("The bucket did not answer.")
+
+    later = Now()
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "evaluate", away)
+        for _ in range(4):
+            later += timedelta(hours=1)
+            assert len(due_measurements(now=later)) == 1
+            wish = measure_asked(version.pk, now=lambda when=later: when)
+            assert (wish.attempts, wish.finished_at) == (0, None)
+            assert wish.error == "Waiting for storage: The bucket did not answer."
+            assert due_measurements(now=later) == []  # not again at once
+    later += timedelta(hours=1)
+    done = measure_asked(version.pk, now=lambda: later)
+    assert (done.error, done.finished_at) == ("", later)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -42,11 +43,11 @@ def due_measurements(
 ) -> list[Work]:
     """Return the wishes that wait for a worker, or have lost theirs; give up what is hopeless."""
     wishes = MeasureWish.objects.open()
-    wishes.filter(attempts__gte=MOST_ATTEMPTS, lease_until__lt=now).update(
-        finished_at=now,
-        lease_until=None,
-        error=f"The worker was lost {MOST_ATTEMPTS} times; it may lack memory.",
-    )
+    for lost in wishes.filter(attempts__gte=MOST_ATTEMPTS, lease_until__lt=now):
+        said = f"The worker was lost {MOST_ATTEMPTS} times; it may lack memory. {lost.error}"
+        wishes.filter(pk=lost.pk, lease_until=lost.lease_until).update(
+            finished_at=now, lease_until=None, error=said.strip()
+        )
     free = wishes.filter(_free(now)).order_by("asked_at", "pk")
     if versions is not None:
         free = free.filter(version__in=list(versions))
@@ -77,6 +78,12 @@ def measure_asked(version_id: int, *, now: Clock) -> MeasureWish | None:
             evaluate(wish.version, campaign=wish.version.campaign)
         except (OperationalError, TransientError) as error:
             log.warning("version %s waits to be measured: %s", version_id, error)
+            # No attempt on the version. It is free when the lease is over and not before, so
+            # that what is away is not asked for without a pause.
+            with suppress(OperationalError):  # what is away may be the database itself
+                mine.update(
+                    attempts=F("attempts") - 1, error=f"Waiting for storage: {readable(error)}"
+                )
         except Exception as error:
             log.exception("version %s could not be measured", version_id)
             over = wish.attempts + 1 >= MOST_ATTEMPTS
