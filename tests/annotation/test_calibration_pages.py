@@ -235,6 +235,7 @@ def test_a_group_answers_alone_then_sees_all_and_changes_the_guideline(
     assert group.texts.count() == 2
     there = at("group", home, group.pk)
     one, other = signed_in(awa), signed_in(inti)
+    assert 'name="label" value="dates"' in one.get(there).content.decode()
     for position in ("0", "1"):
         one.post(there, {"position": position, "label": "dates", "why": "A day is named."})
     other.post(there, {"position": "0", "label": "admin"})

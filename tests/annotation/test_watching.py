@@ -89,6 +89,25 @@ def test_an_alarm_is_one_private_note_and_changes_no_standing(
     assert offer_to(awa, home, now=NOW).kind == "refresh"
 
 
+def test_a_second_chart_at_its_alarm_writes_no_second_note(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    concern = alarmed(home, awa)
+    DriftChart.objects.create(
+        annotator=awa,
+        campaign_language=home,
+        kind="surprise",
+        limit=12,
+        level=13,
+        alarmed=True,
+        began_at=NOW,
+    )
+    assert watch(home, now=NOW).alarms == 0
+    assert list(Concern.objects.all()) == [concern]
+    go_through(awa, home, kind="refresh")
+    assert watch(home, now=NOW).alarms == 0
+
+
 def test_a_refresher_that_goes_well_closes_the_note(home: CampaignLanguage, awa: Annotator) -> None:
     concern = alarmed(home, awa)
     session = go_through(awa, home, kind="refresh")
@@ -218,6 +237,21 @@ def test_an_answer_waits_until_the_consensus_knows_of_it(
     assert watch(home, now=NOW).surprise == 0
     refit(home.campaign, language=home.language, now=NOW)
     assert watch(home, now=NOW).surprise == 2
+
+
+def test_an_answer_changed_since_waits_for_the_next_refit(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    inti = make_annotator("inti")
+    overlap(home, [awa, inti], ["dates", "dates"])
+    refit(home.campaign, language=home.language, now=NOW)
+    changed = Annotation.objects.get(annotator=awa)
+    changed.revision, changed.label = 2, home.campaign.labels.get(key="admin")
+    changed.save()
+    assert watch(home, now=NOW).surprise == 1
+    refit(home.campaign, language=home.language, now=NOW)
+    assert watch(home, now=NOW).surprise == 1
+    assert DriftPoint.objects.get(annotation=changed).said == 0
 
 
 def test_only_campaigns_that_ask_for_sessions_are_watched(home: CampaignLanguage) -> None:
