@@ -1,24 +1,22 @@
 """Consensus: what the answers of one language amount to, and how far each person is relied on."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, Sum
 
-from annotation.actions import pooling
+from annotation.actions.pooling import Standings, keep_alone
+from annotation.actions.tables import Table
 from annotation.methods import aggregation
 from annotation.methods.spread import spread
 from annotation.models import (
-    Adjudication,
     Annotation,
     Campaign,
     CampaignLanguage,
     Consensus,
-    GoldItem,
     Label,
     Language,
     Reliability,
@@ -47,196 +45,69 @@ class RefitResult:
 
 @transaction.atomic
 def refit(
-    campaign: Campaign, *, language: Language, now: datetime, priors: Priors | None = None
+    campaign: Campaign,
+    *,
+    language: Language,
+    now: datetime,
+    priors: Priors | None = None,
+    standings: Standings | None = None,
 ) -> RefitResult:
     """Estimate one language anew from the answers as they stand; write only what differs.
 
     ``priors`` maps sample ids to the serving version's calibrated probabilities; with them
     the training targets lean on the model, while everything said about people never does.
-    Safe to run twice: the second time changes nothing.
+    ``standings`` saves whoever refits several languages to read them for each: read earlier,
+    they only leave the language stale. Safe to run twice: the second time changes nothing.
     """
     home = CampaignLanguage.objects.select_for_update().get(campaign=campaign, language=language)
     labels = list(campaign.labels.order_by("position"))
-    mark = _marks(campaign)[home.pk]
-    said = _newest_answers(home)
-    gold = _known(home)
-    table = _Table.of(said, labels=labels, known=_adjudicated(home) | gold)
-    pool = pooling.Votes.in_campaign(campaign).pool(home)
-    abroad = _elsewhere(home, table, labels)
+    standings = standings or Standings.of(campaign)
+    mark = standings.mark(home)
+    table = Table.of(home, labels=len(labels))
+    keep_alone(home, table=table, ties=standings.ties)
+    pool = standings.pool(home)
+    abroad = standings.elsewhere(home, people=table.people)
     people = aggregation.fit(table.answers, class_pool=pool, elsewhere=abroad)
     targets = _targets(table, priors, pool, abroad)
-    rows = _consensus_rows(
-        table, people, targets, labels=labels, gold=gold, subjective=campaign.subjective
-    )
+    rows = _consensus_rows(table, people, targets, labels=labels, subjective=campaign.subjective)
     changed, removed = _write_consensus(home, rows, now)
-    people_changed = _write_reliabilities(home, table, people, gold=gold, now=now)
+    people_changed = _write_reliabilities(home, table, people, now)
     home.consensus_mark = mark
     home.save(update_fields=["consensus_mark"])
-    return RefitResult(len(said), len(table.samples), changed, removed, people_changed)
+    return RefitResult(len(table.said), len(table.samples), changed, removed, people_changed)
 
 
-def stale_languages(campaign: Campaign) -> list[Language]:
+def stale_languages(campaign: Campaign, *, standings: Standings | None = None) -> list[Language]:
     """Languages whose answers, people or known answers changed since their last refit."""
-    marks = _marks(campaign)
+    standings = standings or Standings.of(campaign)
     homes = campaign.languages.select_related("language")
-    return [home.language for home in homes if home.consensus_mark != marks[home.pk]]
+    return [home.language for home in homes if home.consensus_mark != standings.mark(home)]
 
 
-def _marks(campaign: Campaign) -> dict[int, str]:
-    """One string per language that moves with whatever a refit rests on.
+def people_on_gold(home: CampaignLanguage, *, samples: Sequence[int]) -> dict[int, list[float]]:
+    """Return what people's answers make of gold items, each in a fold where it is not known.
 
-    Revisions only ever grow and answers only become tombstones, so their sums cannot return
-    to an earlier value; people who leave or come back move the second half.
+    By the same estimate as a refit makes, so that gold and what has no gold are spoken of alike.
     """
-    answers = {
-        row["item__campaign_language"]: row
-        for row in Annotation.objects.filter(item__campaign_language__campaign=campaign)
-        .order_by()
-        .values("item__campaign_language")
-        .annotate(
-            number=Count("pk"),
-            edits=Sum("revision"),
-            active=Count("pk", filter=Q(annotator__active=True)),
-            people=Sum("annotator_id", filter=Q(annotator__active=True)),
+    standings = Standings.of(home.campaign)
+    table = Table.of(home, labels=standings.labels)
+    wanted = [at for at, pk in enumerate(table.samples) if pk in set(samples)]
+    told: dict[int, list[float]] = {}
+    for fold in range(2) if wanted else ():
+        out = wanted[fold::2]
+        held = table.answers.known.copy()
+        held[out] = aggregation.UNKNOWN
+        fitted = aggregation.fit(
+            replace(table.answers, known=held),
+            class_pool=standings.pool(home),
+            elsewhere=standings.elsewhere(home, people=table.people),
         )
-    }
-    gold = dict(
-        GoldItem.objects.filter(sample__campaign=campaign, sample__items__isnull=False)
-        .order_by()
-        .values_list("sample__language")
-        .annotate(Sum("label_id"))
-    )
-    # Decisions are only ever added, or undone and followed by another.
-    decided = dict(
-        Adjudication.objects.filter(sample__campaign=campaign, undone_at=None)
-        .order_by()
-        .values_list("sample__language")
-        .annotate(Sum("pk"))
-    )
-    homes = {home.pk: home for home in campaign.languages.all() if home.pk in answers}
-    own = {}
-    for pk, home in homes.items():
-        row = answers[pk]
-        own[pk] = (
-            f"{row['number']}.{row['edits']}.{row['active']}.{row['people'] or 0}"
-            f".{gold.get(home.language_id, 0)}.{decided.get(home.language_id, 0)}"
-            f".{int(campaign.subjective)}"
-        )
-    return {home.pk: "" for home in campaign.languages.all()} | _with_others(campaign, homes, own)
-
-
-def _with_others(
-    campaign: Campaign, homes: Mapping[int, CampaignLanguage], own: Mapping[int, str]
-) -> dict[int, str]:
-    """Let each language's mark move also with what it takes from the others."""
-    votes = pooling.Votes.in_campaign(campaign)
-    tied = pooling.homes_of_people(campaign)
-    marks = {}
-    for pk, home in homes.items():
-        others = sorted({other for there in tied.get(pk, {}).values() for other in there})
-        abroad = [own.get(other, "") for other in others]
-        marks[pk] = f"{own[pk]}~{pooling.short(votes.pool(home).round(4).tolist(), abroad)}"
-    return marks
-
-
-def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
-    """The newest answer of each active person on each sample, in a fixed order."""
-    newest: dict[tuple[int, int], Annotation] = {}
-    answers = (
-        Annotation.objects.answered()
-        .filter(item__campaign_language=home, annotator__active=True, label__isnull=False)
-        .select_related("item", "label")
-        .order_by("desk_updated_at", "pk")
-    )
-    for answer in answers.exclude(_of_who_decided()):
-        newest[(answer.item.sample_id, answer.annotator_id)] = answer
-    return [newest[key] for key in sorted(newest)]
-
-
-def _of_who_decided() -> Exists:
-    """An answer to a text by whoever decided it: nobody is measured on that either."""
-    return Exists(
-        Adjudication.objects.filter(
-            sample=OuterRef("item__sample"),
-            decided_by=OuterRef("annotator__user"),
-            undone_at=None,
-        )
-    )
-
-
-def _known(home: CampaignLanguage) -> dict[int, int]:
-    # Nobody is measured on what they made gold themselves.
-    gold = GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
-        sample__items__campaign_language=home
-    )
-    return dict(gold.values_list("sample_id", "label__position"))
-
-
-def _adjudicated(home: CampaignLanguage) -> dict[int, int]:
-    """What coordinators have decided, which is believed though it is not gold."""
-    standing = Adjudication.objects.filter(
-        undone_at=None, sample__campaign=home.campaign_id, sample__language=home.language_id
-    )
-    return dict(standing.values_list("sample_id", "label__position"))
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Answers as columns, with the ids that their numbers stand for."""
-
-    answers: aggregation.Answers
-    samples: list[int]
-    people: list[int]
-    said: list[Annotation]
-
-    @classmethod
-    def of(
-        cls, said: list[Annotation], *, labels: Sequence[Label], known: Mapping[int, int]
-    ) -> "_Table":
-        samples = sorted({answer.item.sample_id for answer in said})
-        people = sorted({answer.annotator_id for answer in said})
-        item_of = {pk: number for number, pk in enumerate(samples)}
-        person_of = {pk: number for number, pk in enumerate(people)}
-        columns = np.array(
-            [
-                (
-                    item_of[answer.item.sample_id],
-                    person_of[answer.annotator_id],
-                    answer.label.position if answer.label else 0,
-                )
-                for answer in said
-            ],
-            dtype=np.int64,
-        ).reshape(-1, 3)
-        answers = aggregation.Answers(
-            item=columns[:, 0],
-            person=columns[:, 1],
-            label=columns[:, 2],
-            known=np.array([known.get(pk, aggregation.UNKNOWN) for pk in samples], dtype=np.int64),
-            people=len(people),
-            labels=len(labels),
-        )
-        return cls(answers, samples, people, said)
-
-
-def _elsewhere(
-    home: CampaignLanguage, table: _Table, labels: Sequence[Label]
-) -> aggregation.Elsewhere | None:
-    tied = pooling.homes_of_people(home.campaign).get(home.pk, {})
-    if not tied:
-        return None
-    homes = {other.pk: other for other in home.campaign.languages.all()}
-
-    def table_of(pk: int) -> tuple[aggregation.Answers, list[int]]:
-        there = homes[pk]
-        found = _Table.of(_newest_answers(there), labels=labels, known=_known(there))
-        return found.answers, found.people
-
-    return pooling.elsewhere(table.people, tied=tied, table_of=table_of)
+        told |= {table.samples[at]: fitted.posterior[at].tolist() for at in out}
+    return told
 
 
 def _targets(
-    table: _Table,
+    table: Table,
     priors: Priors | None,
     pool: aggregation.Floats,
     abroad: aggregation.Elsewhere | None,
@@ -253,12 +124,11 @@ def _targets(
 
 
 def _consensus_rows(
-    table: _Table,
+    table: Table,
     people: aggregation.Fit,
     targets: aggregation.Floats | None,
     *,
     labels: Sequence[Label],
-    gold: Mapping[int, int],
     subjective: bool,
 ) -> dict[int, dict[str, Any]]:
     """What the consensus on each sample should say; gold has none."""
@@ -275,7 +145,7 @@ def _consensus_rows(
     weights = aggregation.weights(learned)
     rows = {}
     for number, sample in enumerate(table.samples):
-        if sample in gold:
+        if sample in table.gold:
             continue
         best = int(shares[number].argmax())
         confidence = float(shares[number][best])
@@ -317,19 +187,14 @@ def _write_consensus(
 
 
 def _write_reliabilities(
-    home: CampaignLanguage,
-    table: _Table,
-    people: aggregation.Fit,
-    *,
-    gold: Mapping[int, int],
-    now: datetime,
+    home: CampaignLanguage, table: Table, people: aggregation.Fit, now: datetime
 ) -> int:
     ours = Reliability.objects.filter(
         campaign=home.campaign_id, annotator__language=home.language_id
     )
     gone, _ = ours.exclude(annotator__in=table.people).delete()
     there = {reliability.annotator_id: reliability for reliability in ours}
-    rows = _reliability_rows(table, people, gold=gold)
+    rows = _reliability_rows(table, people)
     fresh = [
         Reliability(campaign_id=home.campaign_id, annotator_id=pk, **row)
         for pk, row in rows.items()
@@ -344,10 +209,8 @@ def _write_reliabilities(
     return len(fresh) + len(changed) + gone
 
 
-def _reliability_rows(
-    table: _Table, people: aggregation.Fit, *, gold: Mapping[int, int]
-) -> dict[int, dict[str, Any]]:
-    is_gold = np.array([sample in gold for sample in table.samples], dtype=bool)
+def _reliability_rows(table: Table, people: aggregation.Fit) -> dict[int, dict[str, Any]]:
+    is_gold = np.array([sample in table.gold for sample in table.samples], dtype=bool)
     answers = np.bincount(table.answers.person, minlength=len(table.people))
     gold_answers = np.bincount(
         table.answers.person, is_gold[table.answers.item], minlength=len(table.people)

@@ -1,129 +1,224 @@
 """What one language may learn from the others of its campaign: two things, and nothing else.
 
-How common labels are, and how somebody answers who knows two languages. Both are functions of the
-answers as they stand, never of earlier estimates: a withdrawal leaves what would have been there
-without the answers that it took.
+How common labels are, and how somebody answers who knows two languages. Both come from the answers
+as they stand, never from estimates that leaned on other languages themselves: a withdrawal leaves
+what would have been there without the answers that it took. Both are coarse, so that an answer in
+one language seldom makes another one stale. Everything is read once for a whole campaign.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Count
+from django.db.models import Count, F, Max, Q, Sum
 
+from annotation.actions.tables import Table
 from annotation.methods import aggregation
-from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage
+from annotation.models import (
+    Adjudication,
+    AloneEstimate,
+    Annotation,
+    Annotator,
+    Campaign,
+    CampaignLanguage,
+    GoldItem,
+)
 
+# Steps of shares and probabilities that go from language to language, and of numbers of answers.
+STEP = 0.05
+LEAST = 0.01
+GROWTH = 1.5
 # Tells two states apart among those that one language goes through: no secret depends on it.
 DIGEST = 12
 
+Ties = Mapping[int, Mapping[int, Sequence[tuple[int, int]]]]
+
 
 @dataclass(frozen=True)
-class Votes:
-    """Answers of those who count, each language's told as shares of its samples by label."""
+class Standings:
+    """What the refits of a campaign rest on, by the number of the campaign language.
+
+    ``own`` moves with the language's own answers, people and known answers; ``votes`` are its
+    answers by label; ``ties`` lead from its people to (language, annotator) where else they answer.
+    """
 
     labels: int
-    of: Mapping[int, aggregation.Floats] = field(default_factory=dict)
+    own: Mapping[int, str]
+    votes: Mapping[int, aggregation.Floats]
+    ties: Ties
+    alone: Mapping[tuple[int, int], AloneEstimate]
 
     @classmethod
-    def in_campaign(cls, campaign: Campaign) -> "Votes":
-        """Count them in one query each: answers by label, samples by language."""
-        counted = Annotation.objects.answered().filter(
-            item__campaign_language__campaign=campaign,
-            annotator__active=True,
-            label__isnull=False,
-        )
-        by_home = counted.order_by().values("item__campaign_language")
-        samples = dict(
-            by_home.annotate(samples=Count("item__sample", distinct=True)).values_list(
-                "item__campaign_language", "samples"
-            )
-        )
+    def of(cls, campaign: Campaign) -> "Standings":
+        """Read it all, in as many queries whatever the number of languages."""
+        homes = list(campaign.languages.all())
         labels = campaign.labels.count()
-        votes: dict[int, aggregation.Floats] = defaultdict(lambda: np.zeros(labels))
-        for home, position, number in by_home.annotate(number=Count("pk")).values_list(
-            "item__campaign_language", "label__position", "number"
-        ):
-            votes[home][position] += number
-        return cls(labels, {pk: row / row.sum() * samples[pk] for pk, row in votes.items()})
+        counted, votes = _answers(campaign, labels=labels)
+        ties = _ties(campaign, homes)
+        gold, decided = _gold(campaign), _decided(campaign)
+        own = {
+            home.pk: short(
+                counted[home.pk],
+                gold.get(home.language_id),
+                decided.get(home.language_id),
+                campaign.subjective,
+                sorted(ties.get(home.pk, {})),
+            )
+            for home in homes
+            if home.pk in counted
+        }
+        estimates = AloneEstimate.objects.filter(campaign_language__campaign=campaign)
+        alone = {(row.campaign_language_id, row.annotator_id): row for row in estimates}
+        return cls(labels, own, votes, ties, alone)
+
+    def mark(self, home: CampaignLanguage) -> str:
+        """Return what moves with all that a refit of the language rests on; empty without answers."""
+        if home.pk not in self.own:
+            return ""
+        taken = [
+            (person, row.confusion, row.competent) for person, row in sorted(self._taken(home))
+        ]
+        return f"{self.own[home.pk]}.{short(self.pool(home).round(4).tolist(), taken)}"
 
     def pool(self, home: CampaignLanguage) -> aggregation.Floats:
         """Return K: how common labels are in the other languages; uniform where there is none."""
-        others = [row for pk, row in self.of.items() if pk != home.pk]
+        others = [row for pk, row in self.votes.items() if pk != home.pk]
         return aggregation.class_pool(np.sum(others, axis=0) if others else np.zeros(self.labels))
 
+    def elsewhere(
+        self, home: CampaignLanguage, *, people: Sequence[int]
+    ) -> aggregation.Elsewhere | None:
+        """Return how these people answer where else they answered most, or nothing."""
+        known = dict(self._taken(home))
+        if not known.keys() & set(people):
+            return None
+        confusion = np.full((len(people), self.labels, self.labels), np.nan)
+        competent = np.full(len(people), np.nan)
+        for number, annotator in enumerate(people):
+            if annotator in known:
+                rows = np.maximum(np.asarray(known[annotator].confusion, dtype=float), LEAST)
+                confusion[number] = rows / rows.sum(axis=1, keepdims=True)
+                competent[number] = known[annotator].competent
+        return aggregation.Elsewhere(confusion, competent)
 
-def homes_of_people(campaign: Campaign) -> dict[int, dict[int, dict[int, int]]]:
-    """Return who answers in more than one language: language to person there to others' number.
-
-    The innermost maps another language to the number of the same person's annotator there.
-    """
-    answering = (
-        Annotator.objects.filter(
-            active=True,
-            annotations__item__campaign_language__campaign=campaign,
-            annotations__state=Annotation.State.ANSWERED,
-        )
-        .order_by("user_id", "pk")
-        .values_list("user_id", "pk", "annotations__item__campaign_language")
-        .distinct()
-    )
-    by_user: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for user, annotator, home in answering:
-        by_user[user].append((home, annotator))
-    tied: dict[int, dict[int, dict[int, int]]] = defaultdict(dict)
-    for pairs in by_user.values():
-        for home, annotator in pairs:
-            others = {other: there for other, there in pairs if other != home}
-            if others:
-                tied[home][annotator] = others
-    return tied
+    def _taken(self, home: CampaignLanguage) -> Iterable[tuple[int, AloneEstimate]]:
+        for person, others in self.ties.get(home.pk, {}).items():
+            there = [self.alone[pair] for pair in others if pair in self.alone]
+            fits = [row for row in there if len(row.confusion) == self.labels]
+            if fits:
+                yield person, max(fits, key=lambda row: (row.answers, row.annotator_id))
 
 
-def elsewhere(
-    people: Sequence[int],
-    *,
-    tied: Mapping[int, Mapping[int, int]],
-    table_of: Callable[[int], tuple[aggregation.Answers, Sequence[int]]],
-) -> aggregation.Elsewhere | None:
-    """Return how these people answer where else they are known best, or nothing.
-
-    ``table_of`` gives the answers of another language and whose they are, in their order. Each is
-    fitted by itself, so that no language's estimate goes round through another one to itself.
-    """
-    wanted = sorted({home for others in tied.values() for home in others})
+def keep_alone(home: CampaignLanguage, *, table: Table, ties: Ties) -> None:
+    """Write down how the people of a language answer there, for those who answer elsewhere too."""
+    wanted = set(ties.get(home.pk, {})) & set(table.people)
+    ours = AloneEstimate.objects.filter(campaign_language=home)
+    ours.exclude(annotator__in=wanted).delete()
     if not wanted:
-        return None
-    known: dict[int, tuple[int, aggregation.Floats, float]] = {}
-    for home in wanted:
-        answers, there = table_of(home)
-        fitted = aggregation.fit(answers)
-        number_of = {pk: number for number, pk in enumerate(there)}
-        said = np.bincount(answers.person, minlength=len(there))
-        for annotator, others in tied.items():
-            at = number_of.get(others.get(home, 0))
-            if at is None or (annotator in known and known[annotator][0] >= said[at]):
-                continue
-            known[annotator] = (int(said[at]), fitted.confusion[at], float(fitted.competent[at]))
-    return _columns(people, known)
-
-
-def _columns(
-    people: Sequence[int], known: Mapping[int, tuple[int, aggregation.Floats, float]]
-) -> aggregation.Elsewhere | None:
-    if not known:
-        return None
-    labels = len(next(iter(known.values()))[1])
-    confusion = np.full((len(people), labels, labels), np.nan)
-    competent = np.full(len(people), np.nan)
-    for number, annotator in enumerate(people):
-        if annotator in known:
-            _, confusion[number], competent[number] = known[annotator]
-    return aggregation.Elsewhere(confusion, competent)
+        return
+    fitted = aggregation.fit(table.answers)
+    answers = np.bincount(table.answers.person, minlength=len(table.people))
+    for number, annotator in enumerate(table.people):
+        if annotator in wanted:
+            ours.update_or_create(
+                campaign_language=home,
+                annotator_id=annotator,
+                defaults={
+                    "confusion": [[_stepped(p) for p in row] for row in fitted.confusion[number]],
+                    "competent": _stepped(fitted.competent[number]),
+                    "answers": _scale(int(answers[number])),
+                },
+            )
 
 
 def short(*parts: object) -> str:
     """Return a short digest of what a refit rests on."""
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:DIGEST]
+
+
+def _stepped(value: float) -> float:
+    return round(round(float(value) / STEP) * STEP, 4)
+
+
+def _scale(answers: int) -> int:
+    """The largest of 1, 2, 3, 5, 7, 11 ... that is not above a number of answers."""
+    steps = int(np.floor(np.log(max(answers, 1)) / np.log(GROWTH) + 1e-9))
+    return int(GROWTH**steps)
+
+
+def _answers(
+    campaign: Campaign, *, labels: int
+) -> tuple[dict[int, object], dict[int, aggregation.Floats]]:
+    """Numbers that move with the answers of each language, and those that count by label.
+
+    Revisions only ever grow and answers only become tombstones, so their sums cannot return
+    to an earlier value; people who leave or come back move the other half.
+    """
+    counts = Q(annotator__active=True, state=Annotation.State.ANSWERED)
+    rows = (
+        Annotation.objects.filter(item__campaign_language__campaign=campaign)
+        .order_by("item__campaign_language", "label__position")
+        .values_list("item__campaign_language", "label__position")
+        .annotate(
+            number=Count("pk"),
+            edits=Sum("revision"),
+            active=Count("pk", filter=Q(annotator__active=True)),
+            people=Sum("annotator_id", filter=Q(annotator__active=True)),
+            counting=Count("pk", filter=counts),
+        )
+    )
+    moved: dict[int, list[object]] = defaultdict(list)
+    votes: dict[int, aggregation.Floats] = {}
+    for home, position, *numbers in rows:
+        moved[home].append((position, *numbers))
+        if position is not None and position < labels:
+            votes.setdefault(home, np.zeros(labels))[position] += numbers[-1]
+    return {pk: tuple(each) for pk, each in moved.items()}, votes
+
+
+def _gold(campaign: Campaign) -> dict[int, tuple[object, ...]]:
+    """Numbers by language that move with which answers are known, and to whom."""
+    asked = GoldItem.objects.filter(sample__campaign=campaign, sample__items__isnull=False)
+    rows = (
+        asked.order_by()
+        .values_list("sample__language")
+        .annotate(
+            number=Count("pk"),
+            each=Sum(F("pk") * (F("label_id") + 1)),
+            labels=Sum("label_id"),
+            made_by_speakers=Sum("pk", filter=Q(origin=GoldItem.SPEAKERS)),
+        )
+    )
+    return {language: tuple(numbers) for language, *numbers in rows}
+
+
+def _decided(campaign: Campaign) -> dict[int, tuple[object, ...]]:
+    """Numbers by language that move with what was adjudicated: rows are never deleted."""
+    rows = (
+        Adjudication.objects.filter(sample__campaign=campaign, undone_at=None)
+        .order_by()
+        .values_list("sample__language")
+        .annotate(Count("pk"), Sum("pk"), Max("pk"))
+    )
+    return {language: tuple(numbers) for language, *numbers in rows}
+
+
+def _ties(campaign: Campaign, homes: Sequence[CampaignLanguage]) -> Ties:
+    """People who answer in several languages; few do, and only they are looked for."""
+    home_of = {home.language_id: home.pk for home in homes}
+    team = Annotator.objects.filter(active=True, language__in=home_of)
+    several = team.order_by().values("user").annotate(languages=Count("pk")).filter(languages__gt=1)
+    places: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for user, pk, language in (
+        team.filter(user__in=several.values("user"))
+        .order_by("user_id", "pk")
+        .values_list("user_id", "pk", "language_id")
+    ):
+        places[user].append((home_of[language], pk))
+    tied: dict[int, dict[int, list[tuple[int, int]]]] = defaultdict(dict)
+    for there in places.values():
+        for home, annotator in there:
+            tied[home][annotator] = [pair for pair in there if pair[0] != home]
+    return tied

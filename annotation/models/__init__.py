@@ -14,7 +14,7 @@ from annotation.models.campaigns import (
     Guideline,
     Label,
 )
-from annotation.models.consensus import Consensus, Reliability
+from annotation.models.consensus import AloneEstimate, Consensus, Reliability
 from annotation.models.consents import Consent, ConsentText, Purpose
 from annotation.models.disputes import Adjudication, Objection
 from annotation.models.drifting import Concern, DriftChart, DriftPoint, WeeklyCounts
@@ -41,6 +41,7 @@ from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
     "Adjudication",
+    "AloneEstimate",
     "Annotation",
     "AnnotationRevision",
     "Annotator",

@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models.campaigns import Campaign, Label
+from annotation.models.campaigns import Campaign, CampaignLanguage, Label
 from annotation.models.people import Annotator
 from annotation.models.samples import Sample
 
@@ -32,6 +32,32 @@ class Reliability(models.Model):
 
     def __str__(self) -> str:
         return f"{self.annotator} {self.skill:.2f}"
+
+
+class AloneEstimate(models.Model):
+    """How somebody answers in one language as its own answers tell, for their other languages.
+
+    Coarse, so that a language is only estimated anew when what it takes over has visibly moved.
+    """
+
+    campaign_language = models.ForeignKey(
+        CampaignLanguage, models.CASCADE, related_name="alone_estimates"
+    )
+    annotator = models.ForeignKey(Annotator, models.CASCADE, related_name="alone_estimates")
+    confusion = models.JSONField(help_text=_("K rows, true label; K columns, answer; in steps."))
+    competent = models.FloatField(help_text=_("Probability of being competent, in steps."))
+    answers = models.PositiveIntegerField(help_text=_("In steps of half as many again."))
+
+    class Meta:
+        ordering = ("campaign_language", "annotator")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("campaign_language", "annotator"), name="one_alone_estimate_a_person"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.annotator} {self.competent:.2f}"
 
 
 class Consensus(models.Model):

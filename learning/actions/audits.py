@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from annotation.actions.consensus import people_on_gold
 from annotation.actions.judging import judging
-from annotation.methods import aggregation
-from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Item
+from annotation.models import CampaignLanguage, Consensus, Item
 from learning.actions.pools import label_keys
 from learning.methods.metrics import Estimate, accuracy
 from learning.methods.ppi import Powered, powered_mean
@@ -38,7 +38,7 @@ def audited_accuracy(
     if not right:
         return None
     alone = Powered(accuracy(list(right.values())), trust=0.0, correlation=0.0, worth=1.0, rest=0)
-    heard = _people_on_gold(home, samples=list(best), labels=len(label_keys(version)))
+    heard = people_on_gold(home, samples=list(best))
     both = sorted(set(heard) & set(right))
     if not both:
         return alone
@@ -78,50 +78,3 @@ def _agreement_on_audit(version: ModelVersion, home: CampaignLanguage) -> list[f
     said = dict(picks.values_list("item__sample_id", "best_label"))
     agreed = Consensus.objects.filter(sample__in=list(said)).values_list("sample_id", "people")
     return [float(people[keys[said[pk]]]) for pk, people in agreed if said[pk] in keys]
-
-
-def _people_on_gold(
-    home: CampaignLanguage, *, samples: list[int], labels: int
-) -> dict[int, list[float]]:
-    """Return what people's answers make of gold items, each in a fold where it is not known."""
-    answers = list(
-        Annotation.objects.answered()
-        .filter(item__campaign_language=home, annotator__active=True, label__isnull=False)
-        .order_by("pk")
-        .values_list("item__sample_id", "annotator_id", "label__position")
-    )
-    asked = sorted({pk for pk, _, _ in answers})
-    wanted = [at for at, pk in enumerate(asked) if pk in set(samples)]
-    if not wanted:
-        return {}
-    table = _table(answers, asked, labels=labels)
-    known = _known(home, asked)
-    told: dict[int, list[float]] = {}
-    for fold in range(2):
-        out = set(wanted[fold::2])
-        held = np.array([aggregation.UNKNOWN if at in out else k for at, k in enumerate(known)])
-        fitted = aggregation.fit(
-            aggregation.Answers(*table, known=held, people=int(table[1].max()) + 1, labels=labels)
-        )
-        told |= {asked[at]: fitted.posterior[at].tolist() for at in out}
-    return told
-
-
-def _table(
-    answers: list[tuple[int, int, int]], asked: list[int], *, labels: int
-) -> tuple[aggregation.Ints, aggregation.Ints, aggregation.Ints]:
-    newest = {(pk, person): label for pk, person, label in answers if label < labels}
-    item_of = {pk: at for at, pk in enumerate(asked)}
-    person_of = {pk: at for at, pk in enumerate(sorted({person for _, person in newest}))}
-    rows = [(item_of[pk], person_of[who], label) for (pk, who), label in newest.items()]
-    item, person, label = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    return item, person, label
-
-
-def _known(home: CampaignLanguage, asked: list[int]) -> list[int]:
-    gold = dict(
-        GoldItem.objects.filter(
-            sample__campaign=home.campaign_id, sample__language=home.language_id
-        ).values_list("sample_id", "label__position")
-    )
-    return [gold.get(pk, aggregation.UNKNOWN) for pk in asked]

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from annotation.actions.consensus import refit, stale_languages
-from annotation.actions.pooling import Votes
+from annotation.actions.pooling import Standings
 from annotation.models import Annotation, Annotator, Campaign, Consensus, Reliability
 from tests.annotation.test_consensus import answer
 from tests.make import LABELS, make_annotator, make_campaign, make_gold, make_language, make_sample
@@ -92,6 +93,32 @@ def test_who_is_known_in_one_language_begins_the_next_as_known(campaign: Campaig
     assert told[in_qu.pk] < 0.5 < told[stranger.pk]
 
 
+def test_a_polyglot_makes_no_language_stale_whose_view_of_them_stays(campaign: Campaign) -> None:
+    awa = make_annotator("awa", "wo")
+    in_qu = Annotator.objects.create(user=awa.user, language=make_language("qu"))
+    answers(campaign, "qu", in_qu, ["dates"] * 60)
+    answers(campaign, "wo", awa, ["dates"] * 60)
+    refit_all(campaign)
+    answers(campaign, "wo", awa, ["dates"])
+    assert stale_languages(campaign) == [make_language("wo")]
+    refit_all(campaign)
+
+
+def test_reading_what_refits_rest_on_takes_as_many_queries_for_any_number_of_languages(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    tags = ("wo", "qu", "ff", "bm", "ha", "ig", "yo", "zu")
+    campaign = make_campaign(languages=tags)
+    user = make_annotator("awa", "wo").user
+    for tag in tags:
+        who, _ = Annotator.objects.get_or_create(user=user, language=make_language(tag))
+        answers(campaign, tag, who, ["dates"])
+    refit_all(campaign)
+    with django_assert_num_queries(8):
+        standings = Standings.of(campaign)
+        assert stale_languages(campaign, standings=standings) == []
+
+
 def test_who_left_the_other_language_is_a_stranger_again(campaign: Campaign) -> None:
     lazy = make_annotator("lazy", "wo")
     for number in range(30):
@@ -109,5 +136,5 @@ def test_who_left_the_other_language_is_a_stranger_again(campaign: Campaign) -> 
 def test_a_pool_without_other_languages_is_uniform(campaign: Campaign) -> None:
     answers(campaign, "wo", make_annotator("awa", "wo"), ["dates"] * 9)
     wolof = campaign.languages.get(language__tag="wo")
-    pool = Votes.in_campaign(campaign).pool(wolof)
+    pool = Standings.of(campaign).pool(wolof)
     np.testing.assert_allclose(pool, np.full(len(pool), 1 / len(pool)))

@@ -54,7 +54,7 @@ def test_every_judge_is_stopped_who_tries(monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (
             audits,
-            "_people_on_gold",
+            "people_on_gold",
             lambda: audits.audited_accuracy(version, home=home, right={1: True}, best={1: 0}),
         ),
     ]

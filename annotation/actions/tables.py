@@ -1,0 +1,92 @@
+"""Tables: the answers of one language as columns, the way an estimate takes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Exists, OuterRef
+
+from annotation.methods import aggregation
+from annotation.models import Adjudication, Annotation, CampaignLanguage, GoldItem
+
+
+@dataclass(frozen=True)
+class Table:
+    """Answers as columns, with the ids that their numbers stand for; ``gold`` by sample id."""
+
+    answers: aggregation.Answers
+    samples: list[int]
+    people: list[int]
+    said: list[Annotation]
+    gold: Mapping[int, int]
+
+    @classmethod
+    def of(cls, home: CampaignLanguage, *, labels: int) -> "Table":
+        """Read the newest answer of each active person on each sample, and what is known of them."""
+        said, gold = _newest_answers(home), known_answers(home)
+        known = _adjudicated(home) | gold
+        samples = sorted({answer.item.sample_id for answer in said})
+        people = sorted({answer.annotator_id for answer in said})
+        item_of = {pk: number for number, pk in enumerate(samples)}
+        person_of = {pk: number for number, pk in enumerate(people)}
+        columns = np.array(
+            [
+                (
+                    item_of[answer.item.sample_id],
+                    person_of[answer.annotator_id],
+                    answer.label.position if answer.label else 0,
+                )
+                for answer in said
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 3)
+        answers = aggregation.Answers(
+            item=columns[:, 0],
+            person=columns[:, 1],
+            label=columns[:, 2],
+            known=np.array([known.get(pk, aggregation.UNKNOWN) for pk in samples], dtype=np.int64),
+            people=len(people),
+            labels=labels,
+        )
+        return cls(answers, samples, people, said, gold)
+
+
+def known_answers(home: CampaignLanguage) -> dict[int, int]:
+    """Return the position of the known label by sample; nobody is measured on gold they made."""
+    gold = GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
+        sample__items__campaign_language=home
+    )
+    return dict(gold.values_list("sample_id", "label__position"))
+
+
+def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
+    """The newest answer of each active person on each sample, in a fixed order."""
+    newest: dict[tuple[int, int], Annotation] = {}
+    answers = (
+        Annotation.objects.answered()
+        .filter(item__campaign_language=home, annotator__active=True, label__isnull=False)
+        .select_related("item", "label")
+        .order_by("desk_updated_at", "pk")
+    )
+    for answer in answers.exclude(_of_who_decided()):
+        newest[(answer.item.sample_id, answer.annotator_id)] = answer
+    return [newest[key] for key in sorted(newest)]
+
+
+def _of_who_decided() -> Exists:
+    """An answer to a text by whoever decided it: nobody is measured on that either."""
+    return Exists(
+        Adjudication.objects.filter(
+            sample=OuterRef("item__sample"),
+            decided_by=OuterRef("annotator__user"),
+            undone_at=None,
+        )
+    )
+
+
+def _adjudicated(home: CampaignLanguage) -> dict[int, int]:
+    """What coordinators have decided, which is believed though it is not gold."""
+    standing = Adjudication.objects.filter(
+        undone_at=None, sample__campaign=home.campaign_id, sample__language=home.language_id
+    )
+    return dict(standing.values_list("sample_id", "label__position"))
