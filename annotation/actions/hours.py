@@ -41,6 +41,12 @@ class Work:
         """Time at work in hours."""
         return self.seconds / 3600
 
+    @property
+    def clock(self) -> str:
+        """Time at work in hours and minutes, as people tell it."""
+        minutes = round(self.seconds / 60)
+        return f"{minutes // 60}:{minutes % 60:02d}"
+
 
 def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]:
     """Return what everybody did from the first day to the last, both included, most work first.
