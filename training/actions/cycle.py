@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.actions.campaigns import finish_campaign, pause_campaign
 from annotation.actions.consensus import refit, stale_languages
+from annotation.actions.pooling import Standings
 from annotation.errors import TransientError, VernacularError
 from annotation.models import Campaign, Consensus, Item
 from learning.actions.duplicates import due_searches, open_searches, worth_waiting
@@ -185,7 +186,8 @@ def _enough(round_: Round) -> bool:
 
 
 def _refit(campaign: Campaign, *, version: ModelVersion, now: datetime, at_once: bool) -> None:
-    for language in stale_languages(campaign):
+    standings = Standings.of(campaign)
+    for language in stale_languages(campaign, standings=standings):
         lately = Consensus.objects.filter(
             sample__campaign=campaign,
             sample__language=language,
@@ -193,7 +195,7 @@ def _refit(campaign: Campaign, *, version: ModelVersion, now: datetime, at_once:
         )
         if at_once or not lately.exists():
             priors = priors_of(version, language=language)
-            refit(campaign, language=language, now=now, priors=priors)
+            refit(campaign, language=language, now=now, priors=priors, standings=standings)
 
 
 def _train(round_: Round, now: datetime) -> list[Work]:
