@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0018_add_letters_to_people'),
+        ("annotation", "0018_add_letters_to_people"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='language',
-            name='characters',
-            field=models.CharField(blank=True, help_text='What many keyboards lack, parted by spaces: ɓ ɗ ƙ ƴ. It stands as buttons under text fields. Empty: what Unicode lists for the language; a lone – for none.', max_length=600, verbose_name='special characters'),
+            model_name="language",
+            name="characters",
+            field=models.CharField(
+                blank=True,
+                help_text="What many keyboards lack, parted by spaces: ɓ ɗ ƙ ƴ. It stands as buttons under text fields. Empty: what Unicode lists for the language; a lone – for none.",
+                max_length=600,
+                verbose_name="special characters",
+            ),
         ),
     ]
