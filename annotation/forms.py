@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -13,6 +14,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from annotation.actions.campaigns import refuse_wide_margin
 from annotation.actions.languages import describe_language
 from annotation.actions.people import USERNAME
 from annotation.errors import InvalidInputError
@@ -115,6 +117,15 @@ class CampaignForm(CampaignFields):
         if Campaign.objects.filter(slug=slug).exists():
             raise ValidationError(_("A campaign named %s exists already.") % slug)
         return slug
+
+    def clean_margin(self) -> Decimal:
+        """No wider than one person may decide."""
+        margin = Decimal(self.cleaned_data["margin"])
+        try:
+            refuse_wide_margin(margin)
+        except InvalidInputError as error:
+            raise ValidationError(str(error)) from error
+        return margin
 
     def clean_labels(self) -> list[tuple[str, str]]:
         """Pairs of key and name, at least two, no key twice."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from annotation.actions.languages import ensure_language
 from annotation.errors import ConflictError, InvalidInputError
@@ -51,6 +53,8 @@ SETTINGS = (
     "case_rule",
     "calibrate",
 )
+# A gate with a wider margin lets languages lose more: nobody may decide that alone.
+USUAL_MARGIN = Decimal("0.030")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
         )
     campaign = Campaign(slug=slug, title=title, question=question, created_by=actor, **settings)
     _save_valid(campaign)
+    refuse_wide_margin(campaign.margin)
     _create_labels(campaign, labels)
     homes = {
         home.language.tag.casefold(): home
@@ -140,7 +145,7 @@ def add_language(
     """Let a language take part; one that was switched off takes part again."""
     _refuse_if_finished(campaign)
     language = ensure_language(tag)
-    home, _ = CampaignLanguage.objects.get_or_create(campaign=campaign, language=language)
+    home, __ = CampaignLanguage.objects.get_or_create(campaign=campaign, language=language)
     if not home.active:
         home.active = True
         home.save(update_fields=["active"])
@@ -168,6 +173,19 @@ def finish_campaign(campaign: Campaign) -> Campaign:
     return _move(
         campaign, to=Status.FINISHED, allowed=(Status.DRAFT, Status.RUNNING, Status.PAUSED)
     )
+
+
+def refuse_wide_margin(margin: Decimal) -> None:
+    """Refuse what takes two admins from whoever makes a campaign by themselves."""
+    if margin > USUAL_MARGIN:
+        raise InvalidInputError(
+            _("No campaign begins with a margin wider than %(margin)s.") % {"margin": USUAL_MARGIN},
+            remedy=_(
+                "Create it with %(margin)s, then ask for the wider one on the gate's settings"
+                " page: it takes two admins."
+            )
+            % {"margin": USUAL_MARGIN},
+        )
 
 
 def missing_to_start(campaign: Campaign) -> list[str]:

@@ -63,6 +63,7 @@ def test_a_campaign_comes_with_labels_languages_and_guidelines() -> None:
         ({"colour": "red"}, "no setting 'colour'"),
         ({"audit_share": "0.01"}, "audit_share: .*greater than or equal to 0.10"),
         ({"items_per_round": "many"}, "items_per_round"),
+        ({"margin": "0.031"}, "wider than 0.030. Create it with 0.030.*takes two admins"),
     ],
 )
 def test_a_campaign_that_makes_no_sense_leaves_nothing_behind(

@@ -79,7 +79,8 @@ def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
         ("audit_share", "0.01", "greater than or equal to 0.1"),
         ("items_per_round", "0", "greater than or equal to 1"),
         ("items_per_round", "many", "whole number"),
-        ("margin", "0.5", "less than or equal to 0.1"),
+        ("margin", "0.004", "greater than or equal to 0.005"),
+        ("margin", "0.031", "gate&#x27;s settings page: it takes two admins"),
     ],
 )
 def test_what_is_wrong_is_said_at_the_field(

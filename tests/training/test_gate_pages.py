@@ -11,6 +11,7 @@ from annotation.models import CampaignLanguage
 from learning.actions.serving import deploy, serving_version
 from tests.make import make_language, make_user
 from tests.rich import make_rich_campaign
+from training.actions.gate_settings import keep_track
 from training.actions.promotion import promote
 from training.models import GateCheck, GateRun, TrainingRun, Waiver
 
@@ -171,6 +172,16 @@ def test_the_gate_settings_are_kept_and_bounded(noor, held):
     assert noor.post(there, form | {"gate_looks": "9"}).status_code == 422
 
 
+def test_the_first_row_of_all_shows_what_the_campaign_was_made_with(noor, held):
+    campaign = held.run.campaign
+    type(campaign).objects.filter(pk=campaign.pk).update(gate_looks=1)
+    campaign.refresh_from_db()
+    keep_track(campaign, now=timezone.now())
+    page = noor.get(f"/campaigns/{campaign.slug}/gate/").content.decode()
+    assert "beside what is usual" in page
+    assert "<bdi>3</bdi> → <bdi>1</bdi>" in page
+
+
 def test_a_wider_margin_is_wished_for_by_one_admin_and_agreed_to_by_another(noor, client, held):
     there = f"/campaigns/{held.run.campaign.slug}/gate/"
     form = {"margin": "0.05", "gate_metric": "accuracy", "gate_looks": "3", "case_rule": "hold"}
@@ -191,7 +202,10 @@ def test_a_wider_margin_is_wished_for_by_one_admin_and_agreed_to_by_another(noor
     page = client.post(f"{there}agree/{wish.number}/", follow=True).content.decode()
     assert margin() == "0.050"
     assert page.index("Agrees to wish 3:") < page.index("A wish, until a second admin agrees:")
-    assert "<bdi>regression cases</bdi>: <bdi>the candidate is blocked</bdi> → <bdi>the candidate is held" in page
+    assert (
+        "<bdi>regression cases</bdi>: <bdi>the candidate is blocked</bdi> → <bdi>the candidate is held"
+        in page
+    )
 
 
 def test_a_run_that_was_not_judged_yet_can_be_declared_maintenance(noor, held):

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from annotation.actions.campaigns import USUAL_MARGIN
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
 from training.actions.waivers import NotAdminError
@@ -29,7 +30,6 @@ SETTINGS = (
     "strict_calibration",
     "case_rule",
 )
-USUAL_MARGIN = Decimal("0.030")
 
 
 def settings_of(campaign: Campaign) -> dict[str, Any]:
@@ -107,11 +107,15 @@ def agree_to(wish: GateChange, *, actor: User, now: datetime) -> GateChange:
 
 
 def moves_of(change: GateChange) -> list[tuple[str, str, str]]:
-    """Return what a change moved, from what to what, in words; nothing for the first row of all."""
+    """Return what a change moved, from what to what, in words.
+
+    The first row of all has nothing before it: it is held beside what is usual.
+    """
+    before = change.before or settings_of(Campaign())
     return [
-        (_name(name), _words(name, change.before[name]), _words(name, value))
+        (_name(name), _words(name, before[name]), _words(name, value))
         for name, value in change.after.items()
-        if name in change.before and change.before[name] != value
+        if name in before and before[name] != value
     ]
 
 
