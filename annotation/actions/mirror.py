@@ -7,6 +7,7 @@ changes nothing; what was changed here since is changed there. A desk that is aw
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -83,7 +84,7 @@ def _put_down(annotation: Annotation, *, home: CampaignLanguage, desk: LabelingD
     kind = objective(home.campaign.objective)
     # Skipped there as well: what holds no label must not use up an answer that is wanted.
     skipped = annotation.state != State.ANSWERED
-    said = {
+    said: dict[str, Any] = {
         "unique_id": str(annotation.uid),
         "result": kind.result_of(annotation.answer.get("label", ""), flag=annotation.flag),
         "lead_seconds": annotation.lead_seconds,

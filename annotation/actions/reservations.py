@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -36,7 +37,7 @@ def give_again(lease: Reservation, *, now: datetime) -> None:
         )
 
 
-def reserved_items(home: CampaignLanguage, *, now: datetime) -> "QuerySet[Reservation]":
+def reserved_items(home: CampaignLanguage, *, now: datetime) -> "QuerySet[Reservation, Any]":
     """The items that are kept for people now; they are not put to the desk meanwhile."""
     return Reservation.objects.held(now=now).filter(item__campaign_language=home).values("item")
 
@@ -112,7 +113,7 @@ def _wanting(home: CampaignLanguage, *, now: datetime, at_desk: bool = False) ->
     ).filter(wanted__gt=F("answered") + F("held"))
 
 
-def _count(rows: "QuerySet[Annotation] | QuerySet[Reservation]") -> Coalesce:
+def _count(rows: "QuerySet[Any, Any]") -> Coalesce:
     return Coalesce(Subquery(rows, output_field=IntegerField()), 0)
 
 
