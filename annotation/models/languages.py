@@ -3,6 +3,10 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotation.methods.characters import special_characters
+from annotation.methods.fonts import needs_font
+from annotation.methods.tags import with_script
+
 
 class Direction(models.TextChoices):
     """Which way a script runs."""
@@ -49,3 +53,21 @@ class Language(models.Model):
 
     def __str__(self) -> str:
         return f"{self.autonym or self.name} ({self.tag})"
+
+    @property
+    def lang(self) -> str:
+        """What a browser is told that a text is in, script included."""
+        return with_script(self.tag, script=self.script)
+
+    @property
+    def letters(self) -> list[str]:
+        """What stands as buttons under text fields: the admin's choice, or what CLDR lists."""
+        chosen = self.characters.split()
+        if chosen in (["–"], ["-"]):
+            return []
+        return chosen or special_characters(self.tag, script=self.script)
+
+    @property
+    def needs_font(self) -> bool:
+        """Whether many phones have no font for its script."""
+        return needs_font(self.tag, script=self.script)

@@ -4,9 +4,13 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from annotation.actions.interfaces import share_translated
+from annotation.models import Language
 
 register = template.Library()
 
@@ -24,3 +28,16 @@ def interface_switch(context: dict[str, Any]) -> dict[str, Any]:
         "next": request.get_full_path() if request else "",
         "csrf_token": context.get("csrf_token"),
     }
+
+
+@register.simple_tag
+def letters(language: Language) -> SafeString:
+    """Attributes of a text field that gets a bar of the language's special characters."""
+    return format_html(
+        'data-characters="{}" data-characters-lang="{}" data-characters-label="{}"'
+        ' data-characters-upper="{}"',
+        " ".join(language.letters),
+        language.lang,
+        _("Special characters"),
+        _("Capital letters"),
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
@@ -23,10 +24,10 @@ BAD = {"BLOCK", "VOID", "failed", "bad"}
 
 def _number(value: float | None, digits: int) -> str:
     # A proper minus sign; and no "-0.00".
-    text = "–" if value is None else f"{value:.{digits}f}"
-    if value is not None and float(text) == 0:
-        text = f"{0:.{digits}f}"
-    return text.replace("-", "−")
+    if value is None:
+        return "–"
+    rounded = round(value, digits)
+    return number_format(rounded if rounded else 0, decimal_pos=digits).replace("-", "−")
 
 
 @register.simple_tag
@@ -38,8 +39,7 @@ def interval(
         return format_html('<span class="quiet">{}</span>', _("not measured"))
     text = _number(value, digits)
     if low is not None and high is not None:
-        link = " to " if low < 0 else "–"
-        text += f" ({_number(low, digits)}{link}{_number(high, digits)})"
+        text += f" ({_span(_number(low, digits), _number(high, digits), apart=low < 0)})"
     return format_html('<bdi class="num" dir="ltr">{}</bdi>', text)
 
 
@@ -52,7 +52,7 @@ def signed(
         return format_html('<span class="quiet">{}</span>', _("not measured"))
     text = _signed(value, digits)
     if low is not None and high is not None:
-        text += f" ({_signed(low, digits)} to {_signed(high, digits)})"
+        text += f" ({_span(_signed(low, digits), _signed(high, digits), apart=True)})"
     return format_html('<bdi class="num" dir="ltr">{}</bdi>', text)
 
 
@@ -65,7 +65,7 @@ def number(value: float | None, digits: int = 2) -> SafeString:
 @register.simple_tag
 def sample_text(text: str, language: Language) -> SafeString:
     """A speaker's text: named in its language, in its own direction, nothing in it alive."""
-    return format_html('<span class="sample" lang="{}" dir="auto">{}</span>', language.tag, text)
+    return format_html('<span class="sample" lang="{}" dir="auto">{}</span>', language.lang, text)
 
 
 @register.simple_tag
@@ -77,7 +77,7 @@ def language_name(language: Language) -> SafeString:
         )
     return format_html(
         '<span><span class="own"><bdi lang="{}">{}</bdi></span> <span class="quiet small"><bdi>{}</bdi> <bdi dir="ltr">{}</bdi></span></span>',
-        language.tag,
+        language.lang,
         language.autonym,
         language.name,
         language.tag,
@@ -140,9 +140,15 @@ def size(value: int) -> str:
     amount, units = float(value), ["B", "KB", "MB", "GB", "TB"]
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f} {units[0]}" if amount >= 10 else f"{amount:.1f} {units[0]}"
+    digits = 0 if amount >= 10 else 1
+    return f"{number_format(round(amount, digits), decimal_pos=digits)} {units[0]}"
+
+
+def _span(low: str, high: str, *, apart: bool) -> str:
+    """From here to there; in words where a dash would be read as a minus."""
+    return f"{low} {_('to')} {high}" if apart else f"{low}–{high}"
 
 
 def _signed(value: float, digits: int) -> str:
     text = _number(value, digits)
-    return f"+{text}" if value > 0 and float(text) != 0 else text
+    return f"+{text}" if round(value, digits) > 0 else text

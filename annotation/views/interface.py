@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import Resolver404, resolve
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotation.actions.interfaces import choose_interface, share_translated
 from annotation.models import User
-from annotation.views.links import speak, spoken
+from annotation.views.links import CHOSEN, speak, spoken
 
 
 class OwnInterface:
@@ -45,16 +47,27 @@ def interface(request: HttpRequest) -> HttpResponse:
         tag = request.POST["interface"]
         if isinstance(request.user, User):
             choose_interface(request.user, tag=tag)
-        return speak(redirect(_way_back(request)), interface=tag)
+        return speak(redirect(_way_back(request, tag)), interface=tag)
     return render(request, "annotation/interface.html", {"rows": _rows()})
 
 
-def _way_back(request: HttpRequest) -> str:
+def _way_back(request: HttpRequest, tag: str) -> str:
     target = request.POST.get("next", "")
     ours = url_has_allowed_host_and_scheme(
         target, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return target if ours else "interface"
+    if not ours:
+        return "interface"
+    path = urlsplit(target).path
+    # A personal link speaks its invitation's language, unless it is told another right there.
+    return f"{path}?{CHOSEN}={tag}" if _is_personal_link(path) else target
+
+
+def _is_personal_link(path: str) -> bool:
+    try:
+        return resolve(path).url_name == "go"
+    except Resolver404:
+        return False
 
 
 def _rows() -> list[dict[str, Any]]:

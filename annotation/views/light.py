@@ -19,6 +19,7 @@ from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -40,7 +41,13 @@ MOST_AHEAD = 200
 MOST_AT_ONCE = 50
 # Somebody waits for the page: the desk has less time to answer than in a worker.
 DESK_TIMEOUT_S = 4.0
-SHELL = ("annotation/light.css", "annotation/light.js", "annotation/logo.svg")
+SHELL = (
+    "annotation/light.css",
+    "annotation/light.js",
+    "annotation/characters.js",
+    "annotation/logo.svg",
+)
+FONTS = "annotation/fonts/"
 FLAG_KEYS = {
     Annotation.Flag.CANNOT_JUDGE: "c",
     Annotation.Flag.WRONG_LANGUAGE: "w",
@@ -145,7 +152,8 @@ def hand_back(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
 @require_safe
 def worker(request: HttpRequest) -> HttpResponse:
     """The service worker, from an address whose pages it may keep."""
-    told = {"version": _version(), "shell": [static(path) for path in SHELL]}
+    shell = [static(path) for path in SHELL]
+    told = {"version": _version(), "shell": shell, "fonts": static(FONTS)}
     script = f"const KEPT = {json.dumps(told)};\n{_source('annotation/light-worker.js')}"
     return HttpResponse(
         script, content_type="text/javascript", headers={"Cache-Control": "no-cache"}
@@ -239,11 +247,12 @@ def _shell(home: CampaignLanguage, annotator: Annotator) -> dict[str, Any]:
         for number, label in enumerate(campaign.labels.order_by("position"), start=1)
     ]
     flags = [
-        {"key": flag.value, "name": flag.label, "shortcut": shortcut}
+        {"key": flag.value, "name": str(flag.label), "shortcut": shortcut}
         for flag, shortcut in FLAG_KEYS.items()
     ]
     version = guideline.version if guideline else 0
-    told = json.dumps([campaign.question, labels, version, _version()], sort_keys=True)
+    spoken = [campaign.question, labels, flags, version, language.letters]
+    told = json.dumps([*spoken, get_language(), _version()], sort_keys=True)
     return {
         "home": home,
         "labels": labels,

@@ -15,6 +15,8 @@ from annotation.models import Invitation, User
 
 LASTS = timedelta(days=90)
 KEY = "invitation"
+# In the address of a personal link: the interface language chosen there.
+CHOSEN = "interface"
 
 
 class PersonalLinks:

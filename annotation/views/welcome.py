@@ -16,13 +16,14 @@ from annotation.actions.consents import (
     standing_consent,
 )
 from annotation.actions.entry import homes_of
+from annotation.actions.interfaces import choose_interface
 from annotation.actions.invitations import LinkError, look_up, open_invitation, origin_of
 from annotation.actions.welcome import scripts_of, tell_about
 from annotation.errors import VernacularError
 from annotation.models import Annotator, Consent, ConsentText, Purpose, User
 from annotation.permissions import person_of, signed_in
 from annotation.tasks import members_soon
-from annotation.views.links import closed, sign_in_by, speak, spoken
+from annotation.views.links import CHOSEN, closed, sign_in_by, speak, spoken
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -38,7 +39,9 @@ def go(request: HttpRequest, token: str) -> HttpResponse:
         if request.method == "POST":
             user = open_invitation(invitation, now=now, user=_same_person(request))
             sign_in_by(request, invitation=invitation, user=user)
-            return speak(redirect("me"), interface=invitation.interface)
+            if chosen := request.GET.get(CHOSEN):
+                choose_interface(user, tag=spoken(chosen))
+            return speak(redirect("me"), interface=chosen or invitation.interface)
     except LinkError as error:
         return closed(request, error)
     here = request.user if request.user.is_authenticated else None
@@ -50,7 +53,8 @@ def go(request: HttpRequest, token: str) -> HttpResponse:
         if here and invitation.user is None and not person_of(request).is_staff
         else None,
     }
-    with translation.override(spoken(invitation.interface)):
+    # A choice made on this very page; a word kept on the device may be somebody else's.
+    with translation.override(spoken(request.GET.get(CHOSEN) or invitation.interface)):
         return render(request, "annotation/go.html", context)
 
 

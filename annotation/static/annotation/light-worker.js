@@ -3,6 +3,7 @@
 "use strict";
 const FILES = `light-files-${KEPT.version}`;
 const PAGES = "light-pages";
+const FONTS = "light-fonts";
 const PATIENCE_MS = 5000;
 
 self.addEventListener("install", (event) => {
@@ -27,6 +28,8 @@ self.addEventListener("fetch", (event) => {
     event.respondWith(keep(request, pathname));
   } else if (request.mode === "navigate" && pathname.startsWith("/answer/") && !search) {
     event.respondWith(page(request, pathname));
+  } else if (pathname.startsWith(KEPT.fonts)) {
+    event.respondWith(font(request));
   } else if (KEPT.shell.includes(pathname)) {
     event.respondWith(caches.match(request, { ignoreSearch: true }).then((kept) => kept || fetch(request)));
   }
@@ -39,6 +42,16 @@ async function page(request, pathname) {
   const late = new Promise((resolve) => { setTimeout(() => resolve(kept), PATIENCE_MS); });
   const fresh = coming.then((response) => (response.status >= 500 ? kept : response), () => kept);
   return Promise.race([fresh, late]);
+}
+
+// Fonts are fetched once, when a text first needs one.
+async function font(request) {
+  const cache = await caches.open(FONTS);
+  const kept = await cache.match(request);
+  if (kept) return kept;
+  const response = await fetch(request);
+  if (response.ok) cache.put(request, response.clone()).catch(() => {});
+  return response;
 }
 
 // What is kept is the page without a text: texts come from the phone's own store.

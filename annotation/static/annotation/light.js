@@ -468,6 +468,8 @@
     await refresh({ next: true });
     if (find("done")) find("done").hidden = true;
     document.body.dataset.ready = "yes";
+    // A font comes when there is something to read already.
+    if (find("fonts")) find("fonts").media = "all";
     fetchMore();
     send();
     if (navigator.storage && navigator.storage.persist) navigator.storage.persist().catch(() => {});
