@@ -50,7 +50,7 @@ def test_every_judge_is_stopped_who_tries(monkeypatch: pytest.MonkeyPatch) -> No
         (
             comparing,
             "gold_of",
-            lambda: comparing.compare(run, candidate=version, champion=run.base),
+            lambda: comparing.compare(run, candidate=version, champion=run.base, metric="accuracy"),
         ),
         (
             audits,

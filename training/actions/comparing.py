@@ -8,7 +8,7 @@ import numpy as np
 
 from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
-from annotation.models import Campaign, GoldItem, Language
+from annotation.models import Campaign, GateMetric, GoldItem, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.cases import learned_cases
@@ -59,13 +59,15 @@ class AskedCase:
 
 
 @judging()
-def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> Compared:
+def compare(
+    run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion, metric: str
+) -> Compared:
     """Measure both versions, and each language's best ever released, on the gold as it is now.
 
     Gold that arrives meanwhile is no fault of the candidate: what was measured is measured again.
     """
     for _ in range(MOST_MEASURES):
-        compared, moved = _compared(run, candidate=candidate, champion=champion)
+        compared, moved = _compared(run, candidate=candidate, champion=champion, metric=metric)
         if not moved:
             return compared
         log.info("the gold of %s changed while run %s was judged", ", ".join(moved), run.pk)
@@ -76,11 +78,17 @@ def compare(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
 
 
 def _compared(
-    run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
+    run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion, metric: str
 ) -> tuple[Compared, list[str]]:
     """Return what was compared, and the languages whose gold was another one at the end."""
     golds = gold_of(run.campaign, split=GoldItem.Split.GATE)
-    anchors = {gold.language.tag: anchor_of(run.campaign, gold.language) for gold in golds}
+    pinned = _anchors_before(run)
+    anchors = {
+        gold.language.tag: pinned[gold.language.pk]
+        if gold.language.pk in pinned
+        else anchor_of(run.campaign, gold.language, metric=metric)
+        for gold in golds
+    }
     versions = {candidate, champion} | {anchor for anchor in anchors.values() if anchor}
     found = {
         version.pk: {e.language_id: e for e in evaluate(version, campaign=run.campaign)}
@@ -163,15 +171,36 @@ def _answers(evaluation: Evaluation, gold: Gold) -> checks.Answers:
     )
 
 
-def anchor_of(campaign: Campaign, language: Language) -> ModelVersion | None:
-    """Return the best version ever released in a language, as it was last measured."""
+def _anchors_before(run: TrainingRun) -> dict[int, ModelVersion | None]:
+    """Return by language what the first look held the candidate against, also where that is none.
+
+    A later look keeps to it, as to all other terms; only weights that cannot be read any more
+    leave the place to the best of those that can.
+    """
+    first = run.gates.order_by("look").first()
+    checks_then = first.checks.select_related("anchor") if first else ()
+    return {
+        check.language_id: check.anchor
+        for check in checks_then
+        if check.anchor is None or _is_whole(check.anchor)
+    }
+
+
+def anchor_of(campaign: Campaign, language: Language, *, metric: str) -> ModelVersion | None:
+    """Return the best version ever released in a language, as it was last measured.
+
+    The best is by what the gate goes by, macro-F1 or accuracy.
+    """
     released = campaign.deployments.values_list("version", flat=True)
     latest: dict[int, Evaluation] = {}
     for evaluation in Evaluation.objects.filter(
         version__in=released, language=language, split=GoldItem.Split.GATE, items__gt=0
     ).order_by("created_at", "pk"):
         latest[evaluation.version_id] = evaluation
-    best_first = sorted(latest.values(), key=lambda e: (e.accuracy or 0, e.version_id))[::-1]
+    field = "macro_f1" if metric == GateMetric.MACRO_F1 else "accuracy"
+    best_first = sorted(
+        latest.values(), key=lambda e: (getattr(e, field) or 0, e.version_id), reverse=True
+    )
     versions = (ModelVersion.objects.get(pk=each.version_id) for each in best_first)
     return next((version for version in versions if _is_whole(version)), None)
 

@@ -102,7 +102,7 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
     void = _void(run, candidate=candidate, champion=champion)
     compared, cases = Compared(), list[AskedCase]()
     if not void:
-        compared = compare(run, candidate=candidate, champion=champion)
+        compared = compare(run, candidate=candidate, champion=champion, metric=gate.metric)
         cases = ask_cases(run.campaign, candidate=candidate, champion=champion)
     versions = versions_of_gold(run.campaign, golds=compared.golds)
     name = f"gate:{run.seed}" if gate.look == 1 else f"gate:{run.seed}:{gate.look}"
