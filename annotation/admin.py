@@ -116,6 +116,10 @@ class CampaignAdmin(Admin):
     )
     inlines = (LabelInline, CampaignLanguageInline)
 
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Never: what served and who changed the gate is kept for good; finish it instead."""
+        return False
+
 
 @admin.register(models.Source)
 class SourceAdmin(Admin):

@@ -92,6 +92,8 @@ SQLITE: dict[str, Any] = {
         "init_command": (
             "PRAGMA journal_mode=WAL;PRAGMA synchronous=NORMAL;"
             "PRAGMA busy_timeout=20000;PRAGMA foreign_keys=ON;"
+            # Without it a row that is replaced is removed past the triggers that refuse that.
+            "PRAGMA recursive_triggers=ON;"
         ),
     },
 }

@@ -79,9 +79,21 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest, var_dir: Path) 
 
 @pytest.fixture(scope="session", autouse=True)
 def _let_tests_empty_tables() -> Iterator[None]:
-    """What is append-only may be emptied between tests: SQLite has no TRUNCATE that does so."""
+    """What is append-only may be emptied between tests, which no trigger would let pass."""
     operations = type(connection.ops)
     flush = operations.execute_sql_flush
+
+    def switched_off(self: Any, statements: list[str]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+            )
+            tables = [table for (table,) in cursor.fetchall()]
+            for table in tables:
+                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+            flush(self, statements)
+            for table in tables:
+                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
     def without_triggers(self: Any, statements: list[str]) -> None:
         with self.connection.cursor() as cursor:
@@ -94,8 +106,8 @@ def _let_tests_empty_tables() -> Iterator[None]:
                 cursor.execute(statement)
 
     with pytest.MonkeyPatch.context() as patch:
-        if connection.vendor == "sqlite":
-            patch.setattr(operations, "execute_sql_flush", without_triggers)
+        sqlite = connection.vendor == "sqlite"
+        patch.setattr(operations, "execute_sql_flush", without_triggers if sqlite else switched_off)
         yield
 
 

@@ -70,7 +70,9 @@ def _own_database(server: str) -> str:
 
 
 def test_the_database_keeps_what_served_whoever_asks(home: Home) -> None:
-    assert home.call("tamper") == {"refused": [True] * 3, "left": ["The first version."]}
+    told = home.call("tamper")
+    assert (set(told["refused"]), len(told["refused"]) >= 10) == ({True}, True)
+    assert (told["left"], told["changes"]) == (["The first version."], 1)
 
 
 def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:

@@ -112,26 +112,60 @@ def race(rounds: str, start: str) -> Any:
 
 
 def tamper() -> Any:
-    """Try to change what served, and say what the database answered and still holds."""
-    from django.db import IntegrityError, connection, transaction
+    """Try to change what served and who changed the gate, and say what is held of it still."""
+    from django.db import connection
 
     from learning.actions.identities import check_identity
     from learning.models import Deployment, ModelVersion
+    from training.actions.gate_settings import keep_track
+    from training.models import GateChange
 
     version = ModelVersion.objects.get()
     check_identity(version)
-    said = []
-    for act in (
+    keep_track(version.campaign, now=timezone.now())
+    acts: list[Any] = [
         lambda: Deployment.objects.update(reason="it was never so"),
         lambda: Deployment.objects.all().delete(),
         lambda: connection.cursor().execute("DELETE FROM learning_deployment"),
+    ]
+    for table, columns in (
+        ("learning_deployment", "version_id, kind, reason, created_at"),
+        ("training_gatechange", "before, after, wish, created_at"),
     ):
-        try:
-            with transaction.atomic():
-                act()
-        except IntegrityError as error:
-            said.append("append-only" in str(error))
-    return {"refused": said, "left": list(Deployment.objects.values_list("reason", flat=True))}
+        for statement in _round_the_triggers(table, columns, connection.vendor):
+            acts.append(lambda statement=statement: connection.cursor().execute(statement))
+    said = []
+    if connection.vendor == "sqlite":
+        asked = connection.cursor().execute("PRAGMA recursive_triggers").fetchone()
+        said.append(asked == (1,))
+    for pragma in ("ON", "OFF"):  # others may open the file, and ask for nothing
+        if connection.vendor == "sqlite":
+            connection.cursor().execute(f"PRAGMA recursive_triggers={pragma}")
+        said += [_is_refused(act) for act in acts]
+    left = list(Deployment.objects.values_list("reason", flat=True))
+    return {"refused": said, "left": left, "changes": GateChange.objects.count()}
+
+
+def _is_refused(act: Any) -> bool:
+    from django.db import IntegrityError, transaction
+
+    try:
+        with transaction.atomic():
+            act()
+    except IntegrityError as error:
+        return "append-only" in str(error)
+    return False
+
+
+def _round_the_triggers(table: str, columns: str, vendor: str) -> list[str]:
+    if vendor == "postgresql":
+        return [f"TRUNCATE {table} CASCADE"]
+    rest = f"number, campaign_id, {columns}"
+    same_id = f"SELECT id, number + 9, campaign_id, {columns} FROM {table}"  # noqa: S608
+    return [
+        f"REPLACE INTO {table} (id, {rest}) {same_id}",
+        f"REPLACE INTO {table} ({rest}) SELECT {rest} FROM {table}",  # noqa: S608
+    ]
 
 
 def report() -> Any:
