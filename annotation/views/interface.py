@@ -43,8 +43,8 @@ class OwnInterface:
 @never_cache
 def interface(request: HttpRequest) -> HttpResponse:
     """Choose a language of the pages, see what became of each and how to help."""
-    if request.method == "POST" and request.POST.get("interface") in settings.INTERFACES:
-        tag = request.POST["interface"]
+    if request.method == "POST" and request.POST.get("speak") in settings.INTERFACES:
+        tag = request.POST["speak"]
         if isinstance(request.user, User):
             choose_interface(request.user, tag=tag)
         return speak(redirect(_way_back(request, tag)), interface=tag)

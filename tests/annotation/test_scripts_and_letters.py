@@ -107,7 +107,7 @@ def test_the_light_page_speaks_the_interface_language_while_texts_keep_theirs(
 ) -> None:
     client, address = light_page(monkeypatch, "tzm", script="Tfng")
     english = client.post(f"{address}batch/", {}, content_type="application/json").json()
-    client.post("/interface/", {"interface": "ar", "next": address})
+    client.post("/interface/", {"speak": "ar", "next": address})
     page = client.get(address).content.decode()
     assert '<html lang="ar" dir="rtl">' in page
     assert '<p id="text" class="sample" lang="tzm-Tfng" dir="auto"' in page
@@ -126,7 +126,7 @@ def test_a_personal_link_speaks_as_its_invitation_until_told_otherwise_right_the
     path = "/" + ticket.address.split("/", 3)[3]
     client = Client()
     assert '<html lang="fr" dir="ltr">' in client.get(path).content.decode()
-    reply = client.post("/interface/", {"interface": "ar", "next": path})
+    reply = client.post("/interface/", {"speak": "ar", "next": path})
     assert reply["Location"] == f"{path}?interface=ar"
     assert '<html lang="ar" dir="rtl">' in client.get(reply["Location"]).content.decode()
     # Somebody else's link on the same device speaks their invitation's language.

@@ -167,14 +167,14 @@ def test_a_stranger_is_spoken_to_as_the_browser_asks(
 def test_english_is_no_draft_and_every_page_offers_the_others(client: Client, db: None) -> None:
     page = client.get("/sign-in/").content.decode()
     assert 'class="interface-draft"' not in page
-    assert '<button name="interface" value="ar" lang="ar" dir="rtl">العربية</button>' in page
-    assert '<button name="interface" value="en" lang="en" dir="ltr" aria-current="true">' in page
+    assert '<button name="speak" value="ar" lang="ar" dir="rtl">العربية</button>' in page
+    assert '<button name="speak" value="en" lang="en" dir="ltr" aria-current="true">' in page
 
 
 def test_a_choice_is_kept_on_the_device_and_with_the_person(client: Client, db: None) -> None:
     awa = User.objects.create_user("awa")
     client.force_login(awa)
-    reply = client.post("/interface/", {"interface": "sw", "next": "/interface/?a=1"})
+    reply = client.post("/interface/", {"speak": "sw", "next": "/interface/?a=1"})
     assert (reply.status_code, reply["Location"]) == (302, "/interface/?a=1")
     awa.refresh_from_db()
     assert awa.interface == "sw"
@@ -188,9 +188,7 @@ def test_a_choice_is_kept_on_the_device_and_with_the_person(client: Client, db: 
     assert '<html lang="en"' in Client().get("/interface/").content.decode()
 
 
-@pytest.mark.parametrize(
-    "told", [{"interface": "xx"}, {}, {"interface": "fr", "next": "//evil.example/"}]
-)
+@pytest.mark.parametrize("told", [{"speak": "xx"}, {}, {"speak": "fr", "next": "//evil.example/"}])
 def test_nobody_is_led_astray_by_a_forged_choice(
     client: Client, db: None, told: dict[str, str]
 ) -> None:

@@ -67,7 +67,7 @@ def pages(campaign: Campaign) -> list[str]:
     more = [f"{here}/calibration/", *(f"{here}/{one}/ar/" for one in ("calibration", "languages"))]
     # A refused row of an import is no text of a language yet.
     shown = [one for one in addresses(campaign) if "/imports/" not in one]
-    return [*shown, *more, "/guideline/messages/ar/"]
+    return [*shown, *more]
 
 
 def test_every_text_of_a_speaker_names_its_language_and_nothing_else_turns_the_page(
