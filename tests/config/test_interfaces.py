@@ -52,7 +52,7 @@ def test_at_least_four_languages_beside_english_cover_what_annotators_see() -> N
     [
         polib.POEntry(msgid="%(n)s of %(all)s", msgstr="%(n)s sur %(tout)s"),
         polib.POEntry(msgid="{n} waiting", msgstr="en attente"),
-        polib.POEntry(msgid="<bdi>%(a)s</bdi> left", msgstr="%(a)s reste"),
+        polib.POEntry(msgid="<bdi>%(a)s</bdi> left", msgstr="%(a)s va"),
         polib.POEntry(msgid="Go", msgstr="Va {{ user.password }}"),
         polib.POEntry(msgid="%(n)s a", msgid_plural="%(n)s as", msgstr_plural={0: "%(n)s a"}),
         polib.POEntry(

@@ -47,7 +47,11 @@ def version_named(campaign: Campaign, *, name: str) -> ModelVersion:
     """Return the version of that number, or with a digest that begins so."""
     versions = campaign.model_versions.select_related("campaign")
     number = name.removeprefix("v")
-    if number.isdecimal() and len(number) < 10 and (found := versions.filter(number=int(number)).first()):
+    if (
+        number.isdecimal()
+        and len(number) < 10
+        and (found := versions.filter(number=int(number)).first())
+    ):
         return found
     by_digest = list(versions.filter(digest__startswith=name.lower())[:2]) if len(name) > 3 else []
     if len(by_digest) == 1:

@@ -189,10 +189,10 @@ def _as(kind: type, name: str, value: Any) -> Any:
     """Return the value as the setting's kind, or say which setting is at fault."""
     try:
         told = kind(value)
-        if kind is float and not isfinite(told):
-            raise ValueError(told)
-        return told
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError):
+        told = None
+    if told is None or (kind is float and not isfinite(told)):
         raise InvalidInputError(
             f"A recipe's {name} cannot be {value!r}.", remedy=f"It wants {kind.__name__}."
-        ) from error
+        )
+    return told

@@ -11,7 +11,7 @@ from annotation.models import Campaign
 from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from training.actions.recipes import last_change, set_recipe, undo_recipe, usual
-from training.recipe_form import RecipeForm
+from training.forms import RecipeForm
 
 CHANGES_SHOWN = 20
 
