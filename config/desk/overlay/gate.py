@@ -61,7 +61,7 @@ class Gate:
 
 def _bearer(request):
     """Whose token came with the request; nobody if none came or it is no good."""
-    if not request.META.get("HTTP_AUTHORIZATION"):
+    if not request.headers.get("authorization"):
         return None
     for kind in (TokenAuthentication, JWTAuthentication):
         try:
