@@ -8,9 +8,10 @@ import pytest
 from annotation.actions.judging import CircularEvidenceError, judging
 from annotation.models import Consensus
 from learning.actions import audits
-from tests.make import make_campaign
+from tests.make import make_campaign, make_gold
 from tests.training.test_gold_calls import make_run
 from training.actions import calibrations, comparing, evaluation
+from training.models import SnapshotRow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
 
@@ -63,6 +64,28 @@ def test_every_judge_is_stopped_who_tries(monkeypatch: pytest.MonkeyPatch) -> No
             patched.setattr(module, inner, peek)
             with pytest.raises(CircularEvidenceError):
                 judge()
+
+
+def test_labels_that_a_run_learned_are_closed_too_and_what_it_learned_of_is_not() -> None:
+    for beside_people in (False, True):
+        with judging(beside_people=beside_people):
+            assert list(SnapshotRow.objects.values_list("sample", "fresh", "weight")) == []
+            with pytest.raises(CircularEvidenceError):
+                list(SnapshotRow.objects.values_list("target", flat=True))
+            with pytest.raises(CircularEvidenceError):
+                list(SnapshotRow.objects.all())
+    assert list(SnapshotRow.objects.all()) == []
+
+
+def test_whoever_measures_a_network_in_training_is_stopped_long_after_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    campaign = make_run(gold=0)[0]
+    make_gold(campaign, "wo", "accounts", "dev", text="a text")
+    monkeypatch.setattr("learning.inference.network_logits", peek)
+    measure = evaluation.dev_measure(campaign, beat=lambda: None)
+    with pytest.raises(CircularEvidenceError):
+        measure(None)
 
 
 class Peeking(list[Any]):

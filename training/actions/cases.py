@@ -6,7 +6,7 @@ from django.db import transaction
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.texts import digest, problem_with
-from annotation.models import Campaign, GoldItem, Language, User
+from annotation.models import Campaign, GoldItem, Language, Sample, User
 from learning.models import ModelVersion
 from training.actions.datasets import lineage_rows
 from training.actions.distillation import studied
@@ -92,8 +92,8 @@ def learned_cases(cases: Sequence[RegressionCase], *, candidate: ModelVersion) -
     a case right shows no more than memory.
     """
     marks = GoldMarks.made((), cases=[(case.digest, case.text) for case in cases])
-    rows = lineage_rows(candidate).select_related("sample").iterator(chunk_size=AT_ONCE)
-    near = {row.sample for row in rows if marks.near(row.sample)}
+    learned = Sample.objects.filter(pk__in=lineage_rows(candidate).values("sample")).order_by()
+    near = {sample for sample in learned.iterator(chunk_size=AT_ONCE) if marks.near(sample)}
     if studied(candidate):
         # A student reads texts that nobody answered; which ones it read is not kept.
         near |= set(candidate.campaign.samples.filter(digest__in=marks.digests))

@@ -214,6 +214,7 @@ def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
     golds = [gold for gold in gold_of(campaign, split=GoldItem.Split.DEV) if gold.samples]
     classes = campaign.labels.count()
 
+    @judging()
     def measure(network: Any) -> dict[str, float]:
         team = distributed.team()
         said: dict[int, int] = {}
