@@ -78,6 +78,22 @@ def test_optimizer_goes_on_from_version_to_version_and_its_loss_is_no_harm():
     assert not carried_path(again.candidate).exists()
 
 
+def test_what_a_gate_holds_keeps_its_optimizer_until_it_can_serve_no_more():
+    run = promoted(make_run())
+    answered(run.campaign, text="admin1 fresh")
+    held = train(next_run(run.campaign))
+    gate = gates.judge(held.pk, now=Now())
+    GateRun.objects.filter(pk=gate.pk).update(verdict="HOLD", looks=3)
+    answered(run.campaign, text="admin2 fresh")
+    third = train(next_run(run.campaign))
+    assert read_carried(held.candidate)
+    # Its looks are used up: nobody will start from it.
+    GateRun.objects.filter(pk=gate.pk).update(looks=1)
+    TrainingRun.objects.filter(pk=third.pk).update(status="queued", candidate=None)
+    train(third)
+    assert not carried_path(held.candidate).exists()
+
+
 def test_campaign_is_trained_by_the_recipe_that_was_asked_for(capsys):
     run = make_run()
     slug = run.campaign.slug

@@ -18,6 +18,7 @@ from learning.actions.serving import serving_version
 from learning.gateways.shelf import open_shelf, shelf_folder
 from learning.models import ModelVersion
 from training.actions.datasets import lineage
+from training.actions.gold_calls import held_gates
 from training.models import SnapshotRow, TrainingRun
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 BATCH = 2000
 DIGITS = 4
+# A state is twice as large as its network: of so many held candidates, the newest, it is kept.
+MOST_HELD = 3
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +102,9 @@ def keep_carried(
         arriving.replace(home)
         _tell(home)
     serving = serving_version(version.campaign)
-    kept = {version.digest, base.digest, *((serving.digest,) if serving else ())}
+    # What a gate holds may serve yet, once the gold is there that it lacks.
+    held = [gate.candidate.digest for gate in held_gates(version.campaign)[:MOST_HELD]]
+    kept = {version.digest, base.digest, *held, *((serving.digest,) if serving else ())}
     for old in version.campaign.model_versions.exclude(digest__in=kept):
         if carried_path(old).is_file():
             carried_path(old).unlink(missing_ok=True)
