@@ -27,7 +27,9 @@ class Command(BaseCommand):
         """Print both tables."""
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
         if campaign is None:
-            raise CommandError(f"There is no campaign called {options['campaign']}.")
+            raise CommandError(
+                f"There is no campaign {options['campaign']!r}. See: manage.py list_campaigns"
+            )
         self._quotas(campaign)
         self._picks(campaign, top=max(0, options["top"]))
 

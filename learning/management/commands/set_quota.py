@@ -68,7 +68,9 @@ class Command(BaseCommand):
         """Try, then set or undo."""
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
         if campaign is None:
-            raise CommandError(f"There is no campaign {options['campaign']!r}.")
+            raise CommandError(
+                f"There is no campaign {options['campaign']!r}. See: manage.py list_campaigns"
+            )
         try:
             if options["undo"]:
                 change = undo_quota(campaign)

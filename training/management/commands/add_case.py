@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from annotation.models import Campaign, GoldItem
 from training.actions.cases import add_case, case_from_gold
-from training.management.choosing import complaints
+from training.management.choosing import campaign_named, complaints
 
 
 class Command(BaseCommand):
@@ -33,9 +33,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Add it, or say what is wrong."""
-        campaign = Campaign.objects.filter(slug=options["campaign"]).first()
-        if campaign is None:
-            raise CommandError(f"There is no campaign {options['campaign']!r}.")
+        campaign = campaign_named(options["campaign"])
         with complaints():
             if options["gold"]:
                 case = case_from_gold(_gold(campaign, options["gold"]))
