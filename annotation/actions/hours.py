@@ -128,7 +128,13 @@ def _answers(
         )
     )
     return {
-        row["annotator"]: {**row, "answered": row["all"] - row["flagged"] - row["skipped"]}
+        row["annotator"]: {
+            "answered": row["all"] - row["flagged"] - row["skipped"],
+            "flagged": row["flagged"],
+            "skipped": row["skipped"],
+            "untimed": row["untimed"],
+            "seconds": row["seconds"],
+        }
         for row in rows
     }
 

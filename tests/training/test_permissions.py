@@ -43,7 +43,10 @@ COMING_IN = {
     "answer": {"annotator", "coordinator", "staff"},
 }
 DOORS = {
-    "open": "desk_hook healthz readyz sign_in sign_out home go answer_worker letters_stop credits",
+    "open": """
+        desk_hook healthz readyz sign_in sign_out home go answer_worker letters_stop credits
+        interface
+    """,
     "signed in": """
         me consent about_me group group_remark letters own_json own_csv take_back
     """,
