@@ -163,7 +163,7 @@ def _in_template(path: Path) -> Iterator[Place]:
     template = Template(path.read_text(encoding="utf-8"), engine=engine)
     name = str(path.relative_to(ROOT))
     for node in template.nodelist.get_nodes_by_type(Node):
-        line = node.token.lineno if node.token else 0
+        line = (node.token.lineno or 0) if node.token else 0
         if isinstance(node, TranslateNode):
             literal = getattr(node.filter_expression.var, "literal", None)
             if isinstance(literal, str):
@@ -191,7 +191,8 @@ def _in_python(path: Path) -> Iterator[Place]:
         told = [one.value for one in node.args[:wanted] if isinstance(one, ast.Constant)]
         if wanted and len(told) == wanted and all(isinstance(one, str) for one in told):
             shown = "/models/" not in name or id(node) in choices
-            yield Place(name, node.lineno, *[str(one) for one in told], shown=shown)
+            singular, plural = str(told[0]), str(told[1]) if wanted > 1 else ""
+            yield Place(name, node.lineno, singular, plural, shown)
 
 
 def shipped_languages() -> list[str]:

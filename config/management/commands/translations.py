@@ -71,7 +71,9 @@ class Command(BaseCommand):
                 self.stderr.write(f"{_shown(path)}: {fault}")
                 found += 1
         if found:
-            raise CommandError(f"{found} texts do not fit: mend them in the files named above.")
+            raise CommandError(
+                f"Texts that do not fit: {found}. Mend them in the files named above."
+            )
         interfaces = find_interfaces(settings.VAR_DIR / "translations")
         compile_stale(interfaces, folder=settings.LOCALE_PATHS[0])
         self.stdout.write("All texts fit; restart the service to show them.")
