@@ -38,7 +38,7 @@ def test_differences_carry_their_sign() -> None:
 
 def test_texts_are_inert_and_know_their_language() -> None:
     shown = sample_text('<img onerror="x">"', LANGUAGE)
-    assert shown.startswith('<span class="sample" lang="ar" dir="auto">&lt;img')
+    assert shown.startswith('<span class="sample" lang="ar-Arab" dir="auto">&lt;img')
     assert "<img" not in shown
 
 
