@@ -21,6 +21,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import numpy.typing as npt
 
 from annotation.methods.aggregation import UNKNOWN, Answers, fit
 from benchmarks import report
@@ -57,7 +58,7 @@ class Question:
     gold: Ints
     labels: int
 
-    def told(self, keep: np.ndarray | None = None) -> Answers:
+    def told(self, keep: npt.NDArray[np.bool_] | None = None) -> Answers:
         """Return the answers that are kept, as the aggregators take them."""
         kept = np.ones(len(self.item), dtype=bool) if keep is None else keep
         people = int(self.person.max()) + 1
@@ -171,7 +172,8 @@ def agreeing(question: Question, method: str, ask: CrowdKit) -> Floats:
     """Return for each released text whether the most probable label is the released one."""
     posterior, _ = aggregated(question.told(), method, ask)
     released = question.gold != UNKNOWN
-    return np.asarray(posterior.argmax(axis=1) == question.gold, dtype=float)[released]
+    right = posterior.argmax(axis=1) == question.gold
+    return np.asarray(right[released], dtype=float)
 
 
 def compared(group: Sequence[Question], ask: CrowdKit, *, seeds: int) -> list[Figure]:

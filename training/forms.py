@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.utils.translation import gettext, gettext_lazy
 
+from annotation.actions.campaigns import USUAL_MARGIN
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign
-from training.actions.gate_settings import SETTINGS, USUAL_MARGIN
+from training.actions.gate_settings import SETTINGS
 from training.actions.maintenance import LONGEST
 from training.actions.recipe_words import CHOICES, GROUPS, span
 from training.actions.waivers import LONGEST_DAYS

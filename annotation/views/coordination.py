@@ -113,19 +113,19 @@ def decide_objection(request: HttpRequest, slug: str, tag: str, pk: int) -> Http
     home = _home(slug, tag)
     rows = Objection.objects.filter(sample__campaign=home.campaign, sample__language=home.language)
     objection = get_object_or_404(rows, pk=pk)
-    said = {"by": person_of(request), "now": timezone.now()}
+    by, now = person_of(request), timezone.now()
     why = request.POST.get("why", "")
     acts = {
-        "keep": (partial(keep_text, objection, why=why, **said), _("The text stays.")),
+        "keep": (partial(keep_text, objection, why=why, by=by, now=now), _("The text stays.")),
         "set_aside": (
-            partial(set_text_aside, objection, why=why, **said),
+            partial(set_text_aside, objection, why=why, by=by, now=now),
             _("The text is set aside: nobody is asked about it."),
         ),
         "dialect": (
-            partial(note_dialect, objection, dialect=why, **said),
+            partial(note_dialect, objection, dialect=why, by=by, now=now),
             _("The dialect is noted. The text stays."),
         ),
-        "open": (partial(open_again, objection, **said), _("It is open again.")),
+        "open": (partial(open_again, objection, by=by, now=now), _("It is open again.")),
     }
     chosen = acts.get(request.POST.get("decision", ""))
     if chosen is None:
@@ -221,7 +221,7 @@ def _settled(home: CampaignLanguage) -> list[Adjudication | Objection]:
     objections = Objection.objects.filter(
         state__in=(Objection.State.KEPT, Objection.State.SET_ASIDE), **here
     )
-    rows = [
+    rows: list[Adjudication | Objection] = [
         *decided.select_related("sample", "label", "decided_by")[:SHOWN],
         *objections.select_related("sample", "decided_by").order_by("-decided_at")[:SHOWN],
     ]

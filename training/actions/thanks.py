@@ -7,7 +7,7 @@ between, other languages' answers too: credit for the group, and no claim of wha
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -125,17 +125,17 @@ def _gain(home: CampaignLanguage, *, serving: ModelVersion | None, gold: Gold | 
     if serving is None:
         return Gain(home)
     learned = _learned(home, serving)
-    told = {"home": home, "answers": learned[0], "people": learned[1]}
+    told = Gain(home, answers=learned[0], people=learned[1])
     if first is None or gold is None or first.pk == serving.pk or not learned[0]:
-        return Gain(**told)
+        return told
     answers = [_answers(version, home) for version in (first, serving)]
     kept = [n for n, sample in enumerate(gold.samples) if all(str(sample) in a for a in answers)]
     if len(kept) < FEWEST_ITEMS:
-        return Gain(**told)
+        return told
     said = [np.array([found[str(gold.samples[n])][0] for n in kept], np.int64) for found in answers]
     truth = np.array([gold.truth[n] for n in kept], np.int64)
     groups = [gold.groups[n] for n in kept]
-    return Gain(**told, **_compared(home.campaign, said, truth=truth, groups=groups, gold=gold))
+    return _compared(told, said, truth=truth, groups=groups, gold=gold)
 
 
 def version_before(home: CampaignLanguage) -> ModelVersion | None:
@@ -169,21 +169,23 @@ def _answers(version: ModelVersion, home: CampaignLanguage) -> Mapping[str, Sequ
 
 
 def _compared(
-    campaign: Campaign, said: Sequence[Labels], *, truth: Labels, groups: Sequence[str], gold: Gold
-) -> dict[str, object]:
-    if campaign.gate_metric == GateMetric.MACRO_F1:
+    told: Gain, said: Sequence[Labels], *, truth: Labels, groups: Sequence[str], gold: Gold
+) -> Gain:
+    metric = told.home.campaign.gate_metric
+    if metric == GateMetric.MACRO_F1:
         found = _by_f1(said, truth=truth, groups=groups, gold=gold)
     else:
         found = _by_accuracy(said, truth=truth)
     before, after, delta = found
-    return {
-        "change": _change(delta),
-        "before": before,
-        "after": after,
-        "delta": delta,
-        "items": len(truth),
-        "metric": campaign.gate_metric,
-    }
+    return replace(
+        told,
+        change=_change(delta),
+        before=before,
+        after=after,
+        delta=delta,
+        items=len(truth),
+        metric=metric,
+    )
 
 
 def _by_accuracy(said: Sequence[Labels], *, truth: Labels) -> tuple[Estimate, ...]:
