@@ -193,7 +193,7 @@ def test_a_text_is_found_by_what_the_desk_shows_and_taken_back_for_one_or_for_al
     there = f"texts/{sample.uid}/"
     assert found.headers["Location"] == f"/campaigns/{campaign.slug}/{there}"
     told = page(noor, campaign, there)
-    assert f'lang="wo" dir="auto">{sample.text}' in told
+    assert f'lang="wo-Latn" dir="auto">{sample.text}' in told
     noor.post(f"/campaigns/{campaign.slug}/{there}", {"annotator": answer.annotator_id})
     answer.refresh_from_db()
     sample.refresh_from_db()
