@@ -106,7 +106,7 @@ def _refuse(sample: Sample, *, label: Label, reason: str) -> None:
             "This campaign asks for opinions: there is no right answer to decide on.",
             remedy="The spread of the answers is what is learned.",
         )
-    if GoldItem.objects.filter(sample=sample).exists():
+    if GoldItem.objects.filter(sample=sample, retired_at=None).exists():
         raise ConflictError(
             "The answer to this text is known: it is a gold item.",
             remedy="Retire the gold item if its answer is wrong.",

@@ -180,7 +180,9 @@ def _answers(
 
 def _gold(campaign: Campaign) -> dict[int, tuple[object, ...]]:
     """Numbers by language that move with which answers are known, and to whom."""
-    asked = GoldItem.objects.filter(sample__campaign=campaign, sample__items__isnull=False)
+    asked = GoldItem.objects.filter(
+        sample__campaign=campaign, sample__items__isnull=False, retired_at=None
+    )
     rows = (
         asked.order_by()
         .values_list("sample__language")

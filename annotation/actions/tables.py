@@ -52,9 +52,12 @@ class Table:
 
 
 def known_answers(home: CampaignLanguage) -> dict[int, int]:
-    """Return the position of the known label by sample; nobody is measured on gold they made."""
+    """Return the position of the known label by sample; nobody is measured on gold they made.
+
+    Nor on gold that was retired: its label may be wrong, and the answers speak for themselves.
+    """
     gold = GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
-        sample__items__campaign_language=home
+        sample__items__campaign_language=home, retired_at=None
     )
     return dict(gold.values_list("sample_id", "label__position"))
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.actions.concerns import open_concern
@@ -91,9 +91,13 @@ def confusions_of(chart: DriftChart) -> list[list[int]]:
 
 
 def _forget(home: CampaignLanguage) -> int:
-    """Take off the charts whatever is no answer any more, and reckon them anew."""
-    gone = DriftPoint.objects.filter(chart__campaign_language=home).exclude(
-        annotation__state=Annotation.State.ANSWERED
+    """Take off the charts whatever is no sign any more, and reckon them anew.
+
+    That is what was taken back, and what was held against gold that is retired by now.
+    """
+    retired = Q(kind=Kind.GOLD, annotation__item__sample__gold__retired_at__isnull=False)
+    gone = DriftPoint.objects.filter(
+        ~Q(annotation__state=Annotation.State.ANSWERED) | retired, chart__campaign_language=home
     )
     touched = set(gone.values_list("chart", flat=True))
     weeks = {
@@ -134,7 +138,9 @@ def _gold_answers(home: CampaignLanguage) -> list[_Heard]:
     labels = home.campaign.labels.count()
     truth = dict(
         GoldItem.objects.filter(
-            sample__items__campaign_language=home, sample__items__kind=Item.Kind.GOLD
+            sample__items__campaign_language=home,
+            sample__items__kind=Item.Kind.GOLD,
+            retired_at=None,
         )
         .exclude(origin=GoldItem.SPEAKERS)
         .values_list("sample_id", "label__position")
@@ -209,7 +215,10 @@ class _Before:
                 weeks[row.annotator_id][row.week] = counts
         tested: dict[int, dict[date, drift.Floats]] = defaultdict(dict)
         answers = SessionAnswer.objects.filter(
-            session__campaign_language=home, label__isnull=False, answered_at__isnull=False
+            session__campaign_language=home,
+            gold__retired_at=None,
+            label__isnull=False,
+            answered_at__isnull=False,
         )
         for answer in answers.select_related("session", "truth", "label"):
             week = _monday(answer.answered_at or answer.shown_at)
