@@ -4,6 +4,7 @@ from annotation.models.access import Invitation, LinkMiss, Membership, Role
 from annotation.models.annotations import (
     Annotation,
     AnnotationRevision,
+    AnswerNumber,
     DeskEvent,
     QuarantinedAnswer,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "AloneEstimate",
     "Annotation",
     "AnnotationRevision",
+    "AnswerNumber",
     "Annotator",
     "CalibrationSession",
     "Campaign",

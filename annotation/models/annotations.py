@@ -124,6 +124,22 @@ class Annotation(models.Model):
         return f"{self.annotator}: {self.label or self.state}"
 
 
+class AnswerNumber(models.Model):
+    """One more number under which a light answer came: its giver had the text on two devices."""
+
+    annotation = models.ForeignKey(Annotation, models.CASCADE, related_name="numbers")
+    uid = models.UUIDField(unique=True)
+    edit = models.PositiveIntegerField(default=0)
+    given_at = models.DateTimeField(help_text=_("When the last word under this number was given."))
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.annotation} = {self.uid}"
+
+
 class AnnotationRevision(models.Model):
     """What an annotation said at one time; append-only."""
 
