@@ -187,18 +187,27 @@ def _widen(home: CampaignLanguage, *, desk: LabelingDesk) -> None:
     """Tell the desk of items at it that by now want more answers than it knows of.
 
     Whoever says there what is wrong with a text has answered, as the desk sees it: one more then.
+    One more, too, for every answer beyond the first of a person who came to it by both desks.
     """
     instead = Q(annotations__source=Annotation.Source.DESK) & ~Q(annotations__flag="")
+    there = Q(annotations__desk_annotation_id__gt=0, annotations__state=Annotation.State.ANSWERED)
     at_desk = home.items.filter(state=Item.State.PUSHED, desk_task_id__isnull=False)
-    wanting = at_desk.annotate(needed=F("wanted") + Count("annotations", filter=instead))
-    unheard = to_mirror(home).values("item")
-    more = list(wanting.filter(desk_wanted__lt=F("needed")).exclude(pk__in=unheard))
-    if more:
-        needed = {item.desk_task_id: item.needed for item in more if item.desk_task_id is not None}
-        desk.set_wanted(_project(home), needed)
-        for item in more:
-            item.desk_wanted = item.needed
-        Item.objects.bulk_update(more, ["desk_wanted"], batch_size=BATCH)
+    wanting = at_desk.annotate(
+        needed=F("wanted")
+        + Count("annotations", filter=instead, distinct=True)
+        + Count("annotations", filter=there, distinct=True)
+        - Count("annotations__annotator", filter=there, distinct=True)
+    )
+    behind = wanting.filter(desk_wanted__lt=F("needed")).exclude(
+        pk__in=to_mirror(home).values("item")
+    )
+    needed = dict(behind.values_list("desk_task_id", "needed"))
+    if needed:
+        desk.set_wanted(_project(home), {pk: each for pk, each in needed.items() if pk is not None})
+        told = list(home.items.filter(desk_task_id__in=needed))
+        for item in told:
+            item.desk_wanted = needed[item.desk_task_id]
+        Item.objects.bulk_update(told, ["desk_wanted"], batch_size=BATCH)
 
 
 @transaction.atomic

@@ -237,7 +237,10 @@ class LabelStudioDesk(DoorOfTheDesk):
 
     def set_wanted(self, project_id: int, wanted: dict[int, int]) -> None:
         for task_id, people in wanted.items():
-            self._raw("PATCH", f"api/tasks/{task_id}/", json={"overlap": people})
+            # By itself it goes on holding for done what had its answers under the old number; one
+            # that still has enough is asked of nobody all the same.
+            said = {"overlap": people, "is_labeled": False}
+            self._raw("PATCH", f"api/tasks/{task_id}/", json=said)
 
     @_translated()
     def delete_unanswered(self, project_id: int, task_ids: Sequence[int]) -> list[int]:
