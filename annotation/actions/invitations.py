@@ -124,18 +124,17 @@ def revoke(invitation: Invitation, *, now: datetime) -> Invitation:
 
 
 def look_up(token: str, *, origin: str, now: datetime) -> Invitation:
-    """Find the invitation of a link, without opening it; what is none is counted."""
-    tried = LinkMiss.objects.filter(origin=origin, created_at__gt=now - MISS_WINDOW)
-    if tried.count() >= MOST_MISSES:
-        raise TooManyLinksError("Too many links were tried from here. Wait ten minutes.")
+    """Find the invitation of a link, without opening it; what is none is counted.
+
+    A good link opens however many wrong ones came from the same address: behind one proxy or
+    one shared line that is everybody's.
+    """
     digest = digest_of(token)
     found = Invitation.objects.select_related("campaign", "created_by", "user")
     invitation = found.filter(token_digest=digest).first()
     # The index has compared already; this keeps it so whatever the database does with strings.
     if invitation is None or not hmac.compare_digest(invitation.token_digest, digest):
-        LinkMiss.objects.filter(created_at__lte=now - MISS_WINDOW).delete()
-        LinkMiss.objects.create(origin=origin, created_at=now)
-        raise LinkUnknownError("This is no link of ours.")
+        raise _missed(origin, now=now)
     inactive = invitation.user is not None and not invitation.user.is_active
     if inactive or not Invitation.objects.standing(now).filter(pk=invitation.pk).exists():
         raise LinkEndedError("This link is over.", invitation=invitation)
@@ -168,6 +167,15 @@ def origin_of(address: str) -> str:
 def digest_of(token: str) -> str:
     """What is kept of a link's secret."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _missed(origin: str, *, now: datetime) -> LinkError:
+    """Count a link that is none, and say whether whoever tries them has to wait."""
+    LinkMiss.objects.filter(created_at__lte=now - MISS_WINDOW).delete()
+    if LinkMiss.objects.filter(origin=origin).count() >= MOST_MISSES:
+        return TooManyLinksError("Too many links were tried from here. Wait ten minutes.")
+    LinkMiss.objects.create(origin=origin, created_at=now)
+    return LinkUnknownError("This is no link of ours.")
 
 
 def _ticket(
