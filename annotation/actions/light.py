@@ -19,6 +19,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
 
 from annotation.actions.answers import NONSENSE, keepable, settle
+from annotation.actions.numbers import Held, answer_under
 from annotation.actions.reservations import give_again, let_go
 from annotation.actions.revisions import Said, label_of, note_revision, revise, said_by
 from annotation.actions.standings import WAITS, may_answer
@@ -27,6 +28,7 @@ from annotation.methods.texts import storable
 from annotation.models import (
     Annotation,
     Annotator,
+    AnswerNumber,
     CampaignLanguage,
     QuarantinedAnswer,
     Reservation,
@@ -118,8 +120,8 @@ def _lease_of(
         item__uid=item, item__campaign_language=home, annotator=annotator
     )
     lease = given.select_related("item__campaign_language", "annotator").order_by("-pk").first()
-    others = Annotation.objects.filter(uid=uid).exclude(annotator=annotator)
-    if lease is None or others.exists():
+    held = answer_under(uid)
+    if lease is None or (held is not None and held.annotation.annotator_id != annotator.pk):
         raise missing
     return lease
 
@@ -140,8 +142,8 @@ def _take(
     lease: Reservation, *, home: CampaignLanguage, told: Told, uid: uuid.UUID, now: datetime
 ) -> Receipt:
     said = _read(home, told=told)
-    held = Annotation.objects.filter(uid=uid).select_related("item__campaign_language").first()
-    if held is not None and held.item_id != lease.item_id:
+    held = answer_under(uid)
+    if held is not None and held.annotation.item_id != lease.item_id:
         detail = "Its number was used for an answer on another text."
         said = Said(State.DELETED, reason=Reason.MALFORMED, detail=detail)
     elif not team_of(home.campaign, home.language).filter(pk=lease.annotator_id).exists():
@@ -167,35 +169,68 @@ def _take(
 def _put_down(
     lease: Reservation,
     *,
-    held: Annotation | None,
+    held: Held | None,
     said: Said,
     told: Told,
     uid: uuid.UUID,
     now: datetime,
 ) -> Outcome:
-    edit, seconds = _edit(told), _seconds(told)
+    """Store what is new, as a revision wherever this person has answered the item already."""
+    if held is not None and held.has_heard(said, edit=_edit(told)):
+        return Outcome.SAME
+    silent = held is None or held.annotation.state == State.DELETED
+    if silent and said.state == State.DELETED:
+        return Outcome.SAME
+    if silent and (elsewhere := _live_answer(lease, uid=uid)) is not None:
+        _join(elsewhere, lease, said=said, told=told, uid=uid, now=now)
+        return Outcome.STORED
     if held is None:
-        if said.state == State.DELETED:
-            return Outcome.SAME
         _create(lease, said=said, told=told, uid=uid, now=now)
         return Outcome.STORED
-    if held.state == State.WITHDRAWN or edit < held.edit or _has_said(held, said, edit=edit):
+    given = _given_at(lease, told=told, now=now)
+    # On one device its own count tells what came last, between two only their clocks do.
+    behind = not held.spoke_last and given < (held.annotation.given_at or given)
+    held.note(edit=_edit(told), given_at=given)
+    if behind or said_by(held.annotation) == said:
         return Outcome.SAME
-    held.edit = edit
-    if said_by(held) == said:
-        held.save(update_fields=["edit"])
-        return Outcome.SAME
-    held.given_at = _given_at(lease, told=told, now=now)
-    revise(held, said=said, updated_at=now.strftime(STAMP), lead_seconds=seconds)
+    _say(held.annotation, said=said, told=told, given=given, now=now)
     return Outcome.REVISED
 
 
-def _has_said(held: Annotation, said: Said, *, edit: int) -> bool:
-    """Whether this very change came before, however the answer was changed since."""
-    if edit > held.edit:
-        return False
-    past = held.revisions.filter(state=said.state, flag=said.flag, note=said.note)
-    return any(one.answer == said.answer for one in past)
+def _live_answer(lease: Reservation, *, uid: uuid.UUID) -> Annotation | None:
+    """What this person says of the item under another number: one text is answered once."""
+    live = Annotation.objects.filter(item=lease.item_id, annotator=lease.annotator_id)
+    live = live.filter(source=Annotation.Source.LIGHT, state__in=(State.ANSWERED, State.SKIPPED))
+    return live.exclude(uid=uid).select_related("item__campaign_language").order_by("pk").first()
+
+
+def _join(
+    live: Annotation,
+    lease: Reservation,
+    *,
+    said: Said,
+    told: Told,
+    uid: uuid.UUID,
+    now: datetime,
+) -> None:
+    """Take an answer from a second device into the one that is there; whichever is newer holds."""
+    given, before = _given_at(lease, told=told, now=now), said_by(live)
+    AnswerNumber.objects.update_or_create(
+        uid=uid, defaults={"annotation": live, "edit": _edit(told), "given_at": given}
+    )
+    if before == said:
+        return
+    held_since, seconds = live.given_at, live.lead_seconds
+    _say(live, said=said, told=told, given=given, now=now)
+    if held_since is not None and given < held_since:
+        # It was said before what holds: it is kept among the revisions, and holds no longer.
+        live.given_at = held_since
+        revise(live, said=before, updated_at=now.strftime(STAMP), lead_seconds=seconds)
+
+
+def _say(live: Annotation, *, said: Said, told: Told, given: datetime, now: datetime) -> None:
+    live.given_at = given
+    revise(live, said=said, updated_at=now.strftime(STAMP), lead_seconds=_seconds(told))
 
 
 def _create(lease: Reservation, *, said: Said, told: Told, uid: uuid.UUID, now: datetime) -> None:

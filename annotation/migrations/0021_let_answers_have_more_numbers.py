@@ -5,24 +5,40 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0020_keep_estimates_of_people'),
+        ("annotation", "0020_keep_estimates_of_people"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='AnswerNumber',
+            name="AnswerNumber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(unique=True)),
-                ('edit', models.PositiveIntegerField(default=0)),
-                ('given_at', models.DateTimeField(help_text='When the last word under this number was given.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('annotation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='numbers', to='annotation.annotation')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(unique=True)),
+                ("edit", models.PositiveIntegerField(default=0)),
+                (
+                    "given_at",
+                    models.DateTimeField(
+                        help_text="When the last word under this number was given."
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "annotation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="numbers",
+                        to="annotation.annotation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('id',),
+                "ordering": ("id",),
             },
         ),
     ]

@@ -26,6 +26,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.actions.handouts import BATCH, give_back, is_open, reserve
 from annotation.actions.light import Outcome, Receipt, take_answer
+from annotation.actions.numbers import answer_under
 from annotation.actions.standings import may_answer
 from annotation.errors import NotFoundError, TransientError
 from annotation.gateways import DeskDoor
@@ -227,13 +228,16 @@ def _annotator(request: HttpRequest, home: CampaignLanguage) -> Annotator:
 def _to_change(annotator: Annotator, *, home: CampaignLanguage, uid: str) -> dict[str, Any]:
     """An answer that was given, to be given anew; others' are not there."""
     try:
-        given = Annotation.objects.select_related("item__sample").get(
-            uid=uuid.UUID(uid), annotator=annotator, item__campaign_language=home
-        )
-    except (ValueError, Annotation.DoesNotExist):
+        held = answer_under(uuid.UUID(uid))
+    except ValueError:
         raise Http404 from None
+    if held is None or held.annotation.annotator_id != annotator.pk:
+        raise Http404
+    given = held.annotation
+    if given.item.campaign_language_id != home.pk:
+        raise Http404
     chosen = f"label:{given.answer.get('label', '')}" if given.answer else f"flag:{given.flag}"
-    return {"item": given.item, "chosen": chosen, "note": given.note, "edit": given.edit + 1}
+    return {"item": given.item, "chosen": chosen, "note": given.note, "edit": held.edit + 1}
 
 
 def _shell(home: CampaignLanguage, annotator: Annotator) -> dict[str, Any]:

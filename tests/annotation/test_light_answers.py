@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
+from annotation.actions.hours import work_done
 from annotation.actions.intake import requalify, sweep, sweep_for_deletions
 from annotation.actions.light import take_answer
 from annotation.actions.mirror import mirror, to_mirror
@@ -101,6 +102,52 @@ def test_a_change_is_a_revision_and_a_late_first_word_does_not_undo_it(world):
     assert only().label.key == "dates"
     kept = AnnotationRevision.objects.order_by("number")
     assert [one.label.key for one in kept] == ["admin", "dates"]
+
+
+def test_one_text_counts_once_under_however_many_numbers_it_comes(world):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    told = [{"uid": str(uuid.uuid4()), "lead_seconds": 60} for _ in range(12)]
+    assert {give(world.awa, item, "admin", **one).outcome for one in told} == {"stored"}
+    assert {give(world.awa, item, "admin", **one).outcome for one in told} == {"same"}
+    assert (only().revision, only().lead_seconds) == (1, 60)
+    day = timezone.localdate()
+    (work,) = work_done(world.home, since=day, until=day)
+    assert (work.items, work.seconds) == (1, 60)
+
+
+def test_of_a_phone_and_a_laptop_the_newest_word_holds_whichever_comes_in_last(world):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    now = timezone.now() + timedelta(hours=1)
+    at = {minutes: str(now - timedelta(minutes=minutes)) for minutes in (30, 20, 10)}
+    phone, laptop = str(uuid.uuid4()), str(uuid.uuid4())
+    give(world.awa, item, "admin", uid=laptop, given_at=at[20], now=now)
+    late = {"uid": phone, "given_at": at[30], "now": now}
+    assert give(world.awa, item, "dates", **late).outcome == "stored"
+    assert give(world.awa, item, "dates", **late).outcome == "same"
+    assert only().label.key == "admin"
+    assert [one.label.key for one in only().revisions.all()] == ["admin", "dates", "admin"]
+    newer = {"uid": phone, "given_at": at[10], "edit": 1, "now": now}
+    assert give(world.awa, item, "accounts", **newer).outcome == "revised"
+    assert give(world.awa, item, "admin", uid=laptop, given_at=at[20], now=now).outcome == "same"
+    assert only().label.key == "accounts"
+    world.mirror()
+    assert len(world.copies()) == 1
+
+
+def test_what_one_device_took_back_and_gave_again_joins_what_the_other_gave_since(world):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    phone, laptop = str(uuid.uuid4()), str(uuid.uuid4())
+    give(world.awa, item, "admin", uid=phone)
+    give(world.awa, item, uid=phone, edit=1, take_back=True)
+    give(world.awa, item, "dates", uid=laptop)
+    for outcome in ("stored", "same"):
+        assert give(world.awa, item, "accounts", uid=phone, edit=2).outcome == outcome
+    assert Annotation.objects.answered().get().label.key == "accounts"
+    with pytest.raises(NotFoundError):
+        give(world.moussa, item, "admin", uid=phone)
 
 
 def test_flags_are_answers_and_never_labels(world):
