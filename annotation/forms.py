@@ -169,22 +169,6 @@ class CampaignForm(CampaignFields):
         return [(field.html_name, str(field.value() or "")) for field in self]
 
 
-class CalibrationForm(CampaignFields):
-    """What sessions ask of people; saved by an action, not by the form."""
-
-    class Meta:
-        model = Campaign
-        fields = (
-            "calibrate",
-            "qualify_low",
-            "qualify_high",
-            "qualify_alpha",
-            "qualify_beta",
-            "qualify_cap",
-            "qualify_after_hours",
-        )
-
-
 class GuidelinesForm(forms.Form):
     """What speakers read before they answer: one text a language, and one for the others."""
 

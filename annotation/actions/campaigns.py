@@ -52,6 +52,8 @@ SETTINGS = (
     "strict_calibration",
     "case_rule",
     "calibrate",
+    "most_answers",
+    "subjective",
 )
 # A gate with a wider margin lets languages lose more: nobody may decide that alone.
 USUAL_MARGIN = Decimal("0.030")

@@ -22,7 +22,7 @@ State = Standing.State
 # In these states answers count.
 COUNTING = (State.QUALIFIED, State.SUPERVISED)
 WAITS = "It counts as soon as a calibration session lets its author through."
-SETTINGS = (
+SESSIONS = (
     "calibrate",
     "qualify_low",
     "qualify_high",
@@ -31,6 +31,8 @@ SETTINGS = (
     "qualify_cap",
     "qualify_after_hours",
 )
+DISAGREEING = ("most_answers", "subjective")
+SETTINGS = SESSIONS + DISAGREEING
 
 
 def standing_of(annotator: Annotator, campaign: Campaign) -> Standing:
@@ -83,14 +85,14 @@ def stand(  # noqa: PLR0913 - what a change of standing is
 def set_calibration(
     campaign: Campaign, *, values: dict[str, Any], now: datetime, actor: User | None = None
 ) -> Campaign:
-    """Set what sessions ask; the same values again change nothing.
+    """Set what sessions ask and what follows where people differ; the same again changes nothing.
 
     When sessions are switched on, whoever has answered already goes on with a second pair of
     eyes: nothing that they gave is lost, and their way to a session is open.
     """
     locked = Campaign.objects.select_for_update().get(pk=campaign.pk)
     if unknown := sorted(set(values) - set(SETTINGS)):
-        raise InvalidInputError(_("Sessions have no setting %s.") % unknown[0])
+        raise InvalidInputError(_("Calibration has no setting %s.") % unknown[0])
     began = bool(values.get("calibrate")) and not locked.calibrate
     for name, value in values.items():
         setattr(locked, name, value)

@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.actions.concerns import open_concern
+from annotation.actions.consensus import SPREAD
 from annotation.actions.exposures import knows_the_answer
 from annotation.methods import drift
 from annotation.models import (
@@ -93,12 +94,14 @@ def confusions_of(chart: DriftChart) -> list[list[int]]:
 def _forget(home: CampaignLanguage) -> int:
     """Take off the charts whatever is no sign any more, and reckon them anew.
 
-    That is what was taken back, and what was held against gold that is retired by now.
+    That is what was taken back, what was held against gold that is retired by now, and, where
+    opinions are asked for by now, what was beside others'.
     """
     retired = Q(kind=Kind.GOLD, annotation__item__sample__gold__retired_at__isnull=False)
-    gone = DriftPoint.objects.filter(
-        ~Q(annotation__state=Annotation.State.ANSWERED) | retired, chart__campaign_language=home
-    )
+    untrue = ~Q(annotation__state=Annotation.State.ANSWERED) | retired
+    if home.campaign.subjective:
+        untrue |= Q(kind=Kind.SURPRISE)
+    gone = DriftPoint.objects.filter(untrue, chart__campaign_language=home)
     touched = set(gone.values_list("chart", flat=True))
     weeks = {
         (point.chart.annotator_id, _monday(point.annotation.created_at))
@@ -166,8 +169,15 @@ def _gold_answers(home: CampaignLanguage) -> list[_Heard]:
 
 
 def _overlapped(home: CampaignLanguage, *, now: datetime) -> list[_Heard]:
-    """Answers that the consensus knows of beside somebody else's, with how they surprise."""
+    """Answers that the consensus knows of beside somebody else's, with how they surprise.
+
+    None where opinions are asked for: shares of opinions are no posterior of one truth, and whoever
+    differs from the others has done nothing wrong.
+    """
+    if home.campaign.subjective:
+        return []
     several = Consensus.objects.filter(sample=OuterRef("item__sample"), answers__gte=2)
+    several = several.exclude(aggregator=SPREAD)
     answers = _unheard(home, kind=Kind.SURPRISE).filter(Exists(several))
     answers = answers.exclude(item__kind__in=Item.EXAMINING).select_related(
         "item__sample__consensus"

@@ -17,10 +17,10 @@ from annotation.actions.exposures import gold_for_people, supply_of
 from annotation.actions.gold_care import doubtful_gold, make_example, retire_gold, set_rule
 from annotation.actions.standings import set_calibration, standing_of
 from annotation.errors import VernacularError
-from annotation.forms import CalibrationForm
 from annotation.models import (
     Annotator,
     Campaign,
+    CampaignLanguage,
     Concern,
     DriftChart,
     GoldItem,
@@ -29,6 +29,7 @@ from annotation.models import (
 )
 from annotation.permissions import Ability, languages_with, may, person_of, required
 from annotation.templatetags.charts import Series
+from annotation.views.calibration_form import CalibrationForm
 from annotation.views.outcomes import attempt
 from annotation.views.sessions import home_at, number_in
 
@@ -167,7 +168,7 @@ def calibration_person(request: HttpRequest, slug: str, tag: str, pk: int) -> Ht
             annotator=annotator, campaign=home.campaign
         ).first(),
         "sessions": [(one, mixed_up(one)) for one in sessions.select_related("guideline")[:10]],
-        "charts": [_drawn(chart) for chart in _charts(annotator, home.pk)],
+        "charts": [_drawn(chart) for chart in _charts(annotator, home)],
         "concerns": [(one, mixed_in(one)) for one in concerns.select_related("refresher")[:10]],
     }
     return render(request, "annotation/calibration_person.html", context)
@@ -190,9 +191,12 @@ def concern_decide(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpRe
     return redirect("calibration_person", slug, tag, note.annotator_id)
 
 
-def _charts(annotator: Annotator, home_id: int) -> list[DriftChart]:
+def _charts(annotator: Annotator, home: CampaignLanguage) -> list[DriftChart]:
     """The charts that run, and those of an open note."""
-    charts = DriftChart.objects.filter(annotator=annotator, campaign_language=home_id)
+    charts = DriftChart.objects.filter(annotator=annotator, campaign_language=home.pk)
+    if home.campaign.subjective:
+        # Where opinions are asked for it does not run: to differ is no sign of anything.
+        charts = charts.exclude(kind=DriftChart.Kind.SURPRISE)
     running = charts.filter(ended_at=None) | charts.filter(concern__closed_at=None)
     return list(running.distinct().order_by("kind"))
 

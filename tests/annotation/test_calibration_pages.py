@@ -215,12 +215,30 @@ def test_settings_are_checked_and_saved(home: CampaignLanguage, noor: Client) ->
         "qualify_beta": "0.10",
         "qualify_cap": "60",
         "qualify_after_hours": "12",
+        "most_answers": "5",
+        "subjective": "on",
     }
     assert noor.get(there).status_code == 200
     assert noor.post(there, form | {"qualify_low": "0.80"}).status_code == 422
     assert noor.post(there, form).status_code == 302
     home.campaign.refresh_from_db()
     assert (home.campaign.qualify_cap, str(home.campaign.qualify_low)) == (60, "0.60")
+    assert (home.campaign.most_answers, home.campaign.subjective) == (5, True)
+    assert noor.post(there, form | {"most_answers": "26"}).status_code == 422
+
+
+def test_where_opinions_are_asked_for_the_page_says_what_is_not_watched(
+    home: CampaignLanguage, awa: Annotator, noor: Client
+) -> None:
+    there = at("calibration_person", home, awa.pk)
+    DriftChart.objects.create(
+        annotator=awa, campaign_language=home, kind="surprise", limit=12, began_at=NOW
+    )
+    assert "as far as it surprises" in said(noor.get(there))
+    type(home.campaign).objects.update(subjective=True)
+    page = said(noor.get(there))
+    assert "answers beside others&#x27; are not watched" in page or "others' are not" in page
+    assert "as far as it surprises" not in page
 
 
 def test_a_group_answers_alone_then_sees_all_and_changes_the_guideline(

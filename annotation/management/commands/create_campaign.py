@@ -53,6 +53,8 @@ or the same, and more, from a file: manage.py create_campaign --from campaign.to
   script = "Adlm"
   direction = "rtl"
 """
+# A switch as TOML and people write it.
+_SAID = {"true": "True", "false": "False"}
 _DETAILS = ("name", "autonym", "script", "direction")
 
 
@@ -132,13 +134,14 @@ def _merged(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise InvalidInputError(f"The campaign needs a {name}.", remedy="See --help.")
     told = {name: value for name, value in plan.items() if name in SETTINGS}
+    told |= {name: _SAID.get(value, value) for name, value in _pairs(options["set"], "set")}
     return {
         "slug": slug,
         "title": title or slug,
         "question": question,
         "labels": labels,
         "languages": languages,
-        "settings": told | dict(_pairs(options["set"], "set")),
+        "settings": told,
     }
 
 
