@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, F, FloatField, Q, Sum, Value
+from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, Sum, Value
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ State = Annotation.State
 class Work:
     """One person's work: items answered, said to be unfit or skipped, test items, and seconds.
 
+    Each item counts once, however often and wherever it was answered.
     ``untimed`` of the items came without a time; their seconds are not guessed.
     """
 
@@ -115,7 +116,7 @@ def _answers(
     if annotator is not None:
         given = given.filter(annotator=annotator)
     rows = (
-        given.filter(at__gte=span[0], at__lt=span[1])
+        given.filter(~_counted_before(), at__gte=span[0], at__lt=span[1])
         .exclude(state=State.DELETED)
         .order_by()
         .values("annotator")
@@ -137,6 +138,17 @@ def _answers(
         }
         for row in rows
     }
+
+
+def _counted_before() -> Exists:
+    """An answer of the same person on the same item, at the other desk for instance.
+
+    The first counts, with its day and its time, so that what was paid for stays as it was.
+    """
+    first = Annotation.objects.filter(
+        item=OuterRef("item"), annotator=OuterRef("annotator"), pk__lt=OuterRef("pk")
+    )
+    return Exists(first.exclude(state=State.DELETED))
 
 
 def _tests(

@@ -30,6 +30,8 @@ from annotation.models import (
 STEP = 0.05
 LEAST = 0.01
 GROWTH = 1.5
+# More than there are people: an item and a person make one number of 64 bits.
+PEOPLE = 2**31
 # Tells two states apart among those that one language goes through: no secret depends on it.
 DIGEST = 12
 
@@ -154,8 +156,10 @@ def _answers(
     """Numbers that move with the answers of each language, and those that count by label.
 
     Revisions only ever grow and answers only become tombstones, so their sums cannot return
-    to an earlier value; people who leave or come back move the other half.
+    to an earlier value; people who leave or come back move the other half. A person who answered
+    an item at both desks has one vote.
     """
+    vote = F("item_id") * PEOPLE + F("annotator_id")
     counts = Q(annotator__active=True, state=Annotation.State.ANSWERED)
     rows = (
         Annotation.objects.filter(item__campaign_language__campaign=campaign)
@@ -166,7 +170,7 @@ def _answers(
             edits=Sum("revision"),
             active=Count("pk", filter=Q(annotator__active=True)),
             people=Sum("annotator_id", filter=Q(annotator__active=True)),
-            counting=Count("pk", filter=counts),
+            counting=Count(vote, filter=counts, distinct=True),
         )
     )
     moved: dict[int, list[object]] = defaultdict(list)

@@ -191,6 +191,21 @@ def test_a_day_is_counted_once_whatever_the_span(campaign: Campaign, team: list[
     assert work_done(home, since=day - one, until=day - one) == []
 
 
+def test_a_text_that_was_answered_at_both_desks_is_paid_once(
+    campaign: Campaign, team: list[Annotator]
+) -> None:
+    sample = make_sample(campaign)
+    first = answer(sample, team[0], "dates", lead_seconds=60.0)
+    answer(sample, team[0], "admin", lead_seconds=100.0)
+    answer(sample, team[1], "dates", lead_seconds=10.0)
+    home, today = first.item.campaign_language, timezone.localdate()
+    done = work_done(home, since=today, until=today)
+    assert [(work.items, work.seconds) for work in done] == [(1, 60.0), (1, 10.0)]
+    Annotation.objects.filter(pk=first.pk).update(state=Annotation.State.DELETED)
+    done = work_done(home, since=today, until=today)
+    assert [(work.items, work.seconds) for work in done] == [(1, 100.0), (1, 10.0)]
+
+
 @pytest.mark.parametrize(
     ("since", "until", "told"),
     [

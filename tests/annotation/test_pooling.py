@@ -119,6 +119,15 @@ def test_reading_what_refits_rest_on_takes_as_many_queries_for_any_number_of_lan
         assert stale_languages(campaign, standings=standings) == []
 
 
+def test_whoever_answered_an_item_at_both_desks_has_one_vote(campaign: Campaign) -> None:
+    awa, moussa = make_annotator("awa", "wo"), make_annotator("moussa", "wo")
+    first, again, other = answers(campaign, "wo", awa, ["dates"] * 3)
+    by_moussa = answers(campaign, "wo", moussa, ["dates"])[0]
+    Annotation.objects.filter(pk__in=(again.pk, by_moussa.pk)).update(item=first.item)
+    home = other.item.campaign_language
+    assert Standings.of(campaign).votes[home.pk].sum() == 3
+
+
 def test_who_left_the_other_language_is_a_stranger_again(campaign: Campaign) -> None:
     lazy = make_annotator("lazy", "wo")
     for number in range(30):
