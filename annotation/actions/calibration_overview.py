@@ -8,8 +8,14 @@ from statistics import median
 
 from django.db.models import Count
 
-from annotation.actions.exposures import ENOUGH_GOLD, ENOUGH_UNSEEN, Supply, supply_of
-from annotation.actions.sessions import recalibration_due
+from annotation.actions.exposures import (
+    ENOUGH_GOLD,
+    ENOUGH_UNSEEN,
+    Supply,
+    supply_of,
+    unseen_gold,
+)
+from annotation.actions.sessions import open_session, recalibration_due
 from annotation.methods.qualification import Course, Rules, closing, course
 from annotation.methods.signals import Pair, Streak, pace, pairs, streak
 from annotation.models import (
@@ -47,7 +53,10 @@ class LanguageRow:
 
 @dataclass(frozen=True)
 class PersonRow:
-    """One person: standing, newest session, skill, and whether something waits."""
+    """One person: standing, newest session, skill, and whether something waits.
+
+    ``stuck``: they are to calibrate, and have seen all gold that there is.
+    """
 
     annotator: Annotator
     standing: Standing
@@ -55,6 +64,7 @@ class PersonRow:
     skill: Reliability | None
     concern: Concern | None
     due: bool
+    stuck: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,10 +134,17 @@ def people_of(home: CampaignLanguage) -> list[PersonRow]:
             skill=skills.get(person.pk),
             concern=concerns.get(person.pk),
             due=person.pk in sessions and recalibration_due(person, home) is not None,
+            stuck=_stuck(person, home, standing=standings.get(person.pk)),
         )
         for person in people.select_related("user", "language").order_by("user__username")
     ]
-    return sorted(rows, key=lambda row: row.concern is None)
+    return sorted(rows, key=lambda row: (row.concern is None, not row.stuck))
+
+
+def _stuck(person: Annotator, home: CampaignLanguage, *, standing: Standing | None) -> bool:
+    if not home.campaign.calibrate or (standing and standing.state == Standing.State.QUALIFIED):
+        return False
+    return open_session(person, home) is None and not unseen_gold(person, home)
 
 
 def signs_of(home: CampaignLanguage, *, newest: int = NEWEST) -> list[Sign]:

@@ -1,6 +1,7 @@
 """Calibration sessions: begun, gone on with on any device, answered one by one, ended once."""
 
 import hashlib
+from collections.abc import Container
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +11,13 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.actions.concerns import close_well
-from annotation.actions.exposures import ENOUGH_UNSEEN, seen_once, supply_of, unseen_gold
+from annotation.actions.exposures import (
+    ENOUGH_UNSEEN,
+    exposures,
+    seen_once,
+    supply_of,
+    unseen_gold,
+)
 from annotation.actions.quarantine import requalify
 from annotation.actions.standings import COUNTING, stand, standing_of
 from annotation.errors import ConflictError, InvalidInputError
@@ -123,7 +130,9 @@ def begin_session(
     if not gold:
         raise ConflictError(
             _("There is no text with a known answer left that you have not seen."),
-            remedy=_("The coordinator is told; come back when there are new ones."),
+            remedy=_(
+                "An admin can import more of them: tell your coordinator, whose page says so, too."
+            ),
         )
     plan = _plan(gold, home=home, annotator=annotator, kind=kind)
     session = CalibrationSession.objects.create(
@@ -206,13 +215,16 @@ def _gold_for(
     kind: str,
     recalibration: Recalibration | None,
 ) -> tuple[list[GoldItem], bool]:
-    """Gold to choose from, best first, and whether it is less than a session wants."""
+    """Gold to choose from, best first, and whether it is less than a session wants.
+
+    Whoever remembers an answer has not been tested: nobody is let through on what they were told.
+    """
     if kind == Kind.PRACTICE:
         return seen_once(annotator, home), False
     fresh = unseen_gold(annotator, home)
     few = not supply_of(home).enough or len(fresh) < ENOUGH_UNSEEN
     if kind == Kind.QUALIFY:
-        return (fresh, few) if fresh else (seen_once(annotator, home), True)
+        return fresh, few
     if recalibration is not None:
         concerned = labels_concerned(recalibration, home)
         fresh.sort(key=lambda gold: gold.label_id not in concerned)
@@ -269,7 +281,11 @@ def _show_next(session: CalibrationSession, *, now: datetime) -> SessionAnswer |
     shown = list(session.answers.values_list("gold_id", flat=True))
     open_to = GoldItem.objects.filter(pk__in=session.plan, retired_at=None, example=None)
     there = {gold.pk: gold for gold in open_to.filter(sample__withdrawn_at=None)}
-    left = [pk for pk in session.plan if pk in there and pk not in shown]
+    past: Container[int] = shown
+    if session.kind == Kind.QUALIFY:
+        # What was met elsewhere since the session began is no test any more.
+        past = exposures(session.annotator, session.campaign_language)
+    left = [pk for pk in session.plan if pk in there and pk not in past]
     if not left:
         return None
     gold = there[left[0]]

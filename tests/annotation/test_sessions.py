@@ -1,11 +1,13 @@
 """Calibration sessions: begun once, answered once, ended by the rules, told without a percentage."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from annotation.actions.calibration_overview import people_of
 from annotation.actions.campaigns import set_guideline
 from annotation.actions.exposures import (
     exposures,
@@ -42,7 +44,7 @@ from tests.annotation.calibrating import (
     say,
     wrong_key,
 )
-from tests.make import make_annotator, make_item, make_sample
+from tests.make import make_annotator, make_gold, make_item, make_sample
 
 pytestmark = pytest.mark.django_db
 State_ = Standing.State
@@ -109,15 +111,38 @@ def test_whoever_guesses_practises_and_tries_again_after_a_pause() -> None:
 def test_nobody_is_ever_shown_a_gold_item_three_times() -> None:
     home, awa = make_home(gold=12, qualify_after_hours=0), make_annotator()
     for number in range(6):
-        try:
-            go_through(awa, home, right=False, now=NOW + timedelta(days=number))
-            go_through(awa, home, kind="practice", now=NOW + timedelta(days=number))
-        except ConflictError:
-            break
+        for kind in ("qualify", "practice"):
+            with suppress(ConflictError):
+                go_through(awa, home, right=False, kind=kind, now=NOW + timedelta(days=number))
     assert max(exposures(awa, home).values()) == 2
     assert seen_once(awa, home) == []
     with pytest.raises(ConflictError, match="known answer left"):
         begin_session(awa, home, kind="qualify", now=NOW + timedelta(days=9))
+
+
+def test_nobody_is_let_through_on_answers_that_they_were_told() -> None:
+    home, awa = make_home(gold=3, qualify_after_hours=0), make_annotator()
+    while unseen_gold(awa, home):
+        assert go_through(awa, home, right=False).result != "qualified"
+    assert seen_once(awa, home)
+    with pytest.raises(ConflictError, match="An admin can import more"):
+        begin_session(awa, home, kind="qualify", now=NOW)
+    assert [row.stuck for row in people_of(home)] == [True]
+    make_gold(home.campaign)
+    assert [row.stuck for row in people_of(home)] == [False]
+    asked = begin_session(awa, home, kind="qualify", now=NOW)
+    assert len(asked.plan) == 1
+
+
+def test_what_the_queue_showed_meanwhile_is_not_asked_by_an_open_session() -> None:
+    home, awa = make_home(gold=3), make_annotator()
+    session = begin_session(awa, home, kind="qualify", now=NOW)
+    met = GoldItem.objects.get(pk=session.plan[1])
+    answer(ask_gold(home, met), awa, "dates")
+    say(session)
+    asked = question_of(session)
+    assert asked is not None
+    assert asked.gold_id == session.plan[2]
 
 
 def test_what_the_queue_showed_is_not_asked_in_a_session() -> None:
