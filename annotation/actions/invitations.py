@@ -1,7 +1,9 @@
 """Invitations: a personal link is made, opened, made anew and revoked; no password anywhere.
 
 The link's secret is told once and kept as a digest only. Whoever opens the link is signed in as the
-person it was made for, on as many devices as they like, for as long as it is not revoked.
+person it was made for, on as many devices as they like, for as long as it is not revoked and
+whoever made it, and so may know it, could act in that person's place anyway. To an account that was
+there before it gives a membership, and signs nobody in.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ from django.utils.text import slugify
 from annotation.actions.memberships import take_up
 from annotation.errors import InvalidInputError, VernacularError
 from annotation.models import Campaign, Invitation, Language, LinkMiss, Role, User
+from annotation.permissions import may_manage
 
 # 256 bits: no rate at which links can be tried would find one.
 SECRET_BYTES = 32
@@ -62,6 +65,13 @@ class LinkEndedError(LinkError):
 
     code = "link_ended"
     status = 410
+
+
+class LinkTakenError(LinkError):
+    """It gave its owner what it was for, and whoever made it may not act in their place."""
+
+    code = "link_taken"
+    status = 403
 
 
 class TooManyLinksError(LinkError):
@@ -145,18 +155,35 @@ def look_up(token: str, *, origin: str, now: datetime) -> Invitation:
 def open_invitation(invitation: Invitation, *, now: datetime, user: User | None = None) -> User:
     """Let the invited person in: an account of ours with a name and no password, made once.
 
-    ``user`` is whom an unopened link is to belong to, if the person has an account already; an
-    opened one stays its owner's.
+    ``user`` is who is here already: an unopened link is to belong to them, and signs nobody in
+    from then on; an opened one stays its owner's.
     """
     held = Invitation.objects.select_for_update().get(pk=invitation.pk)
     if not Invitation.objects.standing(now).filter(pk=held.pk).exists():
         raise LinkEndedError("This link is over.", invitation=held)
     if held.user is None:
+        held.signs_in = user is None
         held.user = user or _new_user(held.name, interface=held.interface)
+    elif held.user != user and not signs_in(held):
+        raise LinkTakenError("This link signs nobody in.", invitation=held)
     held.last_used_at = now
-    held.save(update_fields=["user", "last_used_at"])
+    held.save(update_fields=["user", "signs_in", "last_used_at"])
     take_up(held)
     return held.user
+
+
+def signs_in(invitation: Invitation) -> bool:
+    """Whether an opened link lets its owner in on one more device.
+
+    Whoever made it may know it, so only while they could act in its owner's place anyway.
+    """
+    return invitation.signs_in and may_be_renewed(invitation)
+
+
+def may_be_renewed(invitation: Invitation) -> bool:
+    """Whether who made a link may make its owner another one; commands are the operator's."""
+    maker, owner = invitation.created_by, invitation.user
+    return maker is None or owner is None or may_manage(maker, owner)
 
 
 def origin_of(address: str) -> str:

@@ -111,6 +111,10 @@ class Invitation(models.Model):
         related_name="invitations",
         help_text=_("Whose link it is, once it was opened."),
     )
+    signs_in = models.BooleanField(
+        default=True,
+        help_text=_("Not for an account that was there before: it has its own way in."),
+    )
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     objects = InvitationQuerySet.as_manager()

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth import login, logout
+from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.translation import get_supported_language_variant
 
-from annotation.actions.invitations import LinkEndedError, LinkError
+from annotation.actions.invitations import LinkEndedError, LinkError, may_be_renewed
 from annotation.models import Invitation, User
 
 LASTS = timedelta(days=90)
@@ -42,6 +42,14 @@ def sign_in_by(request: HttpRequest, *, invitation: Invitation, user: User) -> N
     request.session.set_expiry(int(LASTS.total_seconds()))
 
 
+def end_other_devices(request: HttpRequest, user: User) -> None:
+    """Sign somebody without a password out everywhere but here; their links open as before."""
+    if not user.has_usable_password():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+        update_session_auth_hash(request, user)
+
+
 def speak(response: HttpResponse, *, interface: str) -> HttpResponse:
     """Have the next pages speak an interface language on this device."""
     response.set_cookie(
@@ -67,5 +75,9 @@ def closed(request: HttpRequest, error: LinkError) -> HttpResponse:
     invitation = error.invitation
     tag = spoken(invitation.interface) if invitation else translation.get_language()
     with translation.override(tag):
-        context = {"error": error, "invitation": invitation}
+        context = {
+            "error": error,
+            "invitation": invitation,
+            "helps": invitation is not None and may_be_renewed(invitation),
+        }
         return render(request, "annotation/link_closed.html", context, status=error.status)

@@ -17,13 +17,27 @@ from annotation.actions.consents import (
 )
 from annotation.actions.entry import homes_of
 from annotation.actions.interfaces import choose_interface
-from annotation.actions.invitations import LinkError, look_up, open_invitation, origin_of
+from annotation.actions.invitations import (
+    LinkError,
+    LinkTakenError,
+    look_up,
+    open_invitation,
+    origin_of,
+    signs_in,
+)
 from annotation.actions.welcome import scripts_of, tell_about
 from annotation.errors import VernacularError
-from annotation.models import Annotator, Consent, ConsentText, Purpose, User
+from annotation.models import Annotator, Consent, ConsentText, Invitation, Purpose, User
 from annotation.permissions import person_of, signed_in
 from annotation.tasks import members_soon
-from annotation.views.links import CHOSEN, closed, sign_in_by, speak, spoken
+from annotation.views.links import (
+    CHOSEN,
+    closed,
+    end_other_devices,
+    sign_in_by,
+    speak,
+    spoken,
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -33,15 +47,16 @@ def go(request: HttpRequest, token: str) -> HttpResponse:
 
     Programs that fetch links for a preview, or to search them, only ever look.
     """
-    now = timezone.now()
     try:
-        invitation = look_up(token, origin=origin_of(_address(request)), now=now)
+        told = origin_of(_address(request))
+        invitation = look_up(token, origin=told, now=timezone.now())
         if request.method == "POST":
-            user = open_invitation(invitation, now=now, user=_same_person(request))
-            sign_in_by(request, invitation=invitation, user=user)
+            user = _let_in(request, invitation)
             if chosen := request.GET.get(CHOSEN):
                 choose_interface(user, tag=spoken(chosen))
             return speak(redirect("me"), interface=chosen or invitation.interface)
+        if invitation.user not in (None, request.user) and not signs_in(invitation):
+            raise LinkTakenError("This link signs nobody in.", invitation=invitation)
     except LinkError as error:
         return closed(request, error)
     here = request.user if request.user.is_authenticated else None
@@ -163,11 +178,27 @@ def _told(request: HttpRequest, what: str, team: Annotator) -> str:
     return other or request.POST.get(f"{what}-{team.pk}", "").strip()
 
 
-def _same_person(request: HttpRequest) -> User | None:
-    """Whoever is signed in here, if they say that the link is theirs too."""
-    if not isinstance(request.user, User) or "mine" not in request.POST or request.user.is_staff:
+def _let_in(request: HttpRequest, invitation: Invitation) -> User:
+    """Sign the link's owner in; who took it up with an account of theirs only goes on with it."""
+    here = _same_person(request, invitation)
+    taken = here is not None and invitation.user is None
+    user = open_invitation(invitation, now=timezone.now(), user=here)
+    invitation.refresh_from_db()
+    if signs_in(invitation):
+        sign_in_by(request, invitation=invitation, user=user)
+    elif taken:
+        # Whoever knows an older link of theirs is not to get the new role with it.
+        end_other_devices(request, user)
+    return user
+
+
+def _same_person(request: HttpRequest, invitation: Invitation) -> User | None:
+    """Whoever is signed in here, if the link is theirs or they say that it is."""
+    here = request.user
+    if not isinstance(here, User):
         return None
-    return request.user
+    says_so = "mine" in request.POST and not here.is_staff
+    return here if says_so or here == invitation.user else None
 
 
 def _address(request: HttpRequest) -> str:

@@ -214,6 +214,70 @@ def test_two_people_on_one_device_stay_two_and_one_person_stays_one(
     assert Invitation.objects.get(name="Binta").user == User.objects.get(name="Binta")
 
 
+@pytest.fixture
+def coumba(campaign: Campaign) -> Client:
+    """Coordinate a language, and know every link made there."""
+    user, wo = make_user("coumba"), make_language("wo")
+    Membership.objects.create(user=user, campaign=campaign, language=wo, role="coordinator")
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_who_made_a_link_does_not_come_in_as_whoever_took_it_up(
+    coumba: Client, campaign: Campaign
+) -> None:
+    boss = make_user("boss")
+    there = make_campaign(slug="there", languages=("wo",))
+    Membership.objects.create(user=boss, campaign=there, role="admin")
+    link, device = link_in(ask(coumba, name="Boss", role="reporter")), Client()
+    device.force_login(boss)
+    assert device.post(path_of(link), {"mine": "yes"}).status_code == 302
+    assert Membership.objects.filter(user=boss, campaign=campaign, role="reporter").exists()
+    assert who(device) == boss
+    other = Client()
+    for answer in (other.get(path_of(link)), other.post(path_of(link)), coumba.get(path_of(link))):
+        assert answer.status_code == 403
+        assert "ask the people who run these pages" in answer.content.decode()
+    assert who(other) == AnonymousUser()
+    # To its owner, on a device of theirs, it goes on being a way to their page.
+    assert device.post(path_of(link)).status_code == 302
+    assert who(device) == boss
+    # Nor is who made it the keeper of its owner's session.
+    Invitation.objects.update(revoked_at=timezone.now())
+    assert device.get("/me/").status_code == 200
+
+
+def test_a_link_taken_up_signs_nobody_in_even_where_its_maker_could(
+    noor: Client, campaign: Campaign
+) -> None:
+    device = opened(link_in(ask(noor)))
+    again = link_in(ask(noor, name="Awa D.", languages=["qu"]))
+    device.post(path_of(again), {"mine": "yes"})
+    page = Client().post(path_of(again))
+    assert page.status_code == 403
+    assert "Noor" in page.content.decode()
+    pk = Invitation.objects.get(name="Awa D.").pk
+    new = link_in(noor.post(f"{HERE}invitations/{pk}/renew/").content.decode())
+    assert who(opened(new)) == User.objects.get(name="Awa Diop")
+
+
+def test_an_old_link_does_not_open_what_its_owner_became_since(
+    coumba: Client, noor: Client, campaign: Campaign
+) -> None:
+    old = link_in(ask(coumba))
+    phone, eavesdropper = opened(old), opened(old)
+    awa = who(phone)
+    assert who(eavesdropper) == awa
+    make_campaign(slug="there", languages=("wo",))
+    made = noor.post("/campaigns/there/people/invite/", {"name": "Awa", "role": "admin"})
+    phone.post(path_of(link_in(made.content.decode())), {"mine": "yes"})
+    assert phone.get("/campaigns/there/people/").status_code == 200
+    assert who(eavesdropper) == AnonymousUser()
+    assert eavesdropper.post(path_of(old)).status_code == 403
+    assert eavesdropper.get("/campaigns/there/people/").status_code == 302
+
+
 def test_staff_who_try_a_link_do_not_become_its_owner(noor: Client, campaign: Campaign) -> None:
     link = link_in(ask(noor))
     noor.post(path_of(link), {"mine": "yes"})
