@@ -131,11 +131,16 @@ def languages_with(user: Visitor, ability: Ability, *, campaign: Campaign) -> "Q
 
 def team_of(campaign: Campaign, language: Language) -> "QuerySet[Annotator]":
     """Everybody who answers in a language of a campaign now and has agreed to it."""
+    agreed = Consent.objects.training().filter(user=OuterRef("user"))
+    return members_of(campaign, language).filter(Exists(agreed))
+
+
+def members_of(campaign: Campaign, language: Language) -> "QuerySet[Annotator]":
+    """Everybody who is to answer in a language of a campaign now, agreed to it or not."""
     held = Membership.objects.within(campaign, language)
     here = held.filter(user=OuterRef("user"), role__in=roles_with(Ability.ANSWER))
-    agreed = Consent.objects.training().filter(user=OuterRef("user"))
     people = Annotator.objects.filter(language=language, active=True, user__is_active=True)
-    return people.filter(Q(everywhere=True) | Exists(here), Exists(agreed))
+    return people.filter(Q(everywhere=True) | Exists(here))
 
 
 def may_manage(actor: Visitor, person: User) -> bool:

@@ -1,13 +1,14 @@
 """Doors for who looks after a language: who waits, what is disputed, what people are owed."""
 
 import csv
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
 from io import StringIO
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -22,6 +23,7 @@ from annotation.methods.cells import inert
 from annotation.models import (
     Adjudication,
     Annotation,
+    Annotator,
     CampaignLanguage,
     Concern,
     Consent,
@@ -29,8 +31,9 @@ from annotation.models import (
     Objection,
     Sample,
     Standing,
+    User,
 )
-from annotation.permissions import Ability, person_of, required, team_of
+from annotation.permissions import Ability, members_of, person_of, required, roles_with, team_of
 from annotation.views.outcomes import attempt
 
 PER_PAGE = 10
@@ -245,10 +248,22 @@ def _voices(objection: Objection) -> list[Annotation]:
     ]
 
 
-def _waiting(home: CampaignLanguage) -> dict[str, list[object]]:
+def _without_consent(home: CampaignLanguage) -> list[User]:
+    """Who may answer but has not agreed, or does not any more; no team knows who never did."""
+    standing = Invitation.objects.standing(timezone.now()).filter(
+        campaign=home.campaign, languages=home.language, role__in=roles_with(Ability.ANSWER)
+    )
+    members = members_of(home.campaign, home.language)
+    gone = Annotator.objects.filter(language=home.language, active=False)
+    here = Q(pk__in=members.values("user")) | Q(pk__in=standing.exclude(user=None).values("user"))
+    people = User.objects.filter(here, is_active=True).exclude(pk__in=gone.values("user"))
+    agreed = Consent.objects.training().filter(user=OuterRef("pk"))
+    return list(people.filter(~Exists(agreed)).order_by("username")[:SHOWN])
+
+
+def _waiting(home: CampaignLanguage) -> dict[str, Sequence[object]]:
     """Who cannot answer yet, and why."""
     team = team_of(home.campaign, home.language).select_related("user")
-    agreed = Consent.objects.training().filter(user=OuterRef("user"))
     standings = Standing.objects.filter(campaign=home.campaign)
     invited = Invitation.objects.filter(
         campaign=home.campaign, languages=home.language, user=None, revoked_at=None
@@ -260,6 +275,6 @@ def _waiting(home: CampaignLanguage) -> dict[str, list[object]]:
         unready = list(team.filter(~Exists(ready)).prefetch_related(here)[:SHOWN])
     return {
         "invited": list(invited[:SHOWN]),
-        "without_consent": list(team.filter(~Exists(agreed))[:SHOWN]),
+        "without_consent": _without_consent(home),
         "unready": unready,
     }

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.actions.hours import work_done
+from annotation.actions.invitations import invite, open_invitation
 from annotation.actions.objections import note_objections
 from annotation.errors import InvalidInputError
 from annotation.models import (
@@ -18,6 +19,7 @@ from annotation.models import (
     Annotator,
     Campaign,
     Consensus,
+    Consent,
     Item,
     Membership,
     Objection,
@@ -147,6 +149,22 @@ def test_an_objection_is_decided(
     post(coordinator, "objection_decide", objection.pk, decision="open")
     objection.refresh_from_db()
     assert objection.state == Objection.State.OPEN
+
+
+def test_who_has_not_agreed_or_does_not_any_more_is_named(
+    coordinator: Client, campaign: Campaign, team: list[Annotator]
+) -> None:
+    wo = make_language("wo")
+    Consent.objects.filter(user=team[0].user).update(ended_at=timezone.now())
+    ticket = invite(campaign, name="Binta", languages=[wo], actor=None)
+    open_invitation(ticket.invitation, now=timezone.now())
+    gone = make_annotator("gone", "wo", active=False)
+    Consent.objects.filter(user=gone.user).delete()
+    waits = page(coordinator).partition('id="people"')[2].partition('id="hours"')[0]
+    assert waits.count("has not agreed") == 2
+    assert "<bdi>awa</bdi>" in waits.lower()
+    assert "<bdi>Binta</bdi>" in waits
+    assert "ibou" not in waits.lower()
 
 
 def test_an_empty_language_says_that_nothing_waits(coordinator: Client) -> None:
