@@ -15,7 +15,8 @@ ROUTINE = (
     "annotation.tasks.patrol",
 )
 
-LINK = re.compile(r"/go/[\w-]+")
+# Personal links, and the signed ones in letters, whose parts are parted by colons.
+LINK = re.compile(r"/(go|letters(?:/yes)?)/[\w:%=.-]+")
 
 
 def worth_a_line(record: logging.LogRecord) -> bool:
@@ -27,9 +28,9 @@ def worth_a_line(record: logging.LogRecord) -> bool:
 
 
 def hide_links(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Keep the secrets of personal links out of every line, whoever writes it."""
+    """Keep the secrets of links out of every line, whoever writes it."""
     return {
-        key: LINK.sub("/go/…", told) if isinstance(told, str) else told
+        key: LINK.sub(r"/\1/…", told) if isinstance(told, str) else told
         for key, told in event.items()
     }
 

@@ -26,3 +26,12 @@ def test_the_secret_of_a_personal_link_is_in_no_line() -> None:
         "request": "GET /go/…/",
         "code": 404,
     }
+
+
+def test_the_secret_of_a_letter_is_in_no_line_and_the_page_of_letters_is() -> None:
+    told = {"event": "GET /letters/7-5f1a:Zm9v-YmFy_1/", "request": "POST /letters/yes/7%3AZm9v/"}
+    assert hide_links(None, "", told) == {
+        "event": "GET /letters/…/",
+        "request": "POST /letters/yes/…/",
+    }
+    assert hide_links(None, "", {"event": "GET /me/letters/"}) == {"event": "GET /me/letters/"}
