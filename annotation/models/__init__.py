@@ -29,6 +29,7 @@ from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
 from annotation.models.sessions import (
     CalibrationSession,
+    GoldGlance,
     GoldRetirement,
     LabelRule,
     Recalibration,
@@ -61,6 +62,7 @@ __all__ = [
     "DriftChart",
     "DriftPoint",
     "GateMetric",
+    "GoldGlance",
     "GoldItem",
     "GoldRetirement",
     "GroupAnswer",

@@ -230,3 +230,20 @@ class GoldRetirement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.gold_id}: {self.reason}"
+
+
+class GoldGlance(models.Model):
+    """Gold whose answer somebody was shown who looks after people: no test of theirs any more."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="gold_glances")
+    gold = models.ForeignKey(GoldItem, models.CASCADE, related_name="glances")
+    shown_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("user", "gold")
+        constraints = (
+            models.UniqueConstraint(fields=("user", "gold"), name="one_glance_a_gold_item"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.gold_id}"
