@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.utils import translation
 
 from config.bootstrap import ROOT
 from config.env import env
@@ -75,6 +76,12 @@ def django_db_modify_db_settings(request: pytest.FixtureRequest, var_dir: Path) 
         connection.settings_dict["TEST"]["NAME"] = str(var_dir / "vernacular.sqlite3")
     else:
         request.getfixturevalue("django_db_modify_db_settings_parallel_suffix")
+
+
+@pytest.fixture(autouse=True)
+def _speak_english() -> None:
+    """What a request spoke last, its thread goes on speaking; no test hears of another's."""
+    translation.deactivate()
 
 
 @pytest.fixture(scope="session", autouse=True)
