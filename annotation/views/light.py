@@ -33,9 +33,16 @@ from annotation.gateways import DeskDoor
 from annotation.gateways.accounts import desk_settings
 from annotation.gateways.door import DoorOfTheDesk
 from annotation.methods.tags import with_script
-from annotation.models import Annotation, Annotator, CampaignLanguage, QuarantinedAnswer
+from annotation.models import (
+    Annotation,
+    Annotator,
+    CampaignLanguage,
+    QuarantinedAnswer,
+    Reservation,
+)
 from annotation.permissions import Ability, has_agreed, may, person_of, required
 from annotation.tasks import mirror_soon, push_soon
+from annotation.views.unsaved import forget_unsaved, keeps_unsaved, unsaved
 
 # What a person may take along where there is no line for days.
 MOST_AHEAD = 200
@@ -58,6 +65,7 @@ FLAG_KEYS = {
 }
 
 
+@keeps_unsaved
 @required(Ability.ANSWER)
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -76,8 +84,11 @@ def answer_page(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     elif "X-Keep-Page" not in request.headers:
         leases = reserve(annotator, home=home, desk=_desk(), now=timezone.now())
         context["item"] = leases[0].item if leases else None
-    context |= {"uid": changed or uuid.uuid4(), "open": is_open(annotator, home=home)}
-    return render(request, "annotation/light.html", context)
+    context = {"uid": changed or uuid.uuid4(), "open": is_open(annotator, home=home)} | context
+    if changed or "X-Keep-Page" in request.headers:
+        return render(request, "annotation/light.html", context)
+    context |= _once_more(annotator, home=home, told=unsaved(request))
+    return forget_unsaved(request, render(request, "annotation/light.html", context))
 
 
 def _take_form(
@@ -238,6 +249,25 @@ def _to_change(annotator: Annotator, *, home: CampaignLanguage, uid: str) -> dic
         raise Http404
     chosen = f"label:{given.answer.get('label', '')}" if given.answer else f"flag:{given.flag}"
     return {"item": given.item, "chosen": chosen, "note": given.note, "edit": held.edit + 1}
+
+
+def _once_more(
+    annotator: Annotator, *, home: CampaignLanguage, told: Mapping[str, str]
+) -> dict[str, Any]:
+    """An answer that was not saved, ready to be given again; nothing if it is another person's."""
+    try:
+        uid, asked = uuid.UUID(told.get("uid", "")), uuid.UUID(told.get("item", ""))
+    except ValueError:
+        return {}
+    chosen = {"uid": uid, "pressed": told["answer"], "note": told["note"]}
+    mine = Annotation.objects.filter(annotator=annotator, item__uid=asked)
+    if mine.filter(uid=uid).exists():
+        return _to_change(annotator, home=home, uid=str(uid)) | chosen
+    held = Reservation.objects.filter(
+        annotator=annotator, item__uid=asked, item__campaign_language=home
+    )
+    lease = held.select_related("item__sample").first()
+    return {} if lease is None or mine.exists() else {"item": lease.item} | chosen
 
 
 def _shell(home: CampaignLanguage, annotator: Annotator) -> dict[str, Any]:

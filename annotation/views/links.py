@@ -5,13 +5,15 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import resolve
 from django.utils import timezone, translation
 from django.utils.translation import get_supported_language_variant
 
 from annotation.actions.invitations import LinkEndedError, LinkError, may_be_renewed
 from annotation.models import Invitation, User
+from annotation.views.unsaved import keep_unsaved
 
 LASTS = timedelta(days=90)
 KEY = "invitation"
@@ -22,17 +24,20 @@ CHOSEN = "interface"
 class PersonalLinks:
     """Middleware: whoever signed in by a link that holds no more is out, and told whom to ask."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Look at the link behind a session, if there is one."""
         pk = request.session.get(KEY) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
         if pk is None or Invitation.objects.standing(timezone.now()).filter(pk=pk).exists():
             return self.get_response(request)
         logout(request)
         over = Invitation.objects.select_related("created_by").filter(pk=pk).first()
-        return closed(request, LinkEndedError("This link is over.", invitation=over))
+        error = LinkEndedError("This link is over.", invitation=over)
+        lost = request.method == "POST" and resolve(request.path_info).url_name == "answer"
+        page = closed(request, error, lost=lost)
+        return keep_unsaved(request, page) if lost else page
 
 
 def sign_in_by(request: HttpRequest, *, invitation: Invitation, user: User) -> None:
@@ -70,14 +75,15 @@ def spoken(tag: str) -> str:
         return str(settings.LANGUAGE_CODE)
 
 
-def closed(request: HttpRequest, error: LinkError) -> HttpResponse:
-    """The page of a link that opens nothing: friendly, and it names whom to ask."""
+def closed(request: HttpRequest, error: LinkError, *, lost: bool = False) -> HttpResponse:
+    """The page of a link that opens nothing: it names whom to ask, and an answer that is lost."""
     invitation = error.invitation
     tag = spoken(invitation.interface) if invitation else translation.get_language()
     with translation.override(tag):
         context = {
             "error": error,
             "invitation": invitation,
+            "lost": lost,
             "helps": invitation is not None and may_be_renewed(invitation),
         }
         return render(request, "annotation/link_closed.html", context, status=error.status)
