@@ -59,9 +59,14 @@ def decide_concern(
 ) -> Concern:
     """Close a concern as a person decides: all is well, or one more pair of eyes from now on.
 
-    Nobody is ever shut out by it. The same decision again changes nothing.
+    Nobody is ever shut out by it, and nobody decides their own. The same again changes nothing.
     """
     locked = Concern.objects.select_for_update().get(pk=concern.pk)
+    if locked.annotator.user_id == actor.pk:
+        raise ConflictError(
+            _("This note is about you: somebody else decides it."),
+            remedy=_("Ask another coordinator, or an admin of the campaign."),
+        )
     if outcome not in Outcome.values:
         raise InvalidInputError(_("Choose what is to follow."))
     if locked.closed_at is not None:

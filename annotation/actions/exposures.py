@@ -1,12 +1,15 @@
 """Exposures: which gold a person has been shown, and which they may still be asked.
 
 A known answer is worth nothing once it is remembered. Each person sees a gold item twice at
-most, whatever showed it: a session, a group session, or the daily queue, where it is hidden.
+most, whatever showed it: a session, a group session, the page of whoever looks after people, or
+the daily queue, where it is hidden.
 """
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
 
@@ -14,11 +17,13 @@ from annotation.models import (
     Annotation,
     Annotator,
     CampaignLanguage,
+    GoldGlance,
     GoldItem,
     GroupText,
     Item,
     Sample,
     SessionAnswer,
+    User,
     WorkedExample,
 )
 
@@ -79,7 +84,22 @@ def exposures(annotator: Annotator, home: CampaignLanguage) -> Counter[int]:
         session__campaign_language=home, session__members=annotator, sample__gold__isnull=False
     )
     seen.update(together.values_list("sample__gold", flat=True))
+    seen.update(_glanced_at(home).filter(user=annotator.user_id).values_list("gold", flat=True))
     return seen
+
+
+def glance(user: User, *, golds: Iterable[GoldItem], now: datetime) -> None:
+    """Remember that somebody was shown known answers; the first time stands."""
+    GoldGlance.objects.bulk_create(
+        (GoldGlance(user=user, gold=gold, shown_at=now) for gold in golds), ignore_conflicts=True
+    )
+
+
+def _glanced_at(home: CampaignLanguage) -> QuerySet[GoldGlance]:
+    """Known answers of the language that were shown to people who look after it."""
+    return GoldGlance.objects.filter(
+        gold__sample__campaign=home.campaign_id, gold__sample__language=home.language_id
+    )
 
 
 def shown_in_sessions(home: CampaignLanguage) -> QuerySet[SessionAnswer]:
@@ -100,6 +120,10 @@ def told_people(home: CampaignLanguage) -> Counter[int]:
         sample__gold__isnull=False,
     )
     told |= set(together.values_list("sample", "session__members"))
+    looked_after = _glanced_at(home).filter(
+        user__annotators__language=home.language_id, user__annotators__active=True
+    )
+    told |= set(looked_after.values_list("gold__sample", "user__annotators"))
     return Counter(sample for sample, _ in told)
 
 
@@ -114,6 +138,7 @@ def knows_the_answer(annotator: Annotator, home: CampaignLanguage) -> set[int]:
         *told.values_list("gold__sample", flat=True),
         *examples.values_list("gold__sample", flat=True),
         *together.values_list("sample", flat=True),
+        *_glanced_at(home).filter(user=annotator.user_id).values_list("gold__sample", flat=True),
     }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from django.db.models import Exists, OuterRef
 
 from annotation.methods import aggregation
-from annotation.models import Adjudication, Annotation, CampaignLanguage, GoldItem
+from annotation.models import Adjudication, Annotation, CampaignLanguage, GoldGlance, GoldItem
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
         .select_related("item", "label")
         .order_by("desk_updated_at", "pk")
     )
-    for answer in answers.exclude(_of_who_decided()):
+    for answer in answers.exclude(_of_who_decided()).exclude(_of_who_was_shown_it()):
         newest[(answer.item.sample_id, answer.annotator_id)] = answer
     return [newest[key] for key in sorted(newest)]
 
@@ -83,6 +83,17 @@ def _of_who_decided() -> Exists:
             sample=OuterRef("item__sample"),
             decided_by=OuterRef("annotator__user"),
             undone_at=None,
+        )
+    )
+
+
+def _of_who_was_shown_it() -> Exists:
+    """An answer to gold by somebody whose page had shown them what is right: it measures nobody."""
+    return Exists(
+        GoldGlance.objects.filter(
+            gold__sample=OuterRef("item__sample"),
+            user=OuterRef("annotator__user"),
+            shown_at__lt=OuterRef("created_at"),
         )
     )
 

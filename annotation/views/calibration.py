@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.actions.calibration_overview import odds, overview, people_of, signs_of
 from annotation.actions.calibration_story import labels_of, mixed_in, mixed_up
 from annotation.actions.concerns import decide_concern
-from annotation.actions.exposures import gold_for_people, supply_of
+from annotation.actions.exposures import glance, gold_for_people, supply_of
 from annotation.actions.gold_care import doubtful_gold, make_example, retire_gold, set_rule
 from annotation.actions.standings import set_calibration, standing_of
 from annotation.errors import VernacularError
@@ -77,25 +78,38 @@ def calibration_settings(request: HttpRequest, slug: str) -> HttpResponse:
 
 @required(Ability.PEOPLE)
 @require_safe
+@never_cache
 def calibration_language(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """One language: its people, signs for a human eye, gold, examples and group sessions."""
     home = home_at(slug, tag)
-    gold = gold_for_people(home).order_by("label__position", "pk")
+    person = person_of(request)
+    guides = may(person, Ability.GUIDE, campaign=home.campaign, language=home.language)
+    answers = Annotator.objects.filter(user=person, language=home.language, active=True).exists()
+    # Whoever answers here themselves is told first what it costs to look.
+    offers = guides and (not answers or "gold" in request.GET)
+    doubtful = doubtful_gold(home) if offers else []
+    offered = list(_offered(home)) if offers else []
+    glance(person, golds=[*offered, *(one.gold for one in doubtful)], now=timezone.now())
     context = {
         "home": home,
         "campaign": home.campaign,
         "supply": supply_of(home),
         "people": people_of(home),
         "signs": signs_of(home),
-        "doubtful": doubtful_gold(home),
+        "doubtful": doubtful,
         "labels": labels_of(home),
-        "offered": gold.filter(session_answers=None)[:OFFERED],
+        "offered": offered,
+        "offers": offers,
         "groups": home.group_sessions.all()[:20],
-        "guides": may(
-            person_of(request), Ability.GUIDE, campaign=home.campaign, language=home.language
-        ),
+        "guides": guides,
     }
     return render(request, "annotation/calibration_language.html", context)
+
+
+def _offered(home: CampaignLanguage) -> QuerySet[GoldItem]:
+    """Gold that could become a worked example, and that no session has shown yet."""
+    gold = gold_for_people(home).order_by("label__position", "pk")
+    return gold.filter(session_answers=None)[:OFFERED]
 
 
 @required(Ability.GUIDE)
@@ -160,6 +174,7 @@ def calibration_person(request: HttpRequest, slug: str, tag: str, pk: int) -> Ht
         "home": home,
         "campaign": home.campaign,
         "annotator": annotator,
+        "mine": annotator.user_id == person_of(request).pk,
         "standing": standing_of(annotator, home.campaign),
         "changes": StandingChange.objects.filter(
             standing__annotator=annotator, standing__campaign=home.campaign
