@@ -1,5 +1,6 @@
 """Group sessions: the same texts for several people, each alone first, then side by side."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from annotation.models import (
 
 State = GroupSession.State
 MOST_TEXTS = 40
+SENT = uuid.UUID("0d3f5b0e-52c0-4c1c-9a2c-6d6a3b8a7a41")
 
 
 @dataclass(frozen=True)
@@ -141,14 +143,18 @@ def put_side_by_side(session: GroupSession) -> GroupSession:
 def remark(
     session: GroupSession, *, author: User, says: str, token: str, text: GroupText | None = None
 ) -> GroupRemark:
-    """Keep a remark; the same form sent twice says it once."""
+    """Keep a remark; the same form sent twice says it once, with other words it says both."""
     says = says.strip()[:2000]
     if not says:
         raise InvalidInputError(_("Write what you want to say."))
     if session.state != State.DISCUSSING:
         raise ConflictError(_("Remarks belong to the talk: put the answers side by side first."))
+    # A page that somebody went back to sends its token again, with something else in it.
+    sent = f"{token}\n{author.pk}\n{text.pk if text else ''}\n{says}"
     return GroupRemark.objects.get_or_create(
-        session=session, token=token[:36], defaults={"author": author, "says": says, "text": text}
+        session=session,
+        token=str(uuid.uuid5(SENT, sent)),
+        defaults={"author": author, "says": says, "text": text},
     )[0]
 
 

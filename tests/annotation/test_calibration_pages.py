@@ -265,8 +265,9 @@ def test_a_group_answers_alone_then_sees_all_and_changes_the_guideline(
     other.post(there, {"position": "1", "label": "admin"})
     assert GroupAnswer.objects.count() == 3
     for _ in range(2):
-        other.post(at("group_remark", home, group.pk), {"says": "Unclear.", "token": "t1"})
-    assert GroupRemark.objects.count() == 1
+        for says in ("Unclear.", "Sent from the page before."):
+            other.post(at("group_remark", home, group.pk), {"says": says, "token": "t1"})
+    assert GroupRemark.objects.count() == 2
     close = {"conclusion": "Days first.", "guideline": GUIDE + "\n\nDays first.", "recalibrate": ""}
     for _ in range(2):
         noor.post(at("group_conclude", home, group.pk), close)
