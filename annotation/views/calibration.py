@@ -3,7 +3,7 @@
 from functools import partial
 
 from django.contrib import messages
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -20,15 +20,17 @@ from annotation.actions.standings import set_calibration, standing_of
 from annotation.errors import VernacularError
 from annotation.models import (
     Annotator,
+    CalibrationSession,
     Campaign,
     CampaignLanguage,
     Concern,
     DriftChart,
     GoldItem,
     Reliability,
+    Standing,
     StandingChange,
 )
-from annotation.permissions import Ability, languages_with, may, person_of, required
+from annotation.permissions import Ability, languages_with, may, members_of, person_of, required
 from annotation.templatetags.charts import Series
 from annotation.views.calibration_form import CalibrationForm
 from annotation.views.outcomes import attempt
@@ -165,9 +167,7 @@ def gold_retire(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpRespo
 def calibration_person(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     """One person: sessions and what was mixed up, charts, notes and what is to follow."""
     home = home_at(slug, tag)
-    annotator = get_object_or_404(
-        Annotator.objects.select_related("user", "language"), pk=pk, language=home.language
-    )
+    annotator = get_object_or_404(_known_here(home).select_related("user", "language"), pk=pk)
     sessions = annotator.calibrations.filter(campaign_language=home, ended_at__isnull=False)
     concerns = annotator.concerns.filter(campaign_language=home)
     context = {
@@ -204,6 +204,18 @@ def concern_decide(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpRe
     )
     attempt(request, act, done=_("Decided; the person sees it with your remark."))
     return redirect("calibration_person", slug, tag, note.annotator_id)
+
+
+def _known_here(home: CampaignLanguage) -> QuerySet[Annotator]:
+    """Who answers in the language of this campaign, or was judged in it before they left."""
+    team = members_of(home.campaign, home.language)
+    people = Annotator.objects.filter(language=home.language)
+    was_here = (
+        Exists(CalibrationSession.objects.filter(annotator=OuterRef("pk"), campaign_language=home))
+        | Exists(Concern.objects.filter(annotator=OuterRef("pk"), campaign_language=home))
+        | Exists(Standing.objects.filter(annotator=OuterRef("pk"), campaign=home.campaign))
+    )
+    return people.filter(Q(pk__in=team.values("pk")) | was_here)
 
 
 def _charts(annotator: Annotator, home: CampaignLanguage) -> list[DriftChart]:

@@ -24,7 +24,16 @@ from annotation.actions.groups import (
 )
 from annotation.errors import VernacularError
 from annotation.models import Annotator, CampaignLanguage, GroupSession, GroupText
-from annotation.permissions import Ability, may, person_of, required, signed_in, team_of
+from annotation.permissions import (
+    Ability,
+    has_agreed,
+    may,
+    members_of,
+    person_of,
+    required,
+    signed_in,
+    team_of,
+)
 from annotation.views.outcomes import attempt
 from annotation.views.sessions import home_at, number_in
 
@@ -71,10 +80,12 @@ def group(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     """A member's next text; side by side for members and coordinators as soon as it is time."""
     home = home_at(slug, tag)
     session = get_object_or_404(GroupSession, pk=pk, campaign_language=home)
-    member = session.members.filter(user=person_of(request)).first()
+    member = _member(request, session)
     leads = _leads(request, home)
     if member is None and not leads:
         raise PermissionDenied
+    if member is not None and not has_agreed(member.user):
+        return redirect("consent")
     if request.method == "POST":
         return _take(request, home, session, member)
     text = next_text(session, annotator=member) if member else None
@@ -120,9 +131,11 @@ def _take(
 def group_remark(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     home = home_at(slug, tag)
     session = get_object_or_404(GroupSession, pk=pk, campaign_language=home)
-    mine = session.members.filter(user=person_of(request)).exists()
-    if not mine and not _leads(request, home):
+    member = _member(request, session)
+    if member is None and not _leads(request, home):
         raise PermissionDenied
+    if member is not None and not has_agreed(member.user):
+        return redirect("consent")
     position = number_in(request, "position")
     text = None if position is None else session.texts.filter(position=position).first()
     act = partial(
@@ -161,6 +174,14 @@ def group_conclude(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpRe
     )
     attempt(request, act, done=_("The session is closed."))
     return redirect("group", slug, tag, pk)
+
+
+def _member(request: HttpRequest, session: GroupSession) -> Annotator | None:
+    """Who is here, if they are in the session and nobody has let them go since."""
+    home = session.campaign_language
+    team = members_of(home.campaign, home.language)
+    here = session.members.filter(user=person_of(request), pk__in=team.values("pk"))
+    return here.select_related("user").first()
 
 
 def _leads(request: HttpRequest, home: CampaignLanguage) -> bool:
