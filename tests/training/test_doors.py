@@ -75,8 +75,6 @@ TO_POST = {
 }
 # Wants to know what to look up, and sends those on who do not say.
 TO_FIND = {"text_find", "version_compare"}
-# Doors with their own keeper, tested where they live.
-OTHERS = {"desk_hook", "gate_predictions", "home", "sign_out"}
 STAFF = sorted(TO_READ | TO_POST | TO_FIND)
 
 
