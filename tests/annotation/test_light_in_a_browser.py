@@ -278,6 +278,28 @@ def test_two_tabs_answer_each_text_once(line: Line, visit: Any) -> None:
     assert Annotation.objects.values("item").distinct().count() == 24
 
 
+def test_what_a_second_tab_says_of_the_same_text_is_kept_and_shown(line: Line, visit: Any) -> None:
+    make_home(items=3)
+    first = visit()
+    second = first.context.new_page()
+    second.add_init_script("delete window.BroadcastChannel")  # it hears nothing of the first
+    second.goto(line.url + PAGE)
+    get_ready(second)
+    first.keyboard.press("1")
+    shows(first, "text 001")
+    assert second.inner_text("#text") == "text 000"
+    second.keyboard.press("2")
+    second.wait_for_selector("#changing:not([hidden])")
+    assert second.inner_text("#text") == "text 000"
+    chosen = second.get_attribute("button[name=answer][aria-current]", "value")
+    until(lambda: Annotation.objects.exclude(label__key="admin").exists())
+    (given,) = Annotation.objects.all()
+    assert given.label is not None
+    assert f"label:{given.label.key}" == chosen != "label:admin"
+    second.keyboard.press("Escape")
+    shows(second, "text 001")
+
+
 def test_a_refused_answer_is_shown_with_its_reason_and_can_be_given_anew(
     line: Line, visit: Any
 ) -> None:

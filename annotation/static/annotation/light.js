@@ -166,6 +166,7 @@
     if (busy || !current) return;
     busy = true;
     const text = current, old = editing;
+    let second = false;
     const looked = Math.min(performance.now() - shownAt, LONGEST_LOOK_MS) / 1000;
     const record = {
       uid: old ? old.uid : newNumber(), key: text.key, person: config.person, place, item: text.item, text: text.text,
@@ -176,11 +177,15 @@
     try {
       await inOne("readwrite", async (texts, answers) => {
         const all = await got(answers.getAll());
-        const twin = all.find((one) => one.key === record.key && one.uid !== record.uid && !one.take_back);
-        if (!old && twin) return; // another tab was quicker
+        const twin = !old && all.find((one) => one.key === record.key && one.uid !== record.uid && !one.take_back);
+        if (twin) { // another tab was quicker: what was chosen here is a change of that, if it is one
+          if (twin.label === record.label && twin.flag === record.flag && (!record.note || twin.note === record.note)) return;
+          Object.assign(record, { uid: twin.uid, note: record.note || twin.note });
+          second = true;
+        }
         const held = all.find((one) => one.uid === record.uid) || old;
         record.edit = held ? held.edit + 1 : 0;
-        record.seq = old ? held.seq : all.reduce((most, one) => Math.max(most, one.seq), 0) + 1;
+        record.seq = held ? held.seq : all.reduce((most, one) => Math.max(most, one.seq), 0) + 1;
         answers.put(record);
         if (record.take_back) texts.put({ ...text, order: text.order + 1e6 });
         else texts.delete(text.key);
@@ -193,7 +198,8 @@
     editing = null;
     say("");
     if (channel) channel.postMessage("changed");
-    await refresh({ next: true });
+    if (second) change(record); // it is kept, and shown once more: two windows said two things
+    await refresh({ next: !second });
     soon();
   }
 
