@@ -113,6 +113,7 @@ urlpatterns = [
     path("me/letters/", letters.letters, name="letters"),
     path("me/everything.json", own_answers.as_json, name="own_json"),
     path("me/everything.csv", own_answers.as_csv, name="own_csv"),
+    path("letters/yes/<str:token>/", letters.yes, name="letters_yes"),
     path("letters/<str:token>/", letters.stop, name="letters_stop"),
     path("credits/<slug:slug>/", credit.names, name="credits"),
     path("campaigns/<slug:slug>/start/", campaigns.start, name="campaign_start"),

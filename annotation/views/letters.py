@@ -11,14 +11,20 @@ from django.views.decorators.http import require_http_methods
 
 from annotation.actions.consents import standing_consent
 from annotation.actions.letters import (
+    ask_at,
     interface_of,
     keep_address,
     may_write_to,
     reader_of,
+    said_yes,
     stop_letters,
 )
-from annotation.errors import InvalidInputError
+from annotation.errors import InvalidInputError, VernacularError
+from annotation.models import User
 from annotation.permissions import person_of, signed_in
+
+# Questions to addresses, a sign-in: nobody is to be flooded from here.
+ASKED, MOST_ASKED = "addresses_asked", 5
 
 
 @signed_in
@@ -29,11 +35,10 @@ def letters(request: HttpRequest) -> HttpResponse:
     user, error = person_of(request), ""
     if request.method == "POST":
         try:
-            keep_address(user, address=request.POST.get("address", ""))
-        except InvalidInputError as refusal:
+            _wanted_at(request, user, address=request.POST.get("address", ""))
+        except VernacularError as refusal:
             error = str(refusal)
         else:
-            messages.success(request, _("Saved. You can change it again at any time."))
             return redirect("letters")
     consent = standing_consent(user)
     context = {
@@ -43,6 +48,40 @@ def letters(request: HttpRequest) -> HttpResponse:
         "error": error,
     }
     return render(request, "annotation/letters.html", context, status=422 if error else 200)
+
+
+def _wanted_at(request: HttpRequest, user: User, *, address: str) -> None:
+    """Keep an address, once it has said yes; a sign-in asks so many others and no more."""
+    asked = request.session.get(ASKED, 0)
+    if asked >= MOST_ASKED:
+        raise InvalidInputError(
+            _("You gave many addresses."), remedy=_("Sign in anew to give another one.")
+        )
+    if ask_at(user, address=address):
+        request.session[ASKED] = asked + 1
+        messages.success(
+            request, _("A letter is on its way to this address. Open the link in it and say yes.")
+        )
+    else:
+        messages.success(request, _("Saved. You can change it again at any time."))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def yes(request: HttpRequest, token: str) -> HttpResponse:
+    """Have letters come where they were asked for; looking at it alone does nothing."""
+    asked = said_yes(token)
+    reader = asked[0] if asked else None
+    done = asked is not None and request.method == "POST"
+    if asked and done:
+        keep_address(asked[0], address=asked[1])
+    with translation.override(interface_of(reader) if reader else translation.get_language()):
+        return render(
+            request,
+            "annotation/letters_yes.html",
+            {"known": reader is not None, "done": done},
+            status=200 if reader else 404,
+        )
 
 
 # Mail programs press this button by themselves, without a page of ours before (RFC 8058).

@@ -1,5 +1,6 @@
 """Weekly letters: to whoever asked, in their language, once a week, and ended by one click."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 
@@ -187,7 +188,31 @@ def test_an_address_is_given_on_the_own_page(client: Client, home) -> None:
     assert "is no e-mail address" in answer.content.decode()
     assert client.post("/me/letters/", {"address": " awa@example.org "}).status_code == 302
     awa.refresh_from_db()
+    assert awa.letters_to == "", "anybody's address can be given"
+    (asked,) = mail.outbox
+    assert asked.to == ["awa@example.org"]
+    link = re.search(r"/letters/yes/\S+", asked.body)[0]
+    anywhere = Client()
+    assert "Yes, write to me" in anywhere.get(link).content.decode()
+    awa.refresh_from_db()
+    assert awa.letters_to == "", "looking at it does nothing"
+    assert anywhere.post(link).status_code == 200
+    awa.refresh_from_db()
     assert (awa.letters_to, awa.email) == ("awa@example.org", "")
+    assert anywhere.post(link.replace("yes/", "yes/W", 1)).status_code == 404
+    client.post("/me/letters/", {"address": ""})
+    awa.refresh_from_db()
+    assert (awa.letters_to, len(mail.outbox)) == ("", 1)
+
+
+def test_nobody_is_flooded_with_questions(client: Client, home) -> None:
+    client.force_login(User.objects.get(username="awa"))
+    said = [
+        client.post("/me/letters/", {"address": f"{number}@example.org"}).status_code
+        for number in range(7)
+    ]
+    assert said == [302] * 5 + [422] * 2
+    assert len(mail.outbox) == 5
 
 
 def test_the_timetable_sends_them(awa, monkeypatch) -> None:
