@@ -197,12 +197,18 @@ def side_by_side(session: GroupSession) -> Side:
         Row(
             text,
             tuple(said.get((text.pk, member.pk)) for member in members),
-            getattr(getattr(text.sample, "gold", None), "label", None),
+            _known(text.sample),
         )
         for text in texts
     ]
     rows.sort(key=lambda row: (row.agreed, row.text.position))
     return Side(members, tuple(rows), _agreement(session, rows))
+
+
+def _known(sample: Sample) -> Label | None:
+    """The known answer, as long as it is held to be right."""
+    gold = getattr(sample, "gold", None)
+    return gold.label if gold is not None and gold.retired_at is None else None
 
 
 def _agreement(session: GroupSession, rows: Sequence[Row]) -> Agreement:

@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.actions.calibration_story import labels_of
+from annotation.actions.exposures import glance
 from annotation.actions.groups import (
     answer_text,
     conclude,
@@ -102,7 +103,11 @@ def group(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     if session.state == GroupSession.State.ANSWERING and text is not None:
         return render(request, "annotation/group_answer.html", context | {"text": text})
     # Until they lie side by side only coordinators see how far everybody is, and nobody what.
-    context |= {"side": side_by_side(session), "remarks": session.remarks.select_related("author")}
+    side = side_by_side(session)
+    if member is None and session.state != GroupSession.State.ANSWERING:
+        known = [row.text.sample.gold for row in side.rows if row.known]
+        glance(person_of(request), golds=known, now=timezone.now())
+    context |= {"side": side, "remarks": session.remarks.select_related("author")}
     return render(request, "annotation/group.html", context)
 
 

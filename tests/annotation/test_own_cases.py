@@ -10,6 +10,8 @@ from django.utils import timezone
 from annotation.actions.concerns import decide_concern
 from annotation.actions.consensus import refit
 from annotation.actions.exposures import exposures, glance, knows_the_answer, told_people
+from annotation.actions.gold_care import retire_gold
+from annotation.actions.groups import open_group, put_side_by_side
 from annotation.actions.sessions import begin_session
 from annotation.actions.watching import watch
 from annotation.errors import ConflictError
@@ -87,6 +89,21 @@ def test_who_only_looks_after_people_sees_gold_at_once(home: CampaignLanguage) -
     client = Client()
     client.force_login(make_user(staff=True))
     assert "gold 3 of" in client.get(at("calibration_language", home)).content.decode()
+
+
+def test_known_answers_side_by_side_are_seen_by_who_leads_the_session(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    people = [make_annotator("inti"), make_annotator("sam")]
+    group = open_group(home, title="W", members=people, number=2, disputed=False)
+    client, there = signed_in(awa), at("group", home, group.pk)
+    client.get(there)
+    assert exposures(awa, home).total() == 0
+    put_side_by_side(group)
+    first, other = GoldItem.objects.filter(sample__in=group.texts.values("sample"))
+    retire_gold(other, reason="Wrong.", now=NOW)
+    assert client.get(there).content.decode().count("Known answer") == 1
+    assert exposures(awa, home) == {first.pk: 1}
 
 
 def test_answers_to_gold_that_was_seen_measure_nobody(
