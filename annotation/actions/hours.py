@@ -110,8 +110,9 @@ def _answers(
         output_field=FloatField(),
     )
     flagged = ~Q(flag="")
+    # Whoever changes an answer later does not move it to another day, which is paid by itself.
     given = Annotation.objects.filter(item__campaign_language=home).annotate(
-        at=Coalesce("given_at", "created_at")
+        at=Coalesce(Least("given_at", "created_at"), "created_at")
     )
     if annotator is not None:
         given = given.filter(annotator=annotator)

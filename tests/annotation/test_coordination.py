@@ -207,6 +207,10 @@ def test_a_day_is_counted_once_whatever_the_span(campaign: Campaign, team: list[
     assert [work.items for work in work_done(home, since=day, until=day)] == [1]
     assert work_done(home, since=day + one, until=day + one) == []
     assert work_done(home, since=day - one, until=day - one) == []
+    today = timezone.localdate()
+    Annotation.objects.filter(pk=given.pk).update(given_at=timezone.now() + 2 * one)
+    assert [work.items for work in work_done(home, since=today, until=today)] == [1]
+    assert work_done(home, since=today + one, until=today + 3 * one) == []
 
 
 def test_a_text_that_was_answered_at_both_desks_is_paid_once(
