@@ -26,7 +26,7 @@ class Held:
         at = self.annotation.given_at
         if self.number is not None:
             return self.number.given_at == at
-        return not self.annotation.numbers.filter(given_at=at).exists()
+        return at is None or not self.annotation.numbers.filter(given_at=at).exists()
 
     def has_heard(self, said: Said, *, edit: int) -> bool:
         """Whether this very change came before, however the answer was changed since."""
