@@ -31,7 +31,7 @@ SEEN_BY_ALL = re.compile(
     r"|guideline\.|interface|invitation\.|letter|light|link_closed|me\.|sign_in))"
     r"|models/(annotations|consents|groups|sessions|drifting)|permissions"
     r"|actions/(consents|credit|entry|groups|invitations|letters|light|sessions|welcome)"
-    r"|views/(credit|desk|groups|interface|letters|light|links|sessions|welcome)|templatetags/(interface|words))"
+    r"|views/(credit|desk|groups|interface|letters|light|links|sessions|unsaved|welcome)|templatetags/(interface|words))"
     r"|training/(templates/training/(_me|me\.|letter|my_|take_back)"
     r"|views/(letters|me|mine)|actions/(letters|taking_back|thanks))"
 )
