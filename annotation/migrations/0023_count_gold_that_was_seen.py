@@ -6,23 +6,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0022_let_taken_links_sign_nobody_in'),
+        ("annotation", "0022_let_taken_links_sign_nobody_in"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='GoldGlance',
+            name="GoldGlance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shown_at', models.DateTimeField()),
-                ('gold', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='glances', to='annotation.golditem')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='gold_glances', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("shown_at", models.DateTimeField()),
+                (
+                    "gold",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="glances",
+                        to="annotation.golditem",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="gold_glances",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('user', 'gold'),
-                'constraints': [models.UniqueConstraint(fields=('user', 'gold'), name='one_glance_a_gold_item')],
+                "ordering": ("user", "gold"),
+                "constraints": [
+                    models.UniqueConstraint(fields=("user", "gold"), name="one_glance_a_gold_item")
+                ],
             },
         ),
     ]
