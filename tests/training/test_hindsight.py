@@ -58,7 +58,9 @@ def test_gain_is_measured_once_there_are_audit_labels_enough() -> None:
 def test_people_narrow_what_gold_says_where_they_answered_enough_of_it() -> None:
     campaign = make_wheel(max_rounds=2, items_per_round=120, audit_share="0.50", gold_share="0.50")
     Wheel(campaign).turn(until=finished(campaign))
-    told = [said.facts["quality"] for said in StopDecision.objects.newest(campaign).values()]
+    # Of both rounds: what is nearly always right by the second leaves little to be narrowed.
+    told = [said.facts["quality"] for said in StopDecision.objects.all()]
+    assert len(told) == 4
     for quality in told:
         assert 0 <= quality["low"] <= quality["value"] <= quality["high"] <= 1
         # One answered gold item in three, and yet it helps; the rest of the gold counts, too.
