@@ -359,6 +359,29 @@ def test_everything_is_done_by_keys(visit: Any) -> None:
     assert page.inner_text("#text") == "text 002"
 
 
+SLOW_LOOKS = """() => {
+  const open = IDBDatabase.prototype.transaction, getAll = IDBObjectStore.prototype.getAll;
+  IDBObjectStore.prototype.getAll = function (...asked) {
+    const end = performance.now() + 40;
+    while (performance.now() < end);
+    return getAll.apply(this, asked);
+  };
+}"""
+
+
+def test_keys_that_come_faster_than_the_phone_keep_their_order(visit: Any) -> None:
+    make_home(items=4)
+    page = visit()
+    page.evaluate(SLOW_LOOKS)
+    page.keyboard.press("1")
+    shows(page, "text 001")
+    for key in ("z", "2", "z", "Escape"):
+        page.keyboard.press(key)
+    until(lambda: Annotation.objects.filter(label__key="accounts").exists())
+    assert stored() == 1
+    shows(page, "text 001")
+
+
 def test_without_a_script_every_text_is_answered_in_a_form(visit: Any) -> None:
     make_home(items=2)
     page = visit(ready=False, java_script_enabled=False)

@@ -14,7 +14,7 @@
   const saving = Boolean(navigator.connection && navigator.connection.saveData);
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("light") : null;
 
-  let db, current = null, editing = null, busy = false, shownAt = 0;
+  let db, current = null, editing = null, busy = false, shownAt = 0, turn = Promise.resolve();
   let sending = false, fetching = false, away = false, failures = 0, timer = 0, blocked = "", lastTried = 0;
 
   // What lies on this phone
@@ -162,9 +162,17 @@
 
   // Answering
 
-  async function give(said) {
-    if (busy || !current) return;
+  // Keys come faster than a phone writes: each waits until what was asked before it is done.
+  const inTurn = (work) => { turn = turn.then(work).catch((error) => console.warn("light:", error && error.name)); };
+
+  function give(said) {
+    if (busy) return; // the second half of a double press was meant for the text before
     busy = true;
+    inTurn(() => answerWith(said));
+  }
+
+  async function answerWith(said) {
+    if (!current) { busy = false; return; }
     const text = current, old = editing;
     let second = false;
     const looked = Math.min(performance.now() - shownAt, LONGEST_LOOK_MS) / 1000;
@@ -192,7 +200,8 @@
       });
     } catch (error) {
       busy = false;
-      return couldNotKeep(record, error);
+      couldNotKeep(record, error);
+      return;
     }
     busy = false;
     editing = null;
@@ -217,7 +226,6 @@
   const before = (all, seq) => all.filter((one) => isHere(one) && one.seq < seq && !one.take_back && one.state !== "refused").pop();
 
   async function undo() {
-    if (busy) return;
     const { all } = await look();
     const record = before(all, editing ? editing.seq : Infinity);
     if (record) change(record);
@@ -229,10 +237,11 @@
     find("undo").hidden = true;
   }
 
-  function keep() {
+  async function keep() {
+    if (!editing) return;
     editing = null;
     say("");
-    refresh({ next: true });
+    await refresh({ next: true });
   }
 
   // Sending and fetching
@@ -417,8 +426,8 @@
     if (event.target.closest("input:not([type=checkbox]), textarea, select")) return;
     const plain = /^[\x21-\x7e]$/.test(event.key) && !/^Digit/.test(event.code);
     const key = plain ? event.key.toLowerCase() : event.code.replace(/^(Key|Digit|Numpad)/, "").toLowerCase();
-    if (event.key === "Escape" && editing) return keep();
-    if (key === "z") return void undo();
+    if (event.key === "Escape") return inTurn(keep);
+    if (key === "z") return inTurn(undo);
     const button = key && [...form.querySelectorAll("button[data-key]")].find((one) => one.dataset.key === key);
     if (!button || !current) return;
     event.preventDefault();
@@ -427,8 +436,8 @@
 
   function hands() {
     document.addEventListener("keydown", onKey);
-    find("undo").onclick = undo;
-    find("keep").onclick = (event) => { event.preventDefault(); keep(); };
+    find("undo").onclick = () => inTurn(undo);
+    find("keep").onclick = (event) => { event.preventDefault(); inTurn(keep); };
     find("along").hidden = false;
     find("along").onclick = () => fetchMore(AHEAD);
     find("keyswitch").hidden = !matchMedia("(hover: hover)").matches;
