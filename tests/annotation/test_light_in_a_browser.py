@@ -360,7 +360,7 @@ def test_everything_is_done_by_keys(visit: Any) -> None:
 
 
 SLOW_LOOKS = """() => {
-  const open = IDBDatabase.prototype.transaction, getAll = IDBObjectStore.prototype.getAll;
+  const getAll = IDBObjectStore.prototype.getAll;
   IDBObjectStore.prototype.getAll = function (...asked) {
     const end = performance.now() + 40;
     while (performance.now() < end);
