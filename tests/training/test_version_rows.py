@@ -12,6 +12,8 @@ from learning.models import ModelVersion
 from tests.make import make_user
 from tests.rich import make_rich_campaign
 from tests.training.pages import text_of
+from training.actions.review import review_of
+from training.actions.standings import standings_of
 from training.actions.version_rows import version_rows
 from training.models import Evaluation, LearnedAnswer, TrainingRun
 
@@ -53,6 +55,21 @@ def test_mean_and_worst_language_have_intervals_of_the_gates_gold_alone(
     assert f"{worst.accuracy:.2f} ({worst.accuracy_low:.2f}–{worst.accuracy_high:.2f})" in told
     bare = ModelVersion(campaign=campaign, number=9)
     assert version_rows([bare])[0].mean == Estimate()
+
+
+def test_pages_of_campaigns_and_runs_never_show_what_was_measured_on_development_gold(
+    campaign: Campaign,
+) -> None:
+    run = TrainingRun.objects.get(campaign=campaign, round__number=4)
+    versions = [run.candidate, run.base]
+    told = standings_of(campaign, rounds=campaign.rounds.all(), serving=run.candidate)
+    checks = review_of(run).checks
+    for one in Evaluation.objects.filter(version__in=versions):
+        one.pk, one.split, one.accuracy = None, "dev", 0.99
+        one.save()
+    assert standings_of(campaign, rounds=campaign.rounds.all(), serving=run.candidate) == told
+    assert review_of(run).checks == checks
+    assert all(row.after.value and row.after.value < 0.98 for row in checks)
 
 
 def test_thousands_of_versions_are_shown_a_page_at_a_time(noor: Client, campaign: Campaign) -> None:
