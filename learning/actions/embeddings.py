@@ -6,7 +6,7 @@ shard that made it is given out again.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,6 @@ AGAIN = "The shard that made them is scored again; the next try comes by itself.
 log = structlog.get_logger(__name__)
 
 
-class Embedded(NamedTuple):
-    """Some samples of one language and their embeddings, row by row."""
-
-    ids: npt.NDArray[np.int64]
-    embeddings: npt.NDArray[np.float16]
-
-
 def keep(shard: ScoringShard, written: files.Written) -> None:
     """Let a file count; the caller holds the transaction that makes its predictions."""
     EmbeddingShard.objects.update_or_create(
@@ -45,20 +38,6 @@ def keep(shard: ScoringShard, written: files.Written) -> None:
             "width": written.width,
         },
     )
-
-
-def embedding_blocks(
-    version: ModelVersion, *, language: Language | None = None
-) -> Iterator[Embedded]:
-    """Yield what is embedded, of one language or of all, one file after the other."""
-    for row in EmbeddingShard.objects.filter(version=version).order_by("shard"):
-        block = _open(row)
-        if language is None:
-            yield Embedded(block.ids, block.embeddings)
-            continue
-        mine = np.flatnonzero(block.languages == language.pk)
-        if len(mine):
-            yield Embedded(block.ids[mine], block.embeddings[mine])
 
 
 class Rows:

@@ -101,12 +101,6 @@ def remove_folder(name: str) -> None:
     shutil.rmtree(_place(name), ignore_errors=True)
 
 
-def folders() -> list[str]:
-    """Return the versions, by digest, that have files here."""
-    home = embeddings_dir()
-    return sorted(path.name for path in home.iterdir()) if home.is_dir() else []
-
-
 def embeddings_dir() -> Path:
     """Return the folder of the storage."""
     return Path(settings.EMBEDDINGS_DIR)

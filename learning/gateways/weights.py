@@ -45,9 +45,6 @@ class Bucket(Protocol):
     def remove(self, digest: str) -> None:
         """Forget a digest; one that is not there is no error."""
 
-    def digests(self) -> list[str]:
-        """Return what is stored whole."""
-
 
 def store(folder: Path) -> str:
     """Keep a copy of the folder and return its digest; storing the same bytes twice is free."""
@@ -112,14 +109,6 @@ def remove_weights(digest: str) -> None:
     except FileNotFoundError:
         return
     shutil.rmtree(leaving, ignore_errors=True)
-
-
-def stored_digests() -> list[str]:
-    """Return the digests of all weights that the storage holds."""
-    bucket = _bucket()
-    if bucket:
-        return sorted(bucket.digests())
-    return sorted(home.name for home in _homes())
 
 
 def storage_name() -> str:

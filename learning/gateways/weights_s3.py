@@ -130,16 +130,6 @@ class S3Bucket:
             for name in index:
                 self._client.delete_object(Bucket=self._bucket, Key=self._key(digest, name))
 
-    def digests(self) -> list[str]:
-        """Return every digest that has an index."""
-        with self._speaking(""):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self._bucket, Prefix=f"{self._prefix}/" if self._prefix else ""
-            )
-            keys = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-        ends = f".{INDEX}"
-        return [key.rpartition("/")[2].removesuffix(ends) for key in keys if key.endswith(ends)]
-
     def _key(self, digest: str, name: str, *, whole: bool = False) -> str:
         place = f"{digest[:2]}/{digest}.{name}" if whole else f"{digest[:2]}/{digest}/{name}"
         return f"{self._prefix}/{place}" if self._prefix else place

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from learning.actions.embeddings import gather
 from learning.actions.scoring import open_scoring, reclaim_shards, score_shard
 from learning.models import ModelVersion, Scoring
 
@@ -18,3 +19,9 @@ def score(version: ModelVersion, *, most: int | None = None) -> Scoring:
             break
     scoring.refresh_from_db()
     return scoring
+
+
+def embedded(version: ModelVersion) -> int:
+    """Return of how many texts of the campaign there are embeddings."""
+    ids = version.campaign.samples.order_by("pk").values_list("pk", flat=True)
+    return len(ids) - len(gather(version, ids=list(ids))[1])

@@ -8,7 +8,6 @@ import pytest
 from annotation.models import Sample, SampleImport
 from learning import inference
 from learning.actions import scoring as actions
-from learning.actions.embeddings import embedding_blocks
 from learning.actions.scoring import (
     open_scoring,
     reclaim_shards,
@@ -23,6 +22,7 @@ from learning.gateways.embeddings import embeddings_dir
 from learning.inference import logits_of
 from learning.models import Prediction, Scoring, ScoringShard, Temperature
 from learning.networks.runtimes import Answers
+from tests.learning.scored import embedded
 from tests.make import make_campaign, make_gold, make_language, make_sample
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
@@ -186,7 +186,7 @@ def test_worker_that_lost_its_lease_stops_and_leaves_nothing_behind(monkeypatch)
     assert (shard.status, shard.attempts) == ("done", 2)
     assert version.predictions.count() == 10
     assert batches == [4, 4, 4, 2]
-    assert [len(block.ids) for block in embedding_blocks(version)] == [10]
+    assert embedded(version) == 10
 
 
 def test_worker_that_was_overtaken_at_the_very_end_commits_nothing(monkeypatch) -> None:
@@ -205,7 +205,7 @@ def test_worker_that_was_overtaken_at_the_very_end_commits_nothing(monkeypatch) 
 
     monkeypatch.setattr(actions, "_write", late)
     assert score_shard(pk, now=clock).attempts == 2
-    assert [len(block.ids) for block in embedding_blocks(version)] == [3]
+    assert embedded(version) == 3
     assert not (embeddings_dir() / overtaken[0]).exists()
 
 
