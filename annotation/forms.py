@@ -1,7 +1,7 @@
 """Forms: what people type, checked field by field before an action sees it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,21 +14,13 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.actions.campaigns import refuse_wide_margin
+from annotation.actions.campaigns import agree, refuse_wide_margin
 from annotation.actions.languages import describe_language
 from annotation.actions.people import USERNAME
+from annotation.actions.standings import SettingError
 from annotation.errors import InvalidInputError
-from annotation.models import Campaign, Direction, Language, Role, SampleImport
+from annotation.models import Campaign, Direction, Language, Role
 
-FORMATS = (
-    ("", gettext_lazy("by the file's name")),
-    ("csv", "CSV"),
-    ("tsv", "TSV"),
-    ("jsonl", "JSON Lines"),
-    ("parquet", "Parquet"),
-    ("po", "gettext PO"),
-)
-COLUMNS = ("text", "language", "id", "label", "split", "source", "licence", "dialect", "group")
 RESERVED = {"new"}
 # Generic for the type checker only: at run time Django's forms take no brackets.
 if TYPE_CHECKING:
@@ -61,6 +53,9 @@ class CampaignForm(CampaignFields):
     class Meta:
         model = Campaign
         fields: tuple[str, ...] = (
+            "calibrate",
+            "subjective",
+            "most_answers",
             "title",
             "slug",
             "question",
@@ -80,6 +75,20 @@ class CampaignForm(CampaignFields):
             "question": forms.TextInput(attrs={"dir": "auto"}),
         }
         help_texts = {
+            "calibrate": gettext_lazy(
+                "Newcomers read the rules, look at examples and take a short test on texts with a"
+                " known answer; what they answer counts once they are through. Import about 60"
+                " such texts a language. What the test asks is set later, under Calibration."
+            ),
+            "subjective": gettext_lazy(
+                "Tick it where no answer is wrong, as with taste or offence. Nobody decides for"
+                " the others: how answers are spread is what is learned. Let three people or"
+                " more answer each text."
+            ),
+            "most_answers": gettext_lazy(
+                "Where people differ, so many are asked before a coordinator decides; opinions"
+                " are left as they are. Empty: 3, or as many as answer every text."
+            ),
             "slug": gettext_lazy(
                 "Letters, digits and hyphens, for addresses. Empty: made from the title."
             ),
@@ -95,15 +104,23 @@ class CampaignForm(CampaignFields):
         "train_when_answered",
         "max_rounds",
     )
+    PEOPLE = ("calibrate", "subjective", "most_answers")
     FINE: tuple[str, ...] = ("slug", "audit_share", "gold_share", "margin", "network", "seed")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["slug"].required = False
+        self.fields["most_answers"].required = False
+        self.initial["most_answers"] = None
 
     def groups(self) -> dict[str, list[BoundField]]:
         """Fields as the page groups them."""
-        names = {"first": self.FIRST, "budget": self.BUDGET, "fine": self.FINE}
+        names = {
+            "first": self.FIRST,
+            "budget": self.BUDGET,
+            "people": self.PEOPLE,
+            "fine": self.FINE,
+        }
         return {group: [self[name] for name in members] for group, members in names.items()}
 
     def clean_slug(self) -> str:
@@ -117,6 +134,18 @@ class CampaignForm(CampaignFields):
         if Campaign.objects.filter(slug=slug).exists():
             raise ValidationError(_("A campaign named %s exists already.") % slug)
         return slug
+
+    def clean(self) -> dict[str, Any]:
+        """Settings that go together, or what to do about those that do not."""
+        data = super().clean() or self.cleaned_data
+        if self.errors:
+            return data
+        told = {name: data[name] for name in (*self.BUDGET, *self.PEOPLE)}
+        try:
+            agree(Campaign(**_without_empty(told)), told=told)
+        except SettingError as error:
+            self.add_error(error.setting, str(error))
+        return data
 
     def clean_margin(self) -> Decimal:
         """No wider than one person may decide."""
@@ -162,7 +191,8 @@ class CampaignForm(CampaignFields):
 
     def settings(self) -> dict[str, Any]:
         """The campaign's own columns beside its name, title and question."""
-        return {name: self.cleaned_data[name] for name in (*self.BUDGET, *self.FINE[1:])}
+        names = (*self.BUDGET, *self.PEOPLE, *self.FINE[1:])
+        return _without_empty({name: self.cleaned_data[name] for name in names})
 
     def answered(self) -> list[tuple[str, str]]:
         """Every field as it was typed, for the next page to carry along."""
@@ -292,93 +322,10 @@ class InvitationForm(forms.Form):
         return data
 
 
-class ImportForm(forms.Form):
-    """A file of texts, and where in it everything is."""
-
-    file = forms.FileField(
-        label=gettext_lazy("File"),
-        help_text=gettext_lazy(
-            "CSV, TSV, JSON Lines, Parquet or gettext PO. A first row names the columns."
-        ),
-    )
-    format = forms.ChoiceField(label=gettext_lazy("Format"), choices=FORMATS, required=False)
-    default_language = forms.ChoiceField(
-        label=gettext_lazy("Language"),
-        required=False,
-        help_text=gettext_lazy("Of rows that name none."),
-    )
-    default_source = forms.CharField(
-        label=gettext_lazy("Source"),
-        required=False,
-        max_length=120,
-        help_text=gettext_lazy("Where the texts come from, of rows that name none."),
-    )
-    default_licence = forms.CharField(
-        label=gettext_lazy("Licence"),
-        required=False,
-        max_length=80,
-        validators=[
-            RegexValidator(r"^[A-Za-z0-9.+() -]+$", gettext_lazy("Not an SPDX identifier."))
-        ],
-        help_text=gettext_lazy("SPDX identifier, such as CC-BY-4.0, of rows that name none."),
-    )
-    on_error = forms.ChoiceField(
-        label=gettext_lazy("If some rows are bad"),
-        choices=SampleImport.OnError,
-        initial=SampleImport.OnError.KEEP_GOOD,
-        widget=forms.RadioSelect,
-    )
-    again = forms.BooleanField(
-        label=gettext_lazy("Import it again"),
-        required=False,
-    )
-
-    def __init__(self, *args: Any, campaign: Campaign, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        languages = [home.language for home in campaign.languages.select_related("language")]
-        choices = [("", _("in a column")), *((lang.tag, str(lang)) for lang in languages)]
-        field = self.fields["default_language"]
-        if isinstance(field, forms.ChoiceField):
-            field.choices = choices
-        for name in COLUMNS:
-            self.fields[f"column_{name}"] = forms.CharField(
-                label=_column_names()[name],
-                required=False,
-                max_length=120,
-                widget=forms.TextInput(attrs={"placeholder": name, "dir": "auto"}),
-            )
-
-    def column_fields(self) -> list[BoundField]:
-        """The fields that say which column is what."""
-        return [self[f"column_{name}"] for name in COLUMNS]
-
-    def columns(self) -> dict[str, str]:
-        """Our name to the file's name, where they differ."""
-        given = {name: self.cleaned_data[f"column_{name}"].strip() for name in COLUMNS}
-        return {name: column for name, column in given.items() if column}
-
-    def defaults(self) -> dict[str, str]:
-        """What holds for rows that say nothing themselves."""
-        given = {
-            name: self.cleaned_data[f"default_{name}"].strip()
-            for name in ("language", "source", "licence")
-        }
-        return {name: value for name, value in given.items() if value}
+def _without_empty(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was left empty is as the campaign has it by itself."""
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _lines(text: str) -> list[tuple[int, str]]:
     return [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
-
-
-def _column_names() -> dict[str, str]:
-    return {
-        "text": _("Text"),
-        "language": _("Language tag"),
-        "id": _("Your own id"),
-        "label": _("Known answer (makes gold)"),
-        "split": _("Gold for dev or gate"),
-        "source": _("Source"),
-        "licence": _("Licence"),
-        "dialect": _("Dialect"),
-        "group": _("Group (translations of each other)"),
-    }

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotation.actions.languages import ensure_language
+from annotation.actions.standings import SETTINGS as CALIBRATING
+from annotation.actions.standings import refuse_contradictions
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.guidelines import changed
 from annotation.models import (
@@ -22,6 +24,7 @@ from annotation.models import (
     SampleImport,
     User,
 )
+from annotation.models.disagreeing import MOST_EYES
 
 Status = Campaign.Status
 SETTINGS = (
@@ -51,9 +54,7 @@ SETTINGS = (
     "parity_blocks",
     "strict_calibration",
     "case_rule",
-    "calibrate",
-    "most_answers",
-    "subjective",
+    *CALIBRATING,
 )
 # A gate with a wider margin lets languages lose more: nobody may decide that alone.
 USUAL_MARGIN = Decimal("0.030")
@@ -91,8 +92,10 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
             f"There is a campaign {slug!r} already.", remedy="Choose another short name."
         )
     campaign = Campaign(slug=slug, title=title, question=question, created_by=actor, **settings)
-    _save_valid(campaign)
+    _clean(campaign)
+    agree(campaign, told=settings)
     refuse_wide_margin(campaign.margin)
+    campaign.save()
     _create_labels(campaign, labels)
     homes = {
         home.language.tag.casefold(): home
@@ -107,6 +110,15 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
             )
         set_guideline(home, text=text, actor=actor)
     return campaign
+
+
+def agree(campaign: Campaign, *, told: Mapping[str, Any]) -> None:
+    """Make what was left open go with what was told, and refuse what contradicts itself."""
+    if told.get("most_answers") is None:
+        campaign.most_answers = max(
+            campaign.most_answers, min(campaign.answers_per_item, MOST_EYES)
+        )
+    refuse_contradictions(campaign)
 
 
 @transaction.atomic
@@ -244,10 +256,11 @@ def _create_labels(campaign: Campaign, labels: Sequence[LabelSpec]) -> None:
             names=dict(spec.names),
             position=place,
         )
-        _save_valid(label)
+        _clean(label)
+        label.save()
 
 
-def _save_valid(row: Campaign | Label) -> None:
+def _clean(row: Campaign | Label) -> None:
     try:
         row.full_clean(validate_unique=False, validate_constraints=False)
     except ValidationError as error:
@@ -255,4 +268,3 @@ def _save_valid(row: Campaign | Label) -> None:
             f"{name}: {' '.join(messages)}" for name, messages in error.message_dict.items()
         )
         raise InvalidInputError(f"The {row._meta.verbose_name} is not valid: {told}") from error
-    row.save()

@@ -21,12 +21,11 @@ from annotation.models import (
     Language,
     Reliability,
 )
+from annotation.models.disagreeing import OPINIONS
 
 DISPUTED_BELOW = 0.7
 DIGITS = 6
 BATCH = 500
-# So many people must have answered before their differing is an opinion and not an accident.
-OPINIONS = 3
 SPREAD = f"{aggregation.VERSION}+spread-1"
 
 Priors = Mapping[int, Sequence[float]]

@@ -17,6 +17,7 @@ from annotation.models import (
     StandingChange,
     User,
 )
+from annotation.models.disagreeing import MOST_EYES, OPINIONS
 
 State = Standing.State
 # In these states answers count.
@@ -33,6 +34,14 @@ SESSIONS = (
 )
 DISAGREEING = ("most_answers", "subjective")
 SETTINGS = SESSIONS + DISAGREEING
+
+
+class SettingError(InvalidInputError):
+    """Settings do not go together; the door shows it where ``setting`` is."""
+
+    def __init__(self, message: str, *, remedy: str, setting: str) -> None:
+        super().__init__(message, remedy=remedy)
+        self.setting = setting
 
 
 def standing_of(annotator: Annotator, campaign: Campaign) -> Standing:
@@ -108,6 +117,40 @@ def set_calibration(
     return locked
 
 
+def refuse_contradictions(campaign: Campaign) -> None:
+    """Refuse settings that each are fine and together do something else than they say."""
+    if campaign.qualify_low >= campaign.qualify_high:
+        raise SettingError(
+            _("What is not good enough must be less than what is good."),
+            remedy=_("Lower the first or raise the second."),
+            setting="qualify_low",
+        )
+    answers, most = campaign.answers_per_item, campaign.most_answers
+    if most < min(answers, MOST_EYES):
+        values = {"answers": answers, "most": most}
+        raise SettingError(
+            _(
+                "%(answers)d people answer every text, but only %(most)d may answer a disputed"
+                " one: nobody more would ever be asked."
+            )
+            % values,
+            remedy=_("Set “most answers per item” to %(answers)d or more.") % values,
+            setting="most_answers",
+        )
+    if campaign.subjective and answers < 2:
+        raise SettingError(
+            _("Opinions need two people on every text at least: one answer has no spread."),
+            remedy=_("Set “answers per item” to 2, better to 3 or more."),
+            setting="answers_per_item",
+        )
+    if campaign.subjective and most < OPINIONS:
+        raise SettingError(
+            _("Differing answers count as opinions from %d people on.") % OPINIONS,
+            remedy=_("Set “most answers per item” to %d or more.") % OPINIONS,
+            setting="most_answers",
+        )
+
+
 def _check(campaign: Campaign) -> None:
     try:
         campaign.clean_fields(
@@ -116,8 +159,4 @@ def _check(campaign: Campaign) -> None:
     except ValidationError as error:
         told = "; ".join(f"{name}: {' '.join(said)}" for name, said in error.message_dict.items())
         raise InvalidInputError(told) from error
-    if campaign.qualify_low >= campaign.qualify_high:
-        raise InvalidInputError(
-            _("What is not good enough must be less than what is good."),
-            remedy=_("Lower the first or raise the second."),
-        )
+    refuse_contradictions(campaign)

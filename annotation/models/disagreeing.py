@@ -4,6 +4,10 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+# So many people must have answered before their differing is an opinion and not an accident.
+OPINIONS = 3
+MOST_EYES = 25
+
 
 class DisagreementSettings(models.Model):
     """What a campaign does where people do not agree; columns of the campaign."""
@@ -11,7 +15,7 @@ class DisagreementSettings(models.Model):
     most_answers = models.PositiveSmallIntegerField(
         _("most answers per item"),
         default=3,
-        validators=[MinValueValidator(1), MaxValueValidator(25)],
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_EYES)],
         help_text=_("A disputed text is shown to so many people before a coordinator decides."),
     )
     subjective = models.BooleanField(

@@ -67,7 +67,8 @@ def calibration_settings(request: HttpRequest, slug: str) -> HttpResponse:
                 actor=person_of(request),
             )
         except VernacularError as error:
-            form.add_error(None, str(error))
+            setting = getattr(error, "setting", None)
+            form.add_error(setting if setting in form.fields else None, str(error))
         else:
             messages.success(request, _("Saved. Sessions that are open keep their rules."))
             return redirect("calibration", slug)

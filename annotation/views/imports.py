@@ -15,11 +15,11 @@ from kombu.exceptions import OperationalError
 
 from annotation.actions.imports import queue_import
 from annotation.errors import VernacularError
-from annotation.forms import ImportForm
 from annotation.methods.cells import inert
 from annotation.models import Campaign, SampleImport
 from annotation.permissions import Ability, person_of, required
 from annotation.tasks import run_import
+from annotation.views.import_form import ImportForm
 
 logger = logging.getLogger(__name__)
 ROWS_PER_PAGE = 50

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.translation import gettext as _
 
+from annotation.actions.standings import SettingError, refuse_contradictions
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, CampaignLanguage, User
 from learning.actions.pools import preview_quota
@@ -111,6 +112,7 @@ def propose(
     changed = copy(campaign)
     before, after = _moved(changed, values, knobs=KNOBS)
     _check_strategies(changed, after)
+    _check_answers(changed, after)
     homes = [copy(home) for home in campaign.languages.select_related("language")]
     by_tag = {home.language.tag: home for home in homes}
     languages_before, languages_after = {}, {}
@@ -281,6 +283,18 @@ def _check_strategies(campaign: Campaign, moved: Values) -> None:
                 raise KnobError(told, knob=knob)
     if "strategy_mix" in moved:
         _check_shares(campaign.strategy_mix)
+
+
+def _check_answers(campaign: Campaign, moved: Values) -> None:
+    """Refuse a number of answers that contradicts what is done where people differ."""
+    if "answers_per_item" not in moved:
+        return
+    try:
+        refuse_contradictions(campaign)
+    except SettingError as error:
+        where = _("It is set on the page Calibration, Settings.")
+        told = f"{error} {where}" if error.setting == "most_answers" else str(error)
+        raise KnobError(told, knob="answers_per_item") from error
 
 
 def _check_shares(shares: Mapping[str, Any]) -> None:

@@ -219,6 +219,10 @@ def test_settings_are_checked_and_saved(home: CampaignLanguage, noor: Client) ->
         "subjective": "on",
     }
     assert noor.get(there).status_code == 200
+    refused = noor.post(there, form)
+    assert refused.status_code == 422
+    assert "one answer has no spread" in said(refused)
+    type(home.campaign).objects.update(answers_per_item=2)
     assert noor.post(there, form | {"qualify_low": "0.80"}).status_code == 422
     assert noor.post(there, form).status_code == 302
     home.campaign.refresh_from_db()

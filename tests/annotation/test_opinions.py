@@ -1,11 +1,14 @@
 """Where opinions are asked for, nobody is accused of having one."""
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from annotation.actions.consensus import refit
+from annotation.actions.standings import set_calibration
 from annotation.actions.watching import watch
+from annotation.errors import InvalidInputError
 from annotation.models import Campaign, CampaignLanguage, Concern, DriftChart, DriftPoint, Item
+from learning.actions.quota_settings import KnobError, set_quota
 from tests.annotation.calibrating import NOW, answer, make_home
 from tests.make import make_annotator, make_item, make_sample
 
@@ -50,6 +53,27 @@ def test_charts_are_emptied_when_a_campaign_comes_to_ask_for_opinions() -> None:
 
 def test_the_command_makes_a_campaign_of_opinions() -> None:
     told = ["opinions", "--question", "Is it rude?", "--label", "yes=Yes", "--label", "no=No"]
-    call_command("create_campaign", *told, "--set", "subjective=true", "--set", "most_answers=7")
+    told += ["--opinions", "--calibrate", "--set", "most_answers=7", "--set", "qualify_cap=60"]
+    with pytest.raises(CommandError, match=r"has no spread\. Set “answers per item”"):
+        call_command("create_campaign", *told)
+    call_command("create_campaign", *told, "--set", "answers_per_item=3")
     campaign = Campaign.objects.get()
-    assert (campaign.subjective, campaign.most_answers) == (True, 7)
+    assert (campaign.subjective, campaign.calibrate) == (True, True)
+    assert (campaign.most_answers, campaign.qualify_cap) == (7, 60)
+
+
+def test_what_is_done_with_opinions_cannot_be_set_against_itself() -> None:
+    campaign = make_home(gold=0, answers_per_item=3).campaign
+    with pytest.raises(InvalidInputError, match="opinions from 3 people on"):
+        set_calibration(
+            make_home(gold=0, answers_per_item=2).campaign,
+            values={"subjective": True, "most_answers": 2},
+            now=NOW,
+        )
+    set_calibration(campaign, values={"subjective": True}, now=NOW)
+    with pytest.raises(KnobError, match="one answer has no spread"):
+        set_quota(campaign, values={"answers_per_item": 1})
+    with pytest.raises(KnobError, match="on the page Calibration, Settings"):
+        set_quota(campaign, values={"answers_per_item": 4})
+    campaign.refresh_from_db()
+    assert (campaign.subjective, campaign.answers_per_item) == (True, 3)

@@ -64,6 +64,40 @@ def test_a_campaign_is_made_from_the_form(noor: Client, lead: User) -> None:
     assert [home.guidelines.get().text for home in made.languages.all()] == ["Read twice."] * 2
 
 
+def test_the_form_makes_a_campaign_of_calibrated_opinions(noor: Client) -> None:
+    page = noor.get("/campaigns/new/").content.decode()
+    assert "take a short test" in page
+    assert "no answer is wrong" in page
+    wish = form(calibrate="on", subjective="on", answers_per_item="5")
+    carried = noor.post("/campaigns/new/", wish | {"step": "campaign"}).content.decode()
+    assert '<input type="hidden" name="subjective" value="True">' in carried
+    noor.post("/campaigns/new/", wish)
+    made = Campaign.objects.get(slug="mood")
+    # Nobody said how many may answer a disputed text: no fewer than answer every text.
+    assert (made.calibrate, made.subjective, made.most_answers) == (True, True, 5)
+    noor.post("/campaigns/new/", form(slug="plain", title="Plain"))
+    plain = Campaign.objects.get(slug="plain")
+    assert (plain.calibrate, plain.subjective, plain.most_answers) == (False, False, 3)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"answers_per_item": "1"}, "Set “answers per item” to 2"),
+        ({"most_answers": "2"}, "Set “most answers per item” to 3 or more"),
+        ({"answers_per_item": "5", "most_answers": "4"}, "“most answers per item” to 5 or more"),
+        ({"most_answers": "26"}, "less than or equal to 25"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_with_a_remedy(
+    noor: Client, wish: dict[str, str], words: str
+) -> None:
+    answer = noor.post("/campaigns/new/", form(subjective="on", **wish))
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    assert not Campaign.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [

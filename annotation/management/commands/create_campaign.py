@@ -34,6 +34,7 @@ or the same, and more, from a file: manage.py create_campaign --from campaign.to
   title = "Health topics"
   question = "What is this message about?"
   items_per_round = 60            # any setting of a campaign may stand here
+  calibrate = true                # newcomers pass a session before their answers count
 
   [[labels]]
   key = "malaria"
@@ -55,6 +56,7 @@ or the same, and more, from a file: manage.py create_campaign --from campaign.to
 """
 # A switch as TOML and people write it.
 _SAID = {"true": "True", "false": "False"}
+_SWITCHES = {"calibrate": "calibrate", "subjective": "opinions"}
 _DETAILS = ("name", "autonym", "script", "direction")
 
 
@@ -78,6 +80,18 @@ class Command(BaseCommand):
         parser.add_argument("--label", action="append", default=[], metavar="KEY=NAME")
         parser.add_argument("--language", action="append", default=[], metavar="TAG")
         parser.add_argument("--guideline", action="append", default=[], metavar="TAG=FILE")
+        parser.add_argument(
+            "--calibrate",
+            action="store_true",
+            help="newcomers' answers count once a calibration session has let them through;"
+            " wants about 60 texts with a known answer a language",
+        )
+        parser.add_argument(
+            "--opinions",
+            action="store_true",
+            help="no answer is wrong: the spread of the answers is what is learned; give"
+            " answers_per_item=3 or more with --set",
+        )
         parser.add_argument(
             "--set", action="append", default=[], metavar="SETTING=VALUE", help=", ".join(SETTINGS)
         )
@@ -134,6 +148,7 @@ def _merged(plan: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise InvalidInputError(f"The campaign needs a {name}.", remedy="See --help.")
     told = {name: value for name, value in plan.items() if name in SETTINGS}
+    told |= {name: True for name, option in _SWITCHES.items() if options[option]}
     told |= {name: _SAID.get(value, value) for name, value in _pairs(options["set"], "set")}
     return {
         "slug": slug,
