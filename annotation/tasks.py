@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
 BETWEEN_PATROLS = timedelta(hours=1)
 MOST_RETRIES = 4
+# Seconds until a mail server that is away is tried again, then twice as long, and so on.
+MAIL_PATIENCE = 30
 # What the desk kept waiting so long was asked for again meanwhile.
 OLD_AFTER_SECONDS = 120
 # Long files leave the desk the other threads; two that write at once would be no quicker.
@@ -190,6 +192,28 @@ def watch_people(**_: object) -> None:
         look_again(home)
 
 
+@shared_task(max_retries=MOST_RETRIES)
+def send_questions(**_: object) -> None:
+    """Ask at addresses whether letters are wanted there; a mail server that is away, again soon."""
+    from django.utils import timezone
+
+    from annotation.actions.addresses import send_questions
+    from annotation.errors import TransientError
+
+    try:
+        send_questions(timezone.now())
+    except TransientError as error:
+        logger.warning("Questions to addresses wait, since the mail server is away: %s", error)
+        retries = current_task.request.retries
+        if retries < MOST_RETRIES:
+            _try_again_soon(MAIL_PATIENCE * 2**retries)
+
+
+def questions_soon() -> None:
+    """Have what waits for the mail server sent; with the broker away the timetable will."""
+    Thread(target=_ask_for, args=(send_questions, {}, 0), daemon=True).start()
+
+
 def sweep_soon(campaign_language_id: int) -> None:
     """Have a language swept in a few seconds, without waiting for the broker.
 
@@ -213,7 +237,8 @@ def _ask_soon(task: Any, campaign_language_id: int) -> None:
     now, key = monotonic(), (task.name, campaign_language_id)
     if now - _asked.get(key, -SECONDS_BETWEEN) >= SECONDS_BETWEEN:
         _asked[key] = now
-        Thread(target=_ask_for, args=(task, campaign_language_id), daemon=True).start()
+        kwargs = {"campaign_language_id": campaign_language_id}
+        Thread(target=_ask_for, args=(task, kwargs), daemon=True).start()
 
 
 def members_soon(campaign_language_ids: Collection[int]) -> None:
@@ -223,18 +248,18 @@ def members_soon(campaign_language_ids: Collection[int]) -> None:
 
     def ask() -> None:
         for number in campaign_language_ids:
-            _ask_for(let_in, number)
+            _ask_for(let_in, {"campaign_language_id": number})
 
     Thread(target=ask, daemon=True).start()
 
 
 def ask_for_sweep(campaign_language_id: int) -> bool:
     """Hand a sweep to the broker; False if the broker is away."""
-    return _ask_for(sweep, campaign_language_id)
+    return _ask_for(sweep, {"campaign_language_id": campaign_language_id})
 
 
-def _ask_for(task: Any, campaign_language_id: int) -> bool:
-    """Hand a task at the desk to the broker; False if the broker is away.
+def _ask_for(task: Any, kwargs: dict[str, int], countdown: int | None = None) -> bool:
+    """Hand a task to the broker, in a few seconds or when told; False if the broker is away.
 
     Nothing is lost then: the timetable asks for it as soon as it is back.
     """
@@ -249,8 +274,8 @@ def _ask_for(task: Any, campaign_language_id: int) -> bool:
         ) as connection:
             options: dict[str, Any] = {"connection": connection, "retry": False}
             task.apply_async(
-                kwargs={"campaign_language_id": campaign_language_id},
-                countdown=SWEEP_AFTER_SECONDS,
+                kwargs=kwargs,
+                countdown=SWEEP_AFTER_SECONDS if countdown is None else countdown,
                 **options,
             )
     except (OperationalError, OSError) as error:

@@ -30,6 +30,7 @@ app.conf.task_routes = {
     "annotation.tasks.patrol": {"queue": "io"},
     "annotation.tasks.push": {"queue": "io"},
     "annotation.tasks.run_import": {"queue": "io"},
+    "annotation.tasks.send_questions": {"queue": "io"},
     "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.find_duplicates": {"queue": "gpu"},
     "learning.tasks.look_closer": {"queue": "gpu"},
@@ -57,6 +58,11 @@ app.conf.beat_schedule = {
         "task": "annotation.tasks.watch_people",
         "schedule": WATCH_SECONDS,
         "options": {"expires": WATCH_SECONDS},
+    },
+    "send_questions": {
+        "task": "annotation.tasks.send_questions",
+        "schedule": LETTER_SECONDS,
+        "options": {"expires": LETTER_SECONDS},
     },
     "send_letters": {
         "task": "training.tasks.send_letters",

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop
 
 from annotation.models import Heartbeat
 
-TIMETABLE, DESK, OVERLAY = "timetable", "desk", "overlay"
+TIMETABLE, DESK, OVERLAY, MAIL = "timetable", "desk", "overlay", "mail"
 DEFAULT_QUEUE, IO_QUEUE, GPU_QUEUE = QUEUES = "default", "io", "gpu"
 GPU_TITLE = gettext_noop("Worker of queue gpu")
 LATE_AFTER = timedelta(minutes=2)
@@ -61,6 +61,7 @@ def report(now: datetime) -> list[PartHealth]:
         check_broker(),
         _desk(seen.get(DESK), now=now),
         *_overlay(seen.get(OVERLAY)),
+        *_mail(seen.get(MAIL)),
         _worker(TIMETABLE, seen.get(TIMETABLE), now=now),
         *(_worker(queue, seen.get(queue), now=now) for queue in QUEUES),
         check_disk(),
@@ -145,6 +146,20 @@ def _overlay(beat_: Heartbeat | None) -> list[PartHealth]:
         remedy = _("Until then people sign in there with a password, and see all of it.")
         return [PartHealth(name, Health.WARN, beat_.error, remedy, beat_.seen_at)]
     return [PartHealth(name, Health.GOOD, _("open by signed links"), "", beat_.seen_at)]
+
+
+def _mail(beat_: Heartbeat | None) -> list[PartHealth]:
+    """Whether the mail server takes letters; nothing before there was one to send."""
+    name = gettext_noop("Mail server")
+    if beat_ is None:
+        return []
+    if beat_.failed_at and (beat_.seen_at is None or beat_.failed_at > beat_.seen_at):
+        remedy = _(
+            "Letters wait and are tried again by themselves. If it goes on: are mail_host,"
+            " mail_port and mail_security in the settings right?"
+        )
+        return [PartHealth(name, Health.BAD, beat_.error, remedy, beat_.seen_at)]
+    return [PartHealth(name, Health.GOOD, _("answers"), "", beat_.seen_at)]
 
 
 def _worker(name: str, beat_: Heartbeat | None, *, now: datetime) -> PartHealth:

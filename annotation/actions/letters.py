@@ -2,33 +2,21 @@
 
 import hashlib
 import hmac
-from datetime import timedelta
 
 from django.conf import settings
-from django.core import signing
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMessage
 from django.core.signing import BadSignature, Signer
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import QuerySet
 from django.urls import reverse
-from django.utils import translation
 from django.utils.translation import get_supported_language_variant
 from django.utils.translation import gettext as _
 
-from annotation.errors import InvalidInputError, VernacularError
-from annotation.models import Consent, User
+from annotation.errors import InvalidInputError
+from annotation.models import AddressQuestion, Consent, User
 
 SALT = "vernacular.letters"
-YES = "vernacular.letters.yes"
-YES_LASTS = timedelta(days=7)
-
-
-class LetterError(VernacularError):
-    """A letter that the mail server did not take."""
-
-    code = "letter"
-    status = 502
 
 
 def interface_of(user: User) -> str:
@@ -49,54 +37,15 @@ def may_write_to(user: User) -> bool:
     return bool(user.is_active and user.letters_to) and agreed.exists()
 
 
-def ask_at(user: User, *, address: str) -> bool:
-    """Ask at an address whether letters are wanted there; until it says yes, none go there.
-
-    False if there is nothing to ask. The old address holds meanwhile; the question tells nothing
-    that somebody wrote themselves, since anybody's address can be given.
-    """
-    address = _checked(address)
-    if address in ("", user.letters_to):
-        keep_address(user, address=address)
-        return False
-    tag = interface_of(user)
-    with translation.override(tag):
-        token = signing.dumps([user.pk, address], salt=YES)
-        letter = EmailMessage(
-            subject=_("Do you want a letter a week?"),
-            body=_(
-                "Somebody gave this address to get a letter a week about the work on their"
-                " language. If that was you, open this page and say yes:\n\n%(address)s\n\n"
-                "If not, do nothing: no more comes."
-            )
-            % {"address": settings.ENV.web_url.rstrip("/") + reverse("letters_yes", args=[token])},
-            to=[address],
-            headers={"Auto-Submitted": "auto-generated", "Content-Language": tag},
-        )
-    try:
-        letter.send()
-    except OSError as error:
-        raise LetterError(
-            _("The letter could not be sent."), remedy=_("Try again in some minutes.")
-        ) from error
-    return True
-
-
-def said_yes(token: str) -> tuple[User, str] | None:
-    """Who asked for letters, and where; nothing if it was not made here or is too old."""
-    try:
-        pk, address = signing.loads(token, salt=YES, max_age=YES_LASTS)
-    except signing.BadSignature:
-        return None
-    user = User.objects.filter(pk=pk, is_active=True).first()
-    return (user, address) if user else None
-
-
 @transaction.atomic
 def keep_address(user: User, *, address: str) -> User:
-    """Keep where somebody wants their letters; no address, no letters."""
-    address = _checked(address)
+    """Keep where somebody wants their letters; no address, no letters.
+
+    What was asked before is settled by that, and forgotten with its address.
+    """
+    address = checked(address)
     User.objects.filter(pk=user.pk).update(letters_to=address)
+    _asked(user).delete()
     user.refresh_from_db(fields=["letters_to"])
     return user
 
@@ -129,10 +78,17 @@ def stop_letters(token: str) -> bool:
     mark = Signer(salt=SALT).unsign(token).split("-", 1)[1]
     if held.letters_to and hmac.compare_digest(mark, _mark(held.letters_to)):
         User.objects.filter(pk=held.pk).update(letters_to="")
+        _asked(held).delete()
     return True
 
 
-def _checked(address: str) -> str:
+def _asked(user: User) -> QuerySet[AddressQuestion]:
+    """Questions to addresses of theirs that have been asked, or are not to be."""
+    return user.address_questions.exclude(state=AddressQuestion.State.WAITING)
+
+
+def checked(address: str) -> str:
+    """Return an address as it is kept, or refuse what is none."""
     address = address.strip()
     if address:
         try:

@@ -24,6 +24,7 @@ from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, Gro
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
+from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User
 from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
@@ -42,6 +43,7 @@ from annotation.models.sessions import (
 from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
+    "AddressQuestion",
     "Adjudication",
     "AloneEstimate",
     "Annotation",
@@ -79,6 +81,7 @@ __all__ = [
     "LinkMiss",
     "Membership",
     "Objection",
+    "Outgoing",
     "Purpose",
     "QuarantinedAnswer",
     "Recalibration",

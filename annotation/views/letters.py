@@ -1,6 +1,7 @@
 """Doors of letters: where they go, and the way out without signing in."""
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import translation
@@ -9,19 +10,19 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
+from annotation.actions.addresses import ask_at, open_question, said_yes
 from annotation.actions.consents import standing_consent
 from annotation.actions.letters import (
-    ask_at,
     interface_of,
     keep_address,
     may_write_to,
     reader_of,
-    said_yes,
     stop_letters,
 )
 from annotation.errors import InvalidInputError, VernacularError
 from annotation.models import User
 from annotation.permissions import person_of, signed_in
+from annotation.tasks import questions_soon
 
 # Questions to addresses, a sign-in: nobody is to be flooded from here.
 ASKED, MOST_ASKED = "addresses_asked", 5
@@ -45,6 +46,7 @@ def letters(request: HttpRequest) -> HttpResponse:
         "address": request.POST.get("address", user.letters_to),
         "allowed": consent is not None and consent.contact,
         "comes": may_write_to(user),
+        "asked": open_question(user),
         "error": error,
     }
     return render(request, "annotation/letters.html", context, status=422 if error else 200)
@@ -59,8 +61,9 @@ def _wanted_at(request: HttpRequest, user: User, *, address: str) -> None:
         )
     if ask_at(user, address=address):
         request.session[ASKED] = asked + 1
+        transaction.on_commit(questions_soon)
         messages.success(
-            request, _("A letter is on its way to this address. Open the link in it and say yes.")
+            request, _("A letter goes to this address now. Open the link in it and say yes.")
         )
     else:
         messages.success(request, _("Saved. You can change it again at any time."))

@@ -5,12 +5,16 @@ from datetime import UTC, datetime, timedelta
 from smtplib import SMTPRecipientsRefused, SMTPServerDisconnected
 
 import pytest
+from celery.exceptions import Retry
 from django.core import mail
 from django.test import Client
 from django.utils import timezone, translation
 
+from annotation.actions.addresses import ask_at, open_question, send_questions
+from annotation.actions.health import report
 from annotation.actions.letters import keep_address, stop_letters, way_out
-from annotation.models import Annotation, Annotator, CampaignLanguage, User
+from annotation.models import AddressQuestion, Annotation, Annotator, CampaignLanguage, User
+from annotation.tasks import send_questions as questions
 from tests.make import make_item, make_sample
 from tests.training.giving import allow, give, make_group
 from training.actions.letters import send_letters, week_to_tell
@@ -189,7 +193,12 @@ def test_an_address_is_given_on_the_own_page(client: Client, home) -> None:
     assert client.post("/me/letters/", {"address": " awa@example.org "}).status_code == 302
     awa.refresh_from_db()
     assert awa.letters_to == "", "anybody's address can be given"
+    assert mail.outbox == [], "no page waits for a mail server"
+    assert "is about to be sent" in client.get("/me/letters/").content.decode()
+    questions()
+    questions()
     (asked,) = mail.outbox
+    assert "Open the link in it and say yes" in client.get("/me/letters/").content.decode()
     assert asked.to == ["awa@example.org"]
     link = re.search(r"/letters/yes/\S+", asked.body)[0]
     anywhere = Client()
@@ -197,12 +206,14 @@ def test_an_address_is_given_on_the_own_page(client: Client, home) -> None:
     awa.refresh_from_db()
     assert awa.letters_to == "", "looking at it does nothing"
     assert anywhere.post(link).status_code == 200
+    assert "say yes" not in client.get("/me/letters/").content.decode()
     awa.refresh_from_db()
     assert (awa.letters_to, awa.email) == ("awa@example.org", "")
+    assert not AddressQuestion.objects.exists(), "what is settled is not kept"
     assert anywhere.post(link.replace("yes/", "yes/W", 1)).status_code == 404
     client.post("/me/letters/", {"address": ""})
-    awa.refresh_from_db()
-    assert (awa.letters_to, len(mail.outbox)) == ("", 1)
+    questions()
+    assert (User.objects.get(pk=awa.pk).letters_to, len(mail.outbox)) == ("", 1)
 
 
 def test_nobody_is_flooded_with_questions(client: Client, home) -> None:
@@ -212,7 +223,55 @@ def test_nobody_is_flooded_with_questions(client: Client, home) -> None:
         for number in range(7)
     ]
     assert said == [302] * 5 + [422] * 2
-    assert len(mail.outbox) == 5
+    questions()
+    assert [letter.to for letter in mail.outbox] == [["4@example.org"]], "the last one holds"
+
+
+def test_a_question_waits_for_a_mail_server_that_is_away_and_says_so(
+    client: Client, home, monkeypatch, django_capture_on_commit_callbacks
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("annotation.views.letters.questions_soon", lambda: asked.append(True))
+    client.force_login(User.objects.get(username="awa"))
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/me/letters/", {"address": "awa@example.org"})
+    assert asked == [True]
+
+    def away(*_args: object) -> None:
+        raise ConnectionRefusedError(111, "refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.mail.backends.locmem.EmailBackend.open", away)
+        with pytest.raises(Retry):
+            questions()
+    page = client.get("/me/letters/").content.decode()
+    assert "The mail server does not answer" in page
+    client.post("/me/letters/", {"address": "awa@example.org"})
+    assert "refused" in next(p.detail for p in report(timezone.now()) if p.name == "Mail server")
+    questions()
+    assert [letter.to for letter in mail.outbox] == [["awa@example.org"]]
+    assert [p.health for p in report(timezone.now()) if p.name == "Mail server"] == ["good"]
+    assert "The mail server does not answer" not in client.get("/me/letters/").content.decode()
+
+
+def test_a_question_whose_worker_died_is_not_asked_twice_and_is_forgotten(
+    home, monkeypatch
+) -> None:
+    awa = User.objects.get(username="awa")
+    ask_at(awa, address="awa@example.org")
+
+    def die(*_args: object, **_over: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", die)
+        with pytest.raises(KeyboardInterrupt):
+            questions()
+    questions()
+    assert mail.outbox == []
+    assert open_question(awa).state == "claimed"
+    send_questions(timezone.now() + timedelta(days=8))
+    assert open_question(awa) is None
 
 
 def test_the_timetable_sends_them(awa, monkeypatch) -> None:

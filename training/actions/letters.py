@@ -9,11 +9,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db.models import Exists, OuterRef
 from django.template.loader import render_to_string
@@ -23,6 +22,7 @@ from django.utils.translation import gettext as _
 
 from annotation.actions.hours import work_done
 from annotation.actions.letters import interface_of, may_write_to, way_out
+from annotation.actions.outbox import MailAwayError, drop, hand_over, mail_server
 from annotation.actions.progress import monday_of
 from annotation.actions.reservations import waiting_for
 from annotation.actions.welcome import Place, places_of
@@ -36,8 +36,6 @@ WEEK = timedelta(days=7)
 # Where the installation is, nobody's telephone rings earlier or later because of us.
 FIRST_HOUR, LAST_HOUR = time(8), time(20)
 State = Letter.State
-# The server said no: to ask again would be the same, and rude.
-REFUSALS = (SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused)
 
 
 @dataclass(frozen=True)
@@ -92,17 +90,13 @@ def send_letters(now: datetime) -> Posted:
     if not waiting.exists():
         return Posted()
     try:
-        server = get_connection()
-        server.open()
-    except OSError as error:
+        with mail_server() as server:
+            states = [
+                _send(letter, server=server, now=now) for letter in waiting.select_related("user")
+            ]
+    except MailAwayError as error:
         logger.warning("Letters wait, since the mail server is away: %s", error)
         return Posted()
-    try:
-        states = [
-            _send(letter, server=server, now=now) for letter in waiting.select_related("user")
-        ]
-    finally:
-        server.close()
     return Posted(
         states.count(State.SENT),
         states.count(State.REFUSED),
@@ -164,31 +158,9 @@ def _news(place: Place, *, gained: str, week: date, now: datetime) -> News:
 def _send(letter: Letter, *, server: BaseEmailBackend, now: datetime) -> str:
     """Claim one letter and hand it over; return what became of it."""
     if not may_write_to(letter.user):
-        return _end(letter, State.DROPPED)
+        return drop(letter)
     with translation.override(interface_of(letter.user)):
         news = news_for(letter.user, week=letter.week, now=now)
     if not any(each.items or each.waiting for each in news):
-        return _end(letter, State.NOTHING)
-    message = compose(letter, news=news)
-    claimed = Letter.objects.filter(pk=letter.pk, state=State.WAITING)
-    if not claimed.update(state=State.CLAIMED, claimed_at=now):
-        return ""
-    ours = Letter.objects.filter(pk=letter.pk, state=State.CLAIMED)
-    try:
-        server.send_messages([message])
-    except REFUSALS as error:
-        logger.warning("The mail server refused letter %s: %s", letter.pk, error)
-        ours.update(state=State.REFUSED, error=str(error)[:300])
-        return State.REFUSED
-    except OSError as error:
-        # It may have gone out: it stays claimed, with the reason, and is not sent again.
-        logger.warning("Nobody knows whether letter %s went out: %s", letter.pk, error)
-        ours.update(error=str(error)[:300])
-        return State.CLAIMED
-    ours.update(state=State.SENT, sent_at=now)
-    return State.SENT
-
-
-def _end(letter: Letter, state: str) -> str:
-    Letter.objects.filter(pk=letter.pk, state=State.WAITING).update(state=state)
-    return state
+        return drop(letter, State.NOTHING)
+    return hand_over(letter, compose(letter, news=news), server=server, now=now)

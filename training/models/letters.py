@@ -3,33 +3,14 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models import User
+from annotation.models import Outgoing, User
 
 
-class Letter(models.Model):
-    """One person's letter about one week: the outbox, so that no week is written about twice.
-
-    It is claimed before it is handed to the mail server. If the worker dies in between, nobody can
-    know whether it went out, and it is not sent again: a lost letter is better than two.
-    """
-
-    class State(models.TextChoices):
-        """How far it is."""
-
-        WAITING = "waiting", _("waits to be sent")
-        CLAIMED = "claimed", _("being sent")
-        SENT = "sent", _("sent")
-        REFUSED = "refused", _("refused by the mail server")
-        DROPPED = "dropped", _("not wanted any more")
-        NOTHING = "nothing", _("nothing to tell")
+class Letter(Outgoing):
+    """One person's letter about one week: the outbox, so that no week is written about twice."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="letters")
     week = models.DateField(help_text=_("Monday of the week that it tells of."))
-    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
-    claimed_at = models.DateTimeField(null=True, blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    error = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ("-week", "user")
