@@ -46,6 +46,7 @@ def tick(**_: object) -> None:
     from annotation.models import Campaign
     from training.actions.compressions import due_compressions
     from training.actions.ended_consents import due_honours
+    from training.actions.estimates import due_estimates
     from training.actions.gold_answers import tend_elsewhere
     from training.actions.wishes import due_measurements
 
@@ -55,7 +56,7 @@ def tick(**_: object) -> None:
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
     apart = [*due_compressions(now=now), *tend_elsewhere(now=now), *due_measurements(now=now)]
-    send(due([*pulses, *lost, *due_honours(), *apart], now=now))
+    send(due([*pulses, *lost, *due_honours(), *due_estimates(), *apart], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
 
@@ -137,6 +138,17 @@ def honour(*, annotator_id: int, **_: object) -> None:
 
     ended_consents.honour(annotator_id, now=timezone.now())
     forget(Work("training.tasks.honour", {"annotator_id": annotator_id}))
+
+
+@shared_task
+def estimate_anew(*, withdrawal_id: int, **_: object) -> None:
+    """Fit what others' answers amount to without those that were taken back."""
+    from training.actions import estimates
+
+    kwargs = {"withdrawal_id": withdrawal_id}
+    with _at_work("training.tasks.estimate_anew", kwargs):
+        estimates.estimate_anew(withdrawal_id, now=timezone.now())
+    forget(Work("training.tasks.estimate_anew", kwargs))
 
 
 @shared_task

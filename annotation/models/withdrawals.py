@@ -29,6 +29,10 @@ class Withdrawal(models.Model):
     answers = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=300, blank=True)
     actor = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
+    consensus_due = models.BooleanField(
+        default=False,
+        help_text=_("Whether what others' answers amount to is still to be fitted without these."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -1,11 +1,12 @@
 """From an answer to every version that learned from it, and what happens when it is taken back."""
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from annotation.actions.answers import store
-from annotation.actions.consensus import refit
+from annotation.actions.consensus import refit, stale_languages
 from annotation.errors import ConflictError
 from annotation.gateways import DeskAnnotation
 from annotation.models import Annotation, Consensus, GoldItem, Reliability, Source
@@ -16,6 +17,7 @@ from tests.make import make_annotator
 from tests.training.test_runs import answered, make_run, train
 from tests.training.wheel import Now
 from training.actions.datasets import take_snapshot
+from training.actions.estimates import due_estimates
 from training.actions.lineage import (
     Family,
     answers_of,
@@ -159,6 +161,10 @@ def test_tracing_a_person_asks_the_database_the_same_however_much_there_is(two_r
 def consensus_of(campaign):
     for home in campaign.languages.all():
         refit(campaign, language=home.language, now=Now())
+    return stored_consensus()
+
+
+def stored_consensus():
     columns = ("sample__text", "people", "weight", "answers", "revisions")
     return sorted(map(list, Consensus.objects.values_list(*columns)))
 
@@ -187,17 +193,12 @@ def test_taken_back_answers_are_as_if_they_had_never_been_given(two_rounds):
     assert (told.answers, numbers(told.versions)) == (4, [2, 3])
     done = withdraw(Wish(annotator=awa), reason="my wish", actor=None, now=Now())
     assert (done.answers, numbers(done.versions)) == (4, [2, 3])
-    assert (
-        sorted(
-            map(
-                list,
-                Consensus.objects.values_list(
-                    "sample__text", "people", "weight", "answers", "revisions"
-                ),
-            )
-        )
-        == wanted
-    )
+    assert stored_consensus() != wanted, "a page waits for no estimate"
+    (due,) = due_estimates()
+    for _ in range(2):
+        current_app.tasks[due.task].run(**due.kwargs)
+        assert stored_consensus() == wanted
+    assert due_estimates() == []
     assert not Reliability.objects.filter(annotator=awa).exists()
     assert (
         not take_snapshot(campaign)
@@ -208,6 +209,16 @@ def test_taken_back_answers_are_as_if_they_had_never_been_given(two_rounds):
     shared.refresh_from_db()
     assert shared.state == "answered"
     assert both.revisions.latest("number").state == "withdrawn"
+
+
+def test_nothing_is_learned_before_the_estimate_is_made_anew(two_rounds):
+    first, _ = two_rounds
+    awa = Annotation.objects.filter(annotator__language__tag="wo").first().annotator
+    consensus_of(first.campaign)
+    withdraw(Wish(annotator=awa), reason="", actor=None, now=Now())
+    assert stale_languages(first.campaign)
+    take_snapshot(first.campaign)
+    assert stale_languages(first.campaign) == []
 
 
 def test_taking_back_twice_is_taking_back_once(two_rounds):

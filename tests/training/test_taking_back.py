@@ -20,6 +20,7 @@ from annotation.models import CampaignLanguage as Home
 from tests.make import make_annotator, make_consent
 from tests.training.giving import allow, give, learn, make_group, version
 from training.actions.ended_consents import people_to_honour
+from training.actions.estimates import due_estimates, estimate_anew
 
 pytestmark = pytest.mark.django_db
 SECRET = "what Awa said"  # noqa: S105 - a note, no password
@@ -71,6 +72,10 @@ def test_one_language_goes_and_the_rest_stays(phone, home) -> None:
     give(elsewhere, language)
     page = told(phone.post(ADDRESS, {"what": awa.annotators.first().pk}, follow=True))
     assert "Done: 2 answers of yours are erased here" in page
+    assert "is being worked out anew without yours" in page
+    (due,) = due_estimates()
+    estimate_anew(**due.kwargs, now=timezone.now())
+    assert "has been worked out anew, as if yours had never been" in told(phone.get(ADDRESS))
     assert "One of them still serves" in page
     assert held() == 1
     assert Consent.objects.training().filter(user=awa).exists()

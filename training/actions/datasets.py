@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from annotation.errors import ConflictError
 from annotation.models import Annotation, Campaign, Consensus, Consent, Sample
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.estimates import catch_up
 from training.actions.gold_marks import GoldMarks
 from training.actions.lineage import Origins
 from training.models import DataSnapshot, SnapshotRow, TrainingRun
@@ -25,9 +27,10 @@ def take_snapshot(campaign: Campaign) -> DataSnapshot:
     A consensus counts if every answer under it still stands as it was when it was fitted, each
     from somebody who lets models learn from it, and its sample is not gold nor near gold. It is
     fresh unless the serving version, or one that it came from, learned from the very same
-    revisions.
+    revisions. What a withdrawal has left stale is fitted anew before.
     """
     Campaign.objects.select_for_update().get(pk=campaign.pk)
+    catch_up(campaign, now=timezone.now())
     serving = serving_version(campaign)
     learned = _learned(serving)
     rows = [

@@ -6,6 +6,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Annotation, Annotator, Consent
 from training.actions.dispatches import Work
+from training.actions.estimates import estimate_anew
 from training.actions.withdrawals import Outcome, Wish, withdraw
 
 REASON = "The person no longer lets models learn from their answers."
@@ -35,4 +36,7 @@ def honour(annotator_id: int, *, now: datetime) -> Outcome | None:
     annotator = people_to_honour().select_related("user").filter(pk=annotator_id).first()
     if annotator is None:
         return None
-    return withdraw(Wish(annotator=annotator), reason=REASON, actor=annotator.user, now=now)
+    done = withdraw(Wish(annotator=annotator), reason=REASON, actor=annotator.user, now=now)
+    if done.withdrawal:
+        estimate_anew(done.withdrawal.pk, now=now)
+    return done

@@ -12,7 +12,6 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from annotation.actions.consensus import refit, stale_languages
 from annotation.actions.objections import note_objections
 from annotation.errors import ConflictError
 from annotation.models import (
@@ -27,11 +26,9 @@ from annotation.models import (
     User,
     Withdrawal,
 )
-from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.aborts import abort_run
 from training.actions.lineage import versions_with
-from training.actions.priors import priors_of
 from training.models import SnapshotRow, TrainingRun
 
 BATCH = 500
@@ -83,34 +80,27 @@ def preview_withdrawal(wish: Wish) -> Outlook:
     return Outlook(waiting.count(), versions_with(waiting))
 
 
+@transaction.atomic
 def withdraw(wish: Wish, *, reason: str, actor: User | None, now: datetime) -> Outcome:
     """Take answers back, once: consensus, snapshots and stored logits are without them from here.
 
     Runs that are learning from them are aborted; the next one learns without. A text that is
-    taken back with all its answers is not asked again either.
+    taken back with all its answers is not asked again either. The consensus is left to a worker
+    (``estimates``), which finds what is due.
     """
-    with transaction.atomic():
-        homes = _homes(wish)
-        withdrawal, fresh = _take(wish, reason=reason, actor=actor, now=now)
-        _empty_quarantine(wish, now=now)
-        answers = Annotation.objects.filter(withdrawal=withdrawal, withdrawal__isnull=False)
-        versions = versions_with(answers)
-        aborted = _forget(answers, actor=actor, now=now) if fresh else []
-    for campaign in {home.campaign for home in homes} if fresh else ():
-        # Left out by a crash here, a language is stale, and the loop fits it anew. Languages learn
-        # from one another, so others than those that were answered in may have become stale.
-        serving = serving_version(campaign)
-        for language in stale_languages(campaign):
-            priors = priors_of(serving, language=language) if serving else None
-            refit(campaign, language=language, now=now, priors=priors)
+    _lock_homes(wish)
+    withdrawal, fresh = _take(wish, reason=reason, actor=actor, now=now)
+    _empty_quarantine(wish, now=now)
+    answers = Annotation.objects.filter(withdrawal=withdrawal, withdrawal__isnull=False)
+    versions = versions_with(answers)
+    aborted = _forget(answers, actor=actor, now=now) if fresh else []
     return Outcome(withdrawal, answers.count() if fresh else 0, versions, aborted)
 
 
-def _homes(wish: Wish) -> list[CampaignLanguage]:
+def _lock_homes(wish: Wish) -> None:
     """Lock the languages that it concerns, so that no sweep comes between."""
     concerned = wish.answers.order_by().values("item__campaign_language")
-    homes = CampaignLanguage.objects.select_for_update().filter(pk__in=concerned).order_by("pk")
-    return list(homes.select_related("campaign", "language"))
+    list(CampaignLanguage.objects.select_for_update().filter(pk__in=concerned).order_by("pk"))
 
 
 def _take(
@@ -128,6 +118,7 @@ def _take(
         answers=len(waiting),
         reason=reason.strip()[:300],
         actor=actor,
+        consensus_due=bool(waiting),
     )
     said_of = Item.objects.filter(annotations__in=[a.pk for a in waiting if a.flag])
     flagged = sorted(set(said_of.values_list("sample_id", flat=True)))

@@ -77,6 +77,7 @@ def take_back(request: HttpRequest) -> HttpResponse:
         "holdings": holdings,
         "answers": sum(one.answers for one in holdings),
         "taken": taken,
+        "due": any(one.consensus_due for each in holdings for one in each.taken),
         "remains": taking_back.remains_of(taken) if taken else None,
         "takes_part": consent is not None and consent.train,
     }

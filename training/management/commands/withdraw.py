@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from training.actions.estimates import estimate_anew
 from training.actions.withdrawals import Wish, preview_withdrawal, withdraw
 from training.management.choosing import annotators_named, complaints, sample_named
 
@@ -45,6 +46,8 @@ class Command(BaseCommand):
         else:
             done = withdraw(wish, reason=options["reason"], actor=None, now=timezone.now())
             versions = done.versions
+            if done.withdrawal:
+                estimate_anew(done.withdrawal.pk, now=timezone.now())
             self.stdout.write(f"{whose}: {done.answers} answers are taken back.")
             for run in done.aborted:
                 self.stdout.write(f"  {run} was learning from them and is aborted.")
