@@ -20,6 +20,7 @@ from annotation.actions.people import USERNAME
 from annotation.actions.standings import SettingError
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign, Direction, Language, Role
+from annotation.objectives import kinds
 
 RESERVED = {"new"}
 # Generic for the type checker only: at run time Django's forms take no brackets.
@@ -59,6 +60,7 @@ class CampaignForm(CampaignFields):
             "title",
             "slug",
             "question",
+            "objective",
             "items_per_round",
             "floor_per_language",
             "answers_per_item",
@@ -96,7 +98,7 @@ class CampaignForm(CampaignFields):
             "seed": gettext_lazy("The same seed and data give the same choices."),
         }
 
-    FIRST = ("title", "question", "labels", "languages")
+    FIRST = ("title", "question", "objective", "labels", "languages")
     BUDGET = (
         "items_per_round",
         "floor_per_language",
@@ -109,6 +111,13 @@ class CampaignForm(CampaignFields):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["objective"] = forms.ChoiceField(
+            label=_("Kind of question"),
+            choices=[(name, kind.TITLE) for name, kind in kinds().items()],
+            initial="classes",
+            required=False,
+            help_text=_("Pairs want a column “second” beside “text” in every file."),
+        )
         self.fields["slug"].required = False
         self.fields["most_answers"].required = False
         self.initial["most_answers"] = None
@@ -122,6 +131,10 @@ class CampaignForm(CampaignFields):
             "fine": self.FINE,
         }
         return {group: [self[name] for name in members] for group, members in names.items()}
+
+    def clean_objective(self) -> str:
+        """The kind of question; classes where nobody says which."""
+        return str(self.cleaned_data["objective"] or "classes")
 
     def clean_slug(self) -> str:
         """The short name, made from the title where none is given, and not an address of ours."""
@@ -191,7 +204,7 @@ class CampaignForm(CampaignFields):
 
     def settings(self) -> dict[str, Any]:
         """The campaign's own columns beside its name, title and question."""
-        names = (*self.BUDGET, *self.PEOPLE, *self.FINE[1:])
+        names = ("objective", *self.BUDGET, *self.PEOPLE, *self.FINE[1:])
         return _without_empty({name: self.cleaned_data[name] for name in names})
 
     def answered(self) -> list[tuple[str, str]]:

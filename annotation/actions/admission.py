@@ -7,6 +7,7 @@ from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
 from annotation.models import GoldItem, RefusedRow, Sample, SampleImport, Source
+from annotation.objectives import objective
 
 
 class Admission:
@@ -25,6 +26,7 @@ class Admission:
             languages=self._languages,
             labels=[(label.key, label.name) for label in labels],
             defaults=sample_import.options.get("defaults", {}),
+            parts=objective(self.campaign.objective).PARTS,
         )
 
     def admit(self, rows: Sequence[Row]) -> tuple[int, int]:

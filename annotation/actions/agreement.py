@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from annotation.methods.agreement import ENOUGH, Agreement, agreement
 from annotation.models import Annotation, Campaign, CampaignLanguage, Language
+from annotation.objectives import objective
 
 State = Annotation.State
 
@@ -67,13 +68,14 @@ def measure_agreement(
     """
     said, skipped, seen = _newest(campaign, newest=newest)
     labels = campaign.labels.count()
+    ordered = objective(campaign.objective).ORDERED
     groups = [
         Group(
             language=home.language,
-            found=_measured(said[home.pk], labels=labels),
+            found=_measured(said[home.pk], labels=labels, ordered=ordered),
             skipped=skipped[home.pk],
-            guidelines=_parts(said[home.pk], by="guideline", labels=labels),
-            weeks=_parts(said[home.pk], by="week", labels=labels),
+            guidelines=_parts(said[home.pk], by="guideline", labels=labels, ordered=ordered),
+            weeks=_parts(said[home.pk], by="week", labels=labels, ordered=ordered),
         )
         for home in homes
     ]
@@ -116,19 +118,21 @@ def _newest(
     return said, skipped, len(rows)
 
 
-def _parts(said: list[_Said], *, by: str, labels: int) -> list[Part]:
+def _parts(said: list[_Said], *, by: str, labels: int, ordered: bool) -> list[Part]:
     """The newest parts in which enough was answered twice."""
     apart: dict[str, list[_Said]] = defaultdict(list)
     for one in said:
         apart[getattr(one, by)].append(one)
     newest = sorted(apart, key=lambda name: (len(name), name), reverse=True)[:FINER]
-    parts = [Part(name, _measured(apart[name], labels=labels)) for name in newest]
+    parts = [Part(name, _measured(apart[name], labels=labels, ordered=ordered)) for name in newest]
     return [part for part in parts if part.found.enough]
 
 
-def _measured(said: list[_Said], *, labels: int) -> Agreement:
+def _measured(said: list[_Said], *, labels: int, ordered: bool) -> Agreement:
     # The same page twice shall show the same interval.
     rng = np.random.default_rng(0)
     columns = np.array([(one.sample, one.person, one.label) for one in said], dtype=np.int64)
     item, person, label = columns.reshape(-1, 3).T
-    return agreement(item, person=person, label=label, labels=max(labels, 2), rng=rng)
+    return agreement(
+        item, person=person, label=label, labels=max(labels, 2), rng=rng, ordinal=ordered
+    )

@@ -25,6 +25,7 @@ from annotation.models import (
     User,
 )
 from annotation.models.disagreeing import MOST_EYES
+from annotation.objectives import objective
 
 Status = Campaign.Status
 SETTINGS = (
@@ -92,6 +93,7 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
             f"There is a campaign {slug!r} already.", remedy="Choose another short name."
         )
     campaign = Campaign(slug=slug, title=title, question=question, created_by=actor, **settings)
+    objective(campaign.objective)  # refuses a kind that there is not
     _clean(campaign)
     agree(campaign, told=settings)
     refuse_wide_margin(campaign.margin)

@@ -14,6 +14,7 @@ from annotation.actions.desk import prepare_desk
 from annotation.actions.mirror import to_mirror
 from annotation.actions.reservations import reserved_items
 from annotation.gateways import DeskItem, LabelingDesk
+from annotation.methods.texts import shown
 from annotation.models import Annotation, CampaignLanguage, DeskConfig, Item
 
 __all__ = ["PushResult", "ask_one_more", "prepare_desk", "push_items"]
@@ -139,7 +140,7 @@ def _desk_item(item: Item, *, batch: str) -> DeskItem:
     # No suggestion goes out: every account at the desk can read it, and it would lead people.
     return DeskItem(
         uid=str(item.uid),
-        text=UNSENDABLE.sub("", item.sample.text),
+        text=UNSENDABLE.sub("", shown(item.sample.text)),
         priority=item.priority if item.state == Item.State.QUEUED else LAST,
         batch=batch,
     )

@@ -2,10 +2,16 @@
 
 import hashlib
 import unicodedata
+from collections.abc import Sequence
 
 import regex
 
 MAX_CHARACTERS = 100_000
+# Between the texts of a pair, as they are stored: the character that gettext's own files of
+# compiled catalogues put between two texts. No text of ours may hold it.
+GLUE = "\x04"
+# Between them as people see them: a line of its own, so that each part finds its own direction.
+DIVIDER = "\n\u2e3b\n"
 _VISIBLE = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}]")
 _HALF = regex.compile(r"[\ud800-\udfff]")
 
@@ -66,12 +72,41 @@ def unstorable(text: str) -> str:
     """
     if "\0" in text:
         return f"holds a NUL character at position {text.index(chr(0)) + 1}"
+    if GLUE in text:
+        return f"holds the control character U+0004 at position {text.index(GLUE) + 1}"
     if not text.isascii() and (half := _HALF.search(text)):
         return (
             f"holds half a character at position {half.start() + 1}: an unpaired surrogate, "
             "or a byte that is not UTF-8. Save the text as UTF-8."
         )
     return ""
+
+
+def glued(parts: Sequence[str]) -> str:
+    """Return one text of several, which ``parts_of`` takes apart again.
+
+    >>> parts_of(glued(["Na nga def?", "How are you?"]))
+    ('Na nga def?', 'How are you?')
+    """
+    return GLUE.join(parts)
+
+
+def parts_of(text: str) -> tuple[str, ...]:
+    """Return what a stored text is made of: itself, or the texts of a pair.
+
+    >>> parts_of("Na nga def?")
+    ('Na nga def?',)
+    """
+    return tuple(text.split(GLUE))
+
+
+def shown(text: str) -> str:
+    """Return a stored text as people read it: the parts of a pair under each other.
+
+    >>> shown(glued(["Na nga def?", "How are you?"])).splitlines()
+    ['Na nga def?', '⸻', 'How are you?']
+    """
+    return text.replace(GLUE, DIVIDER)
 
 
 def excerpt(text: str, *, length: int = 200) -> str:

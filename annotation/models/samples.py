@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotation.methods.texts import shown
 from annotation.models.campaigns import Campaign, Label
 from annotation.models.languages import Language
 from annotation.models.people import User
@@ -173,7 +174,12 @@ class Sample(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.text[:60]
+        return self.shown[:60]
+
+    @property
+    def shown(self) -> str:
+        """The text as people read it: the parts of a pair under each other."""
+        return shown(self.text)
 
 
 class GoldItem(models.Model):

@@ -1,7 +1,7 @@
 """Kinds of question: each writes its form for the desk and reads what comes back.
 
-An objective is a module with ``desk_config`` and ``parse``; its name is what
-``Campaign.objective`` holds.
+An objective is a module that speaks the protocol below; its name is what ``Campaign.objective``
+holds. ``annotation/objectives/README.md`` tells how to add one.
 """
 
 from collections.abc import Collection, Sequence
@@ -30,7 +30,13 @@ class Parsed:
 
 
 class Objective(Protocol):
-    """What every kind of question can do."""
+    """What every kind of question tells of itself, and what it can do."""
+
+    TITLE: Any
+    # Of how many texts a sample is made.
+    PARTS: int
+    # Whether the labels stand in an order, so that some mistakes are greater than others.
+    ORDERED: bool
 
     def desk_config(
         self, *, question: str, choices: list[Choice], rtl: bool, flags: Sequence[Choice] = ()
@@ -48,13 +54,17 @@ class Objective(Protocol):
 
 def objective(name: str) -> Objective:
     """The kind of question of that name."""
-    from annotation.objectives import classes
-
-    kinds: dict[str, Objective] = {"classes": classes}
     try:
-        return kinds[name]
+        return kinds()[name]
     except KeyError:
-        known = ", ".join(sorted(kinds))
         raise InvalidInputError(
-            f"There is no kind of question named “{name}”.", remedy=f"There are: {known}."
+            f"There is no kind of question named “{name}”.",
+            remedy=f"There are: {', '.join(kinds())}.",
         ) from None
+
+
+def kinds() -> dict[str, Objective]:
+    """Every kind of question by its name, the commonest first."""
+    from annotation.objectives import classes, grades, pairs
+
+    return {"classes": classes, "grades": grades, "pairs": pairs}

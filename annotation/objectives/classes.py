@@ -7,8 +7,13 @@ from html import escape
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from django.utils.translation import gettext_lazy as _
+
 from annotation.objectives import Choice, Parsed
 
+TITLE = _("one of several classes")
+PARTS = 1
+ORDERED = False
 TEXT = "text"
 FIELD = "label"
 HOTKEYS = 9

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from annotation.methods.texts import shown
 from annotation.models import Language
 
 register = template.Library()
@@ -65,7 +66,9 @@ def number(value: float | None, digits: int = 2) -> SafeString:
 @register.simple_tag
 def sample_text(text: str, language: Language) -> SafeString:
     """A speaker's text: named in its language, in its own direction, nothing in it alive."""
-    return format_html('<span class="sample" lang="{}" dir="auto">{}</span>', language.lang, text)
+    return format_html(
+        '<span class="sample" lang="{}" dir="auto">{}</span>', language.lang, shown(text)
+    )
 
 
 @register.simple_tag

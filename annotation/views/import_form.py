@@ -18,7 +18,18 @@ FORMATS = (
     ("parquet", "Parquet"),
     ("po", "gettext PO"),
 )
-COLUMNS = ("text", "language", "id", "label", "split", "source", "licence", "dialect", "group")
+COLUMNS = (
+    "text",
+    "second",
+    "language",
+    "id",
+    "label",
+    "split",
+    "source",
+    "licence",
+    "dialect",
+    "group",
+)
 
 
 class ImportForm(forms.Form):
@@ -98,6 +109,7 @@ class ImportForm(forms.Form):
 def _column_names() -> dict[str, str]:
     return {
         "text": _("Text"),
+        "second": _("Second text (of pairs)"),
         "language": _("Language tag"),
         "id": _("Your own id"),
         "label": _("Known answer (makes gold)"),

@@ -122,9 +122,9 @@ def batch(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
         leases = reserve(annotator, home=home, desk=_desk(), now=now, most=most)
         if len(leases) < most and home.items.filter(state="queued").exists():
             push_soon(home.pk)
-        shown = [{"item": str(one.item.uid), "text": one.item.sample.text} for one in leases]
+        items = [{"item": str(one.item.uid), "text": one.item.sample.shown} for one in leases]
         shell = _shell(home, annotator)["config"]["shell"]
-        return JsonResponse({"person": _person(annotator), "shell": shell, "items": shown})
+        return JsonResponse({"person": _person(annotator), "shell": shell, "items": items})
 
     return _for_the_script(request, slug, tag, work)
 

@@ -6,6 +6,7 @@ without touching the network; a name is looked for in the local cache first, the
 
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from annotation.errors import InvalidInputError, NotFoundError
+from annotation.methods.texts import GLUE, parts_of
 from learning.networks import Batch
 from learning.networks.folders import write_settings
 from learning.networks.packing import batches
@@ -37,6 +39,14 @@ RECIPE: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """The numbers of one text's tokens; of a pair also which text each token is of."""
+
+    ids: Sequence[int]
+    kinds: Sequence[int] | None = None
+
+
 class Encoder:
     """A pre-trained encoder that is fine-tuned whole, with one logit a label."""
 
@@ -49,6 +59,7 @@ class Encoder:
         module.eval()
         self._tokenizer = tokenizer
         self._longest = _longest(module, tokenizer)
+        self._tells_parts = getattr(module.config, "type_vocab_size", 0) > 1
         self._both: Both = _both
 
     @classmethod
@@ -68,25 +79,43 @@ class Encoder:
     ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
         """Yield batches of about as many tokens; all texts go through the tokenizer at once."""
         tokens = self._tokens(texts)
-        lengths = np.array([len(row) for row in tokens], np.int64)
+        lengths = np.array([len(row.ids) for row in tokens], np.int64)
         for rows in batches(lengths, budget=TOKENS[device]):
             yield rows, self._padded([tokens[i] for i in rows])
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
+    def _tokens(self, texts: Sequence[str]) -> list["Tokens"]:
         whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        found = self._tokenizer(whole, truncation=True, max_length=self._longest)
-        return list(found["input_ids"])
+        pairs = np.array([GLUE in text for text in whole], bool)
+        found: list[Tokens] = [Tokens([])] * len(whole)
+        for rows in (np.flatnonzero(~pairs), np.flatnonzero(pairs)):
+            if not len(rows):
+                continue
+            # A longer part is cut first, so that neither text of a pair is lost to the other.
+            parts = zip(*(parts_of(whole[row]) for row in rows), strict=True)
+            told = self._tokenizer(
+                *(list(part) for part in parts),
+                truncation=True,
+                max_length=self._longest,
+                return_token_type_ids=bool(pairs[rows[0]]) and self._tells_parts,
+            )
+            kinds = told.get("token_type_ids")
+            for at, row in enumerate(rows):
+                found[row] = Tokens(told["input_ids"][at], kinds[at] if kinds else None)
+        return found
 
-    def _padded(self, tokens: Sequence[Sequence[int]]) -> Batch:
-        width = max((len(row) for row in tokens), default=1)
+    def _padded(self, tokens: Sequence["Tokens"]) -> Batch:
+        width = max((len(row.ids) for row in tokens), default=1)
         mask = np.zeros((len(tokens), width), np.int64)
         for place, row in zip(mask, tokens, strict=True):
-            place[: len(row)] = 1
+            place[: len(row.ids)] = 1
         ids = np.full(mask.shape, self._tokenizer.pad_token_id or 0, np.int64)
-        ids[mask == 1] = [number for row in tokens for number in row]
-        return {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        ids[mask == 1] = [number for row in tokens for number in row.ids]
+        batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        if any(row.kinds for row in tokens):
+            kinds = np.zeros_like(ids)
+            kinds[mask == 1] = [n for row in tokens for n in row.kinds or [0] * len(row.ids)]
+            batch["token_type_ids"] = torch.from_numpy(kinds)
+        return batch
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """Return N x K logits, differentiable in the whole encoder."""

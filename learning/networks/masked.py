@@ -60,7 +60,7 @@ class MaskedReader(Encoder):
         chance. Tokens that the tokenizer adds by itself are left out.
         """
         tokens = self._tokens(texts)
-        lengths = np.array([len(row) for row in tokens], np.int64)
+        lengths = np.array([len(row.ids) for row in tokens], np.int64)
         found: list[npt.NDArray[np.float32]] = [np.zeros(0, np.float32)] * len(texts)
         special = torch.tensor(sorted(self._tokenizer.all_special_ids), device=device)
         with torch.inference_mode():

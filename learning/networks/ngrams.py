@@ -87,6 +87,35 @@ def salt(tag: str) -> np.uint64:
     return np.uint64(int.from_bytes(digest, "little"))
 
 
+def in_pairs(first: NgramCounts, second: NgramCounts, *, bits: int) -> NgramCounts:
+    """Count the n-grams of pairs of texts by where they occur: in both, or in the one alone.
+
+    What two texts share, and what only one of them has, are features of their own, so that a
+    linear head can tell whether a pair belongs together.
+
+    >>> first, second = (hash_texts([text], bits=8, sizes=(1,), words=False) for text in ("ab", "b"))
+    >>> both = in_pairs(first, second, bits=8)
+    >>> len(both.buckets), both.counts.tolist()
+    (2, [1, 1])
+    """
+    keys = [(one.rows << bits) | one.buckets for one in (first, second)]
+    every = np.union1d(*keys)
+    counts = np.zeros(len(every), np.int64)
+    places = np.zeros(len(every), np.int64)
+    for place, (own, one) in enumerate(zip(keys, (first, second), strict=True), start=1):
+        at = np.searchsorted(every, own)
+        counts[at] = np.maximum(counts[at], one.counts)
+        places[at] += place
+    rows, buckets = every >> bits, every & ((1 << bits) - 1)
+    roles = np.array([salt(f"{place} of a pair") for place in range(4)], np.uint64)[places]
+    mixed = _mix(buckets.astype(np.uint64) * MULTIPLIER ^ roles)
+    moved = (rows << bits) | (mixed >> np.uint64(64 - bits)).astype(np.int64)
+    # Two that fell into one bucket count together, and all stand in order again.
+    kept, back = np.unique(moved, return_inverse=True)
+    summed = np.bincount(back, counts, minlength=len(kept)).astype(np.int64)
+    return NgramCounts(buckets=kept & ((1 << bits) - 1), rows=kept >> bits, counts=summed)
+
+
 def salted(counts: NgramCounts, tags: Sequence[str], *, bits: int) -> Ints:
     """Return a second bucket of every feature, peculiar to its text's language."""
     salts = {tag: salt(tag) for tag in set(tags)}

@@ -19,9 +19,10 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from annotation.methods.texts import GLUE
 from learning.networks import Batch
 from learning.networks.folders import TOKENIZER, WEIGHTS, read_weights, write_settings
-from learning.networks.ngrams import hash_texts, normalise, salted
+from learning.networks.ngrams import NgramCounts, hash_texts, in_pairs, normalise, salted
 from learning.networks.packing import packed_by_length
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -169,7 +170,7 @@ class Starter:
     ) -> tuple[Ints, npt.NDArray[np.float32], Ints]:
         """Return shared and language's own buckets, weighted and scaled to length one each."""
         bits = self.features["bits"]
-        counts = hash_texts(texts, bits=bits, sizes=self.features["sizes"])
+        counts = self._counted(texts)
         weights = 1.0 + np.log(counts.counts)
         squares = np.bincount(counts.rows, weights * weights, minlength=len(texts))
         weights = weights / np.sqrt(squares)[counts.rows]
@@ -180,6 +181,28 @@ class Starter:
         both = (weights[:, None] * scales).astype(np.float32).ravel()
         starts = 2 * np.searchsorted(counts.rows, np.arange(len(texts)))
         return buckets, both, starts
+
+    def _counted(self, texts: Sequence[str]) -> NgramCounts:
+        """Count n-grams; those of pairs by whether both texts have them."""
+        told = {"bits": self.features["bits"], "sizes": self.features["sizes"]}
+        pairs = np.array([GLUE in text for text in texts], bool)
+        # A text beside a pair is counted as if it stood alone.
+        single = hash_texts([text for text in texts if GLUE not in text], **told)
+        if not pairs.any():
+            return single
+        both = [text.partition(GLUE)[::2] for text in texts if GLUE in text]
+        paired = in_pairs(
+            *(hash_texts(part, **told) for part in zip(*both, strict=True)), bits=told["bits"]
+        )
+        rows = [
+            np.flatnonzero(where)[one.rows] for where, one in ((~pairs, single), (pairs, paired))
+        ]
+        order = np.argsort(np.concatenate(rows), kind="stable")
+        return NgramCounts(
+            buckets=np.concatenate([single.buckets, paired.buckets])[order],
+            rows=np.concatenate(rows)[order],
+            counts=np.concatenate([single.counts, paired.counts])[order],
+        )
 
     def _subwords(self, texts: Sequence[str]) -> tuple[Ints, Ints]:
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.methods.readers.rows import Row
-from annotation.methods.texts import digest, excerpt, problem_with, unstorable
+from annotation.methods.texts import digest, excerpt, glued, problem_with, unstorable
 
 LONGEST = {"id": 200, "source": 120, "licence": 80, "origin": 300, "dialect": 80, "group": 200}
 MOST_META_CHARACTERS = 20_000
@@ -52,6 +52,7 @@ class Rules:
     languages: Mapping[str, str]
     labels: Mapping[str, str]
     defaults: Mapping[str, str]
+    parts: int = 1
 
     @classmethod
     def of(
@@ -60,6 +61,7 @@ class Rules:
         languages: Iterable[str],
         labels: Iterable[tuple[str, str]],
         defaults: Mapping[str, str],
+        parts: int = 1,
     ) -> "Rules":
         """Make the rules; a label's name is understood where it is not another one's key.
 
@@ -68,7 +70,7 @@ class Rules:
         """
         pairs = list(labels)
         known = {name.casefold(): key for key, name in pairs} | {key: key for key, _ in pairs}
-        return cls({tag.casefold(): tag for tag in languages}, known, defaults)
+        return cls({tag.casefold(): tag for tag in languages}, known, defaults, parts)
 
 
 class _RefusedError(Exception):
@@ -104,7 +106,7 @@ def clean(row: Row, rules: Rules) -> CleanRow | Refusal:
 
 def _clean(row: Row, rules: Rules) -> CleanRow:
     values = row.values
-    text = _text(values)
+    text = _whole(values, rules)
     text_digest = digest(text)
     language = _language(_short("language", values, rules), rules)
     label = _label(_short("label", values, rules), rules)
@@ -129,14 +131,22 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
     )
 
 
-def _text(values: Mapping[str, object]) -> str:
-    text = values.get("text")
+def _whole(values: Mapping[str, object], rules: Rules) -> str:
+    if rules.parts == 1:
+        if values.get("second") not in (None, ""):
+            raise _RefusedError("second", "is given, but this campaign asks about single texts")
+        return _text(values, "text")
+    return glued([_text(values, "text"), _text(values, "second")])
+
+
+def _text(values: Mapping[str, object], field: str) -> str:
+    text = values.get(field)
     if text is None:
-        raise _RefusedError("text", "is missing")
+        raise _RefusedError(field, "is missing")
     if not isinstance(text, str):
-        raise _RefusedError("text", "is not a text but a number, a list or the like")
+        raise _RefusedError(field, "is not a text but a number, a list or the like")
     if problem := problem_with(text):
-        raise _RefusedError("text", problem)
+        raise _RefusedError(field, problem)
     return text
 
 

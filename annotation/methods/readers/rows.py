@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 FIELDS = (
     "text",
+    "second",
     "language",
     "id",
     "label",

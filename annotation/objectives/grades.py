@@ -1,0 +1,15 @@
+"""The kind of question “how much of it?”: one text, one grade of several that stand in an order.
+
+What people choose, and how, is as with classes: one label of the campaign, in the order in which it
+lists them. The order counts afterwards: a grade that is off by one is less wrong than one that is
+off by two, in the agreement between people and in what a version is worth.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from annotation.objectives.classes import PARTS, desk_config, parse, result_of
+
+__all__ = ["ORDERED", "PARTS", "TITLE", "desk_config", "parse", "result_of"]
+
+TITLE = _("one of several grades, in order")
+ORDERED = True

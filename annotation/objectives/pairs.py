@@ -1,0 +1,15 @@
+"""The kind of question “how do these two go together?”: two texts, one choice.
+
+Does the one follow from the other, do they mean the same, is this a right translation of that: a
+sample holds both texts (:func:`annotation.methods.texts.glued`), people see them under each other,
+and an encoder reads them as the pair that it was made for.
+"""
+
+from django.utils.translation import gettext_lazy as _
+
+from annotation.objectives.classes import ORDERED, desk_config, parse, result_of
+
+__all__ = ["ORDERED", "PARTS", "TITLE", "desk_config", "parse", "result_of"]
+
+TITLE = _("two texts, one of several classes")
+PARTS = 2
