@@ -176,7 +176,7 @@ def _fit(
     tolerance: float,
 ) -> Fit:
     said = _Said.of(answers)
-    prior = _Prior.of(answers, elsewhere)
+    prior = KindsOfPeople.of(answers, elsewhere)
     known = np.where((answers.known != UNKNOWN)[:, None], said.truth, 0.0)
     counts = said.counts(known)
     confusion, kinds = prior.update(counts)
@@ -287,7 +287,7 @@ class _Classes:
 
 
 @dataclass(frozen=True)
-class _Prior:
+class KindsOfPeople:
     """The kinds of people as Dirichlet parameters, M x C x K x K, and their shares, M x C.
 
     Who is known elsewhere may be of a fourth kind: as there.
@@ -298,7 +298,7 @@ class _Prior:
     elsewhere: Floats | None
 
     @classmethod
-    def of(cls, answers: Answers, elsewhere: Elsewhere | None) -> "_Prior":
+    def of(cls, answers: Answers, elsewhere: Elsewhere | None) -> "KindsOfPeople":
         people, labels = answers.people, answers.labels
         competent = np.full((labels, labels), (1 - DIAGONAL) / max(labels - 1, 1))
         np.fill_diagonal(competent, DIAGONAL)
