@@ -5,6 +5,8 @@ with ``REQUIRE_ALL=1`` it fails them. Every process of pytest-xdist has servers 
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from django.conf import settings
+from django.core.management.commands import flush as flush_command
 from django.db import connection
 from django.utils import translation
 
@@ -20,6 +23,7 @@ from config.env import env
 from config.installing import SetupError
 from config.secret_file import ensure_secrets
 from config.services import find_redis
+from tests import template
 from tests.servers import (
     BROWSER_FLAGS,
     LabelStudioServer,
@@ -34,6 +38,16 @@ from tests.servers import (
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+# Tests run side by side, and so do the processes they start: a thread each is enough.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+if sys.dont_write_bytecode:
+    # A hundred processes would each compile Django or torch anew, for longer than they then work;
+    # what they compile is kept where it clutters no folder of sources.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(ROOT / ".cache/bytecode")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -70,12 +84,23 @@ def _own_folders(var_dir: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(request: pytest.FixtureRequest, var_dir: Path) -> None:
+def django_db_keepdb(django_db_use_migrations: bool, django_db_keepdb: bool) -> bool:
+    """A database that is there already is taken as it is: a copy of the template is."""
+    return django_db_keepdb or (django_db_use_migrations and connection.vendor == "sqlite")
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest, django_db_use_migrations: bool, var_dir: Path
+) -> None:
     """A SQLite file, not memory: workers that join a test are processes of their own."""
-    if connection.vendor == "sqlite":
-        connection.settings_dict["TEST"]["NAME"] = str(var_dir / "vernacular.sqlite3")
-    else:
+    if connection.vendor != "sqlite":
         request.getfixturevalue("django_db_modify_db_settings_parallel_suffix")
+        return
+    file = var_dir / "vernacular.sqlite3"
+    connection.settings_dict["TEST"]["NAME"] = str(file)
+    if django_db_use_migrations:
+        template.place(file)
 
 
 @pytest.fixture(autouse=True)
@@ -103,19 +128,33 @@ def _let_tests_empty_tables() -> Iterator[None]:
                 cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
     def without_triggers(self: Any, statements: list[str]) -> None:
+        """Empty what holds anything; what every installation holds stays, and nobody fills it anew."""
         with self.connection.cursor() as cursor:
-            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-            triggers = cursor.fetchall()
-            for name, _ in triggers:
+            tables = self.connection.introspection.table_names(cursor)
+            filled = [one for one in tables if one not in KEPT and _holds_rows(cursor, one)]
+            cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = [one for one in cursor.fetchall() if one[1] in filled]
+            for name, _, _ in triggers:
                 cursor.execute(f"DROP TRIGGER {name}")
-            flush(self, statements)
-            for _, statement in triggers:
+            flush(self, [one for one in statements if any(f'"{name}"' in one for name in filled)])
+            for _, _, statement in triggers:
                 cursor.execute(statement)
+            # The next test counts from one, as after a rollback.
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name NOT IN (%s, %s, %s)", KEPT)
 
     with pytest.MonkeyPatch.context() as patch:
         sqlite = connection.vendor == "sqlite"
         patch.setattr(operations, "execute_sql_flush", without_triggers if sqlite else switched_off)
+        if sqlite:
+            patch.setattr(flush_command, "emit_post_migrate_signal", lambda *_, **__: None)
         yield
+
+
+KEPT = ("django_migrations", "django_content_type", "auth_permission")
+
+
+def _holds_rows(cursor: Any, table: str) -> bool:
+    return cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1').fetchone() is not None  # noqa: S608
 
 
 @pytest.fixture(scope="session")
@@ -203,11 +242,29 @@ def live_service(start_service: Callable[..., LiveService]) -> LiveService:
     return start_service()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start many processes come last: a plain mistake should be seen at once."""
-    slow = {"live_service", "start_service", "browser", "label_studio"}
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let the database be migrated while the processes of pytest-xdist still gather their tests."""
+    if session.config.getoption("numprocesses", None) and connection.vendor == "sqlite":
+        subprocess.Popen([sys.executable, "-m", "tests.template"], cwd=ROOT)
 
-    def is_slow(item: Any) -> bool:
-        return bool(slow & set(getattr(item, "fixturenames", ())))
 
-    items.sort(key=is_slow)
+SERVICES = {"live_service", "start_service", "label_studio", "label_studio_installed"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Plain tests first, then what starts many processes, then browsers: mistakes are seen at once.
+
+    Side by side the many processes come first, the longest tests before all, so that nobody waits
+    for them at the end; the other half of the tests begins with plain ones all the same.
+    """
+    beside = hasattr(config, "workerinput")
+
+    def place(item: Any) -> float:
+        wanted = set(getattr(item, "fixturenames", ()))
+        if "browser" in wanted:
+            return 2
+        if not wanted & SERVICES:
+            return 0
+        return (-2 if item.get_closest_marker("timeout") else -1) if beside else 1
+
+    items.sort(key=place)

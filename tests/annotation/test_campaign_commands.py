@@ -21,6 +21,7 @@ from annotation.actions.imports import run_import
 from annotation.management.commands.create_campaign import HELP
 from annotation.models import Campaign, Sample, SampleImport, User
 from config.env import ROOT
+from tests import template
 from tests.make import make_campaign, make_gold, make_item, make_sample
 
 NOW = datetime(2026, 5, 4, tzinfo=UTC)
@@ -218,7 +219,7 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing_and_doubles_nothing(
     texts = "".join(f"text {row},{'xx' if row in bad else 'wo'}\n" for row in range(2, total + 2))
     file = write(tmp_path / "a.csv", "text,language\n" + texts)
 
-    finish(tmp_path, "migrate", "--verbosity", "0")
+    template.place(tmp_path / template.NAME)
     finish(
         tmp_path, "create_campaign", "c", "--question", "?", "--label", "a=A", "--language", "wo"
     )

@@ -14,6 +14,7 @@ import pytest
 from config.bootstrap import ROOT
 from config.secret_file import ensure_secrets
 from config.services import free_port
+from tests import template
 from tests.config.terminal import Terminal
 from tests.servers import processes_of
 
@@ -48,7 +49,8 @@ def wait_until_gone(var: Path) -> list[int]:
 
 @pytest.fixture
 def up(tmp_path: Path, label_studio_installed: None) -> Iterator[Terminal]:
-    """The service in a terminal, serving."""
+    """The service in a terminal, serving; its tables are there already, as when it starts again."""
+    template.place(tmp_path / template.NAME)
     port = free_port(20700 + os.getpid() % 300)
     command = [sys.executable, "manage.py", "up", "--quiet", f"--port={port}"]
     command.append(f"--label-studio-port={port + 1}")

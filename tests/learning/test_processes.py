@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from config.env import ROOT
+from tests import template
 
 
 class Home:
@@ -55,6 +56,8 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "postgres":
         url = _own_database(request.getfixturevalue("postgres"))
     var = tmp_path_factory.mktemp("home")
+    if not url:
+        template.place(var / template.NAME)
     home = Home(var, url)
     home.call("prepare", "400")
     return home
