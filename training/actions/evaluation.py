@@ -15,6 +15,7 @@ from django.db import transaction
 
 from annotation.actions.judging import judging
 from annotation.models import Campaign, GoldItem, Language, Sample
+from annotation.objectives import objective
 from learning.methods import metrics
 from learning.methods.calibration import fit_temperatures
 from learning.methods.probabilities import softmax
@@ -38,6 +39,14 @@ class Gold:
     truth: tuple[int, ...]
     groups: tuple[str, ...]
     digest: str
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What can be answered: how many labels, and whether they stand in an order."""
+
+    classes: int
+    ordered: bool
 
 
 def gold_of(campaign: Campaign, *, split: str) -> list[Gold]:
@@ -76,6 +85,7 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
     fitted_on = fit_version_temperatures(version, campaign=campaign)
     temperatures = dict(version.temperatures.values_list("language", "value"))
     golds = gold_of(campaign, split=split)
+    scale = _Scale(campaign.labels.count(), ordered=objective(campaign.objective).ORDERED)
     evaluations = [
         _evaluated(
             version,
@@ -83,7 +93,7 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
             split=split,
             temperature=temperatures.get(gold.language.pk, 1.0),
             fitted_on=fitted_on,
-            classes=campaign.labels.count(),
+            scale=scale,
         )
         for gold in golds
     ]
@@ -152,7 +162,7 @@ def _evaluated(
     split: str,
     temperature: float,
     fitted_on: str,
-    classes: int,
+    scale: "_Scale",
 ) -> Evaluation:
     name = {
         "version": version,
@@ -167,7 +177,10 @@ def _evaluated(
     values: dict[str, Any] = {"items": 0, "answers": {}}
     if gold.samples:
         logits, _ = _logits(version, gold)
-        values = _measured(softmax(logits, temperature=temperature), gold=gold, classes=classes)
+        told = softmax(logits, temperature=temperature)
+        values = _measured(told, gold=gold, classes=scale.classes)
+        if scale.ordered:
+            values |= _graded(told.argmax(axis=1), gold=gold, classes=scale.classes)
     return Evaluation.objects.get_or_create(**name, defaults=values)[0]
 
 
@@ -194,6 +207,13 @@ def _measured(probabilities: metrics.Floats, *, gold: Gold, classes: int) -> dic
             for sample, (label, p, top) in zip(gold.samples, told, strict=True)
         },
     }
+
+
+def _graded(best: Any, *, gold: Gold, classes: int) -> dict[str, float]:
+    """How far off the grades are, which accuracy does not tell."""
+    rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
+    kappa = metrics.weighted_kappa(best, truth=gold.truth, classes=classes, rng=rng)
+    return {"kappa": kappa.value, "kappa_low": kappa.low, "kappa_high": kappa.high}
 
 
 def dev_items(campaign: Campaign) -> dict[str, int]:

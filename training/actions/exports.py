@@ -120,6 +120,7 @@ def _readme(card: Mapping[str, Any]) -> str:
         "---",
         "",
     ]
+    graded = any(_is_graded(row) for row in card["quality"].values())
     lines = [
         f"# {card['title']}, version {card['version']}",
         "",
@@ -129,9 +130,9 @@ def _readme(card: Mapping[str, Any]) -> str:
         "",
         "## Quality on gold, with 95 % intervals",
         "",
-        "| language | gold items | accuracy | macro-F1 | temperature |",
-        "|---|--:|---|---|--:|",
-        *(_quality_line(tag, row) for tag, row in card["quality"].items()),
+        f"| language | gold items | accuracy | macro-F1 |{' weighted kappa |' * graded} temperature |",
+        f"|---|--:|---|---|{'---|' * graded}--:|",
+        *(_quality_line(tag, row, graded=graded) for tag, row in card["quality"].items()),
         "",
         "## What it learned from",
         "",
@@ -172,10 +173,15 @@ def _how_to_open(card: Mapping[str, Any]) -> str:
     )
 
 
-def _quality_line(tag: str, row: Mapping[str, Any]) -> str:
+def _quality_line(tag: str, row: Mapping[str, Any], *, graded: bool) -> str:
     scale = "–" if row["temperature"] is None else f"{row['temperature']:.2f}"
-    numbers = " | ".join(_interval(row[name]) for name in ("accuracy", "macro_f1"))
+    measured = ["accuracy", "macro_f1", *(["kappa"] if graded else [])]
+    numbers = " | ".join(_interval(row[name]) for name in measured)
     return f"| {tag} | {row['items']} | {numbers} | {scale} |"
+
+
+def _is_graded(row: Mapping[str, Any]) -> bool:
+    return row["kappa"][0] is not None
 
 
 def _interval(told: list[float | None]) -> str:

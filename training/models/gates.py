@@ -27,6 +27,11 @@ class Evaluation(models.Model):
     macro_f1 = models.FloatField(null=True)
     macro_f1_low = models.FloatField(null=True)
     macro_f1_high = models.FloatField(null=True)
+    kappa = models.FloatField(
+        null=True, help_text=_("Quadratic weighted kappa, of grades that stand in an order.")
+    )
+    kappa_low = models.FloatField(null=True)
+    kappa_high = models.FloatField(null=True)
     nll = models.FloatField(null=True)
     brier = models.FloatField(null=True)
     answers = models.JSONField(

@@ -78,6 +78,7 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "card": card,
         "chain": card["base_chain"][:ANCESTORS_SHOWN],
         "older": len(card["base_chain"]) - ANCESTORS_SHOWN,
+        "ordered": any(row["kappa"][0] is not None for row in card["quality"].values()),
         "quality": [(languages[tag], row) for tag, row in card["quality"].items()],
         "learned": [
             (languages[tag], row) for tag, row in card["learned_from"]["languages"].items()
