@@ -44,6 +44,10 @@ class TransientError(VernacularError):
     status = 503
 
 
+class DeskDownError(TransientError):
+    """Nothing listens where the labelling desk should be: it hands out nothing to anybody."""
+
+
 class DeskRefusedError(VernacularError):
     """The labelling desk understood the call and said no; repeating it will not help."""
 

@@ -1,13 +1,19 @@
 """Stand-ins for the outside that behave as it does, its bad manners included."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
-from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
+from annotation.errors import (
+    DeskDownError,
+    DeskRefusedError,
+    OverlayMissingError,
+    TransientError,
+)
 from annotation.gateways import (
     DeskAccount,
     DeskAnnotation,
@@ -56,6 +62,7 @@ class FakeProject:
     webhooks: list[tuple[str, str]] = field(default_factory=list)
     tasks: dict[int, FakeTask] = field(default_factory=dict)
     members: set[int] = field(default_factory=set)
+    since: dict[int, datetime] = field(default_factory=dict)
 
 
 class FakeLabelingDesk:
@@ -69,6 +76,7 @@ class FakeLabelingDesk:
         self.away = False
         self.overlay = True
         self.calls: list[str] = []
+        self.words: dict[str, str] = {}
         self._numbers = count(1)
         self._users = count(2)
         self._now = datetime(2026, 1, 1, tzinfo=UTC)
@@ -287,14 +295,29 @@ class FakeLabelingDesk:
         with self._call("task_ids"):
             return set(self._project(project_id).tasks)
 
-    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
+    def set_members(
+        self,
+        project_id: int,
+        user_ids: Collection[int],
+        *,
+        since: Mapping[int, datetime] = MappingProxyType({}),
+    ) -> set[int]:
         with self._overlay_call("set_members"):
             known = {account.user_id for account in self.accounts.values()}
+            self._project(project_id).since = dict(since)
             self._project(project_id).members = known.intersection(user_ids)
             return set(self._project(project_id).members)
 
-    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
+    def entry_link(
+        self,
+        *,
+        user_id: int,
+        project_id: int,
+        email: str = "",
+        words: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         with self._overlay_call("entry_link"):
+            self.words = dict(words)
             return f"http://desk.localhost/go/{user_id}-{project_id}/"
 
     def lock_tasks(
@@ -367,7 +390,7 @@ class FakeLabelingDesk:
     def _call(self, name: str) -> Iterator[None]:
         self.calls.append(name)
         if self.away:
-            raise TransientError("The desk is away.")
+            raise DeskDownError("The desk is away.")
         when = self._failing.pop(name, "")
         if when == "before":
             raise TransientError("The desk did not take the call.")

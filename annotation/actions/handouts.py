@@ -2,8 +2,9 @@
 
 Whoever asks gets the most useful open items at the desk that still want somebody, and the desk,
 which has the last word on them, locks them for that person. Without a desk, or with one that is
-away or cannot lock, the reservation alone holds, and what is reserved is not pushed meanwhile. A
-lease that ran out sets the item free again.
+down or cannot lock, the reservation alone holds, and what is reserved is not pushed meanwhile. A
+desk that is there and does not say in time what it keeps may give its items to others: then only
+what does not lie there is handed out. A lease that ran out sets the item free again.
 """
 
 import logging
@@ -13,9 +14,14 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from annotation.actions.people import ensure_desk_account
-from annotation.actions.reservations import held_by, length, release, top_up
+from annotation.actions.reservations import Among, ToppedUp, held_by, length, release, top_up
 from annotation.actions.standings import may_answer
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import (
+    DeskDownError,
+    DeskRefusedError,
+    OverlayMissingError,
+    TransientError,
+)
 from annotation.gateways import DeskDoor
 from annotation.models import Annotator, Campaign, CampaignLanguage, Reservation
 
@@ -40,24 +46,26 @@ def reserve(
 ) -> list[Reservation]:
     """Return what a person holds, topped up with the most useful items that want them.
 
-    A desk that is away hands out nothing either, and one without our overlay cannot keep
+    A desk that is down hands out nothing either, and one without our overlay cannot keep
     anything for anybody: there the reservation alone holds.
     """
     if not is_open(annotator, home=home):
         return []
-    away = desk is None
+    among = Among.ALL if desk is None else Among.AT_DESK
     for _attempt in range(ATTEMPTS):
-        fresh = top_up(annotator, home=home, now=now, most=most, away=away)
-        if away or desk is None:
+        fresh = top_up(annotator, home=home, now=now, most=most, among=among)
+        if desk is None or among is not Among.AT_DESK:
             break
         try:
-            refused = _lock(fresh, annotator=annotator, home=home, desk=desk, now=now)
-        except (TransientError, DeskRefusedError) as error:
+            if not _lock(fresh, annotator=annotator, home=home, desk=desk, now=now):
+                break
+        except (DeskDownError, OverlayMissingError) as error:
             logger.info("%s: reserved without the desk: %s", home, error)
-            away = True
-            continue
-        if not refused:
-            break
+            among = Among.ALL
+        except (TransientError, DeskRefusedError) as error:
+            logger.info("%s: nothing of the desk's is handed out: %s", home, error)
+            _leave_in_doubt(fresh.added, now=now)
+            among = Among.NOT_AT_DESK
     return list(held_by(annotator, home=home, now=now))
 
 
@@ -111,7 +119,7 @@ def is_open(annotator: Annotator, *, home: CampaignLanguage) -> bool:
 
 
 def _lock(
-    fresh: Sequence[Reservation],
+    fresh: ToppedUp,
     *,
     annotator: Annotator,
     home: CampaignLanguage,
@@ -119,10 +127,11 @@ def _lock(
     now: datetime,
 ) -> bool:
     """Have the desk keep its tasks for a person; true if it would not give some of them."""
-    at_desk = {task: one for one in fresh if (task := one.item.desk_task_id) is not None}
+    leases = [*fresh.added, *fresh.again]
+    at_desk = {task: one for one in leases if (task := one.item.desk_task_id) is not None}
     here = CampaignLanguage.objects.filter(pk=home.pk)
     project = here.values_list("desk_project_id", flat=True).get()
-    if project is None or (fresh and not at_desk):
+    if project is None or (leases and not at_desk):
         return False
     # With nothing to lock the call still tells whether the desk is there.
     user = ensure_desk_account(annotator.user, desk=desk).desk_user_id or 0
@@ -135,3 +144,10 @@ def _lock(
     refused = [one for task, one in at_desk.items() if task not in locked]
     release(refused, ended=Ended.TAKEN, now=now)
     return bool(refused)
+
+
+def _leave_in_doubt(leases: Sequence[Reservation], *, now: datetime) -> None:
+    """End leases of which nobody knows whether the desk keeps them; it is told to let them go."""
+    mine = Reservation.objects.filter(pk__in=[one.pk for one in leases])
+    mine.update(locked_until=now + length() + BEYOND)
+    release(leases, ended=Ended.EXPIRED, now=now)

@@ -1,6 +1,8 @@
 """Reservations in our own table: who has fetched what, and what still wants somebody."""
 
+import enum
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +18,22 @@ Ended = Reservation.Ended
 
 # Somebody at the desk has it: not asked for again before they may be done with it.
 TAKEN_FOR = timedelta(minutes=10)
+
+
+class Among(enum.Enum):
+    """From where items are handed out: which of them somebody at the desk might be given, too."""
+
+    ALL = enum.auto()
+    AT_DESK = enum.auto()
+    NOT_AT_DESK = enum.auto()
+
+
+@dataclass(frozen=True)
+class ToppedUp:
+    """Leases that are new, and older ones that the desk does not keep for as long as they last."""
+
+    added: Sequence[Reservation]
+    again: Sequence[Reservation]
 
 
 def let_go(lease: Reservation, *, ended: str, now: datetime) -> None:
@@ -65,8 +83,8 @@ def held_by(
 
 @transaction.atomic
 def top_up(
-    annotator: Annotator, *, home: CampaignLanguage, now: datetime, most: int, away: bool
-) -> list[Reservation]:
+    annotator: Annotator, *, home: CampaignLanguage, now: datetime, most: int, among: Among
+) -> ToppedUp:
     """Renew what a person holds and add what is missing; return what the desk must keep."""
     # One at a time in a language: what is counted here is still true when it is written.
     here = CampaignLanguage.objects.select_for_update().get(pk=home.pk)
@@ -75,18 +93,19 @@ def top_up(
     held = list(held_by(annotator, home=home, now=now))
     renewed = [one for one in held if one.until < now + length() / 2]
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
+    for one in renewed:
+        one.until = now + length()
     newest = here.guidelines.order_by("-version").values_list("version", flat=True).first() or 0
-    found = _wanting(here, now=now, at_desk=not away).exclude(_seen_by(annotator, now=now))
+    found = _wanting(here, now=now, among=among).exclude(_seen_by(annotator, now=now))
     # Whose answer they were told in a session, or in an example, tells nothing of them.
     found = found.exclude(sample__in=knows_the_answer(annotator, here))
     added = Reservation.objects.bulk_create(
         Reservation(item=item, annotator=annotator, until=now + length(), guideline_version=newest)
         for item in found.order_by("priority", "pk")[: max(most - len(held), 0)]
     )
-    for one in renewed:
-        one.until = now + length()
-    unlocked = [one for one in held if one.locked_until is None and one not in renewed]
-    return added + renewed + unlocked
+    # The desk may have been away when it was to keep one, or to keep it for longer.
+    again = [one for one in held if one.locked_until is None or one.locked_until < one.until]
+    return ToppedUp(added, again)
 
 
 def waiting_for(annotator: Annotator, *, home: CampaignLanguage, now: datetime) -> int:
@@ -95,17 +114,21 @@ def waiting_for(annotator: Annotator, *, home: CampaignLanguage, now: datetime) 
     return fresh.count() + held_by(annotator, home=home, now=now).count()
 
 
-def _wanting(home: CampaignLanguage, *, now: datetime, at_desk: bool = False) -> "QuerySet[Item]":
+def _wanting(
+    home: CampaignLanguage, *, now: datetime, among: Among = Among.ALL
+) -> "QuerySet[Item]":
     """Open items that fewer people have answered or hold than are wanted.
 
-    Where there is a desk, only what lies ``at_desk`` can be kept from those who work there; what
-    a push may just be taking to it is nobody's for that moment.
+    Where there is a desk, only what lies there can be kept from those who work there; what a
+    push may just be taking to it is nobody's for that moment.
     """
     answers = Annotation.objects.answered().filter(item=OuterRef("pk")).order_by().values("item")
     leases = Reservation.objects.held(now=now).filter(item=OuterRef("pk")).order_by().values("item")
     items = home.items.open()
+    if among is Among.NOT_AT_DESK:
+        items = items.filter(desk_task_id=None)
     pushing = home.pushing_until is not None and home.pushing_until > now
-    if pushing or (at_desk and home.desk_project_id is not None):
+    if pushing or (among is Among.AT_DESK and home.desk_project_id is not None):
         items = items.exclude(state=Item.State.QUEUED)
     return items.annotate(
         answered=_count(answers.annotate(n=Count("annotator", distinct=True)).values("n")),

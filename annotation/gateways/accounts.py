@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from django.conf import settings
 
-from annotation.errors import DeskRefusedError, TransientError
+from annotation.errors import DeskDownError, DeskRefusedError, TransientError
 from annotation.gateways import DeskAccount
 from annotation.gateways.wire import TokenRefusedError, body_of, csrf_of, refusal, sign_in
 
@@ -43,6 +43,11 @@ def translated() -> Iterator[None]:
         yield
     except httpx.HTTPStatusError as error:
         raise refusal(error.response.status_code, body_of(error.response)) from error
+    except httpx.ConnectError as error:
+        raise DeskDownError(
+            "Label Studio did not answer: nothing listens there.",
+            remedy="It is asked again by itself; see the health page if this goes on.",
+        ) from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise TransientError(
             f"Label Studio did not answer: {type(error).__name__}.",

@@ -77,6 +77,34 @@ def test_what_lies_not_at_the_desk_yet_is_handed_out_only_without_it(world: Worl
     assert world.desk.queue(world.home.desk_project_id).count(item.sample.text) == 0
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_desk_that_is_slow_to_say_what_it_keeps_may_give_it_to_others(world: World, when):
+    pushed, queued = world.at_the_desk(priority=0.1), world.item(priority=0.2)
+    project, moussa = world.home.desk_project_id, world.moussa.user.desk_user_id
+    world.desk.fail_once("lock_tasks", when=when)
+    assert world.fetch(world.awa) == [queued]
+    free_expired(world.home, desk=world.desk, now=timezone.now())
+    taken = world.desk.take_next(project, user_id=moussa)
+    assert taken
+    assert taken.uid == str(pushed.uid)
+    assert world.fetch(world.awa) == [queued]
+    world.desk.unlock_tasks(project, [taken.id], user_id=moussa)
+    Reservation.objects.filter(ended="taken").delete()
+    assert world.fetch(world.awa) == [pushed, queued]
+
+
+def test_the_desk_keeps_a_text_for_as_long_as_its_lease_is_renewed(world: World):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    later = timezone.now() + timedelta(hours=settings.ENV.reservation_hours * 0.6)
+    world.desk.fail_once("lock_tasks")
+    assert world.fetch(world.awa, now=later) == [item]
+    assert world.fetch(world.awa, now=later + timedelta(minutes=1)) == [item]
+    lease = Reservation.objects.get()
+    assert lease.locked_until
+    assert lease.locked_until > lease.until > later
+
+
 def test_the_desk_asks_for_the_second_answer_only_after_it_has_heard_the_first(world: World):
     item = world.item(wanted=2)
     world.fetch(world.awa)

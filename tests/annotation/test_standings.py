@@ -7,7 +7,7 @@ from annotation.actions.groups import open_group
 from annotation.actions.handouts import is_open
 from annotation.actions.intake import sweep
 from annotation.actions.queue import push_items
-from annotation.actions.reservations import top_up
+from annotation.actions.reservations import Among, top_up
 from annotation.actions.sessions import begin_session
 from annotation.actions.standings import counting, stand
 from annotation.models import Annotation, Annotator, CampaignLanguage, Item, QuarantinedAnswer
@@ -74,7 +74,7 @@ def test_nobody_is_handed_gold_whose_answer_they_were_told() -> None:
     told = say(begin_session(awa, home, kind="qualify", now=NOW))
     ask_gold(home, told.gold, wanted=2)
     got = {
-        who.user.username: len(top_up(who, home=home, now=NOW, most=9, away=False))
+        who.user.username: len(top_up(who, home=home, now=NOW, most=9, among=Among.AT_DESK).added)
         for who in (awa, inti)
     }
     assert got == {"awa": 0, "inti": 1}
