@@ -5,8 +5,10 @@ microseconds; they order its events, our clock never does. Calls raise ``Transie
 the desk is away, slow or answers nonsense, and ``DeskRefusedError`` when it says no.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Protocol
 
 
@@ -95,13 +97,30 @@ class DeskDoor(DeskAccounts, Protocol):
     ``OverlayMissingError``.
     """
 
-    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
-        """Let exactly these accounts into a project; return those of them that are there."""
+    def set_members(
+        self,
+        project_id: int,
+        user_ids: Collection[int],
+        *,
+        since: Mapping[int, datetime] = MappingProxyType({}),
+    ) -> set[int]:
+        """Let exactly these accounts into a project; return those of them that are there.
 
-    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
+        Whoever came in by a link that was signed before their moment in ``since`` is out.
+        """
+
+    def entry_link(
+        self,
+        *,
+        user_id: int,
+        project_id: int,
+        email: str = "",
+        words: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         """Return a link that lets this person, once and for ten minutes, into the project.
 
-        With the address it works only as long as the account is still that person's.
+        With the address it works only as long as the account is still that person's; ``words``
+        is what the desk's own pages say to them.
         """
 
     def lock_tasks(

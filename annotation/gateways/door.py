@@ -7,13 +7,15 @@ kept out by us.
 
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.core import signing
 
-from annotation.errors import OverlayMissingError, TransientError
+from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
 from annotation.gateways.accounts import AccountsAtTheDesk, desk_settings, translated
 from annotation.gateways.wire import (
     NoSuchPageError,
@@ -37,15 +39,31 @@ class DoorOfTheDesk(AccountsAtTheDesk):
     """Members, ways in, locks and answers of one Label Studio."""
 
     @translated()
-    def set_members(self, project_id: int, user_ids: Collection[int]) -> set[int]:
-        there = self._overlay(f"projects/{project_id}/members", user_ids=sorted(user_ids))
+    def set_members(
+        self,
+        project_id: int,
+        user_ids: Collection[int],
+        *,
+        since: Mapping[int, datetime] = MappingProxyType({}),
+    ) -> set[int]:
+        told = {str(user): int(at.timestamp() * 1e6) for user, at in since.items()}
+        wanted = {"user_ids": sorted(user_ids), "since": told}
+        there = self._overlay(f"projects/{project_id}/members", **wanted)
         return {int(number) for number in there["user_ids"]}
 
-    def entry_link(self, *, user_id: int, project_id: int, email: str = "") -> str:
+    def entry_link(
+        self,
+        *,
+        user_id: int,
+        project_id: int,
+        email: str = "",
+        words: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
         # The moment makes the link work once: Label Studio lets nobody in by an earlier one.
         told = {"user": user_id, "email": email, "project": project_id}
-        told |= {"at": time.time_ns() // 1000}
-        return f"{self.url}/go/{signing.dumps(told, key=self._key(), salt=ENTRY_SALT)}"
+        told |= {"at": time.time_ns() // 1000, "words": dict(words)}
+        signed = signing.dumps(told, key=self._key(), salt=ENTRY_SALT, compress=True)
+        return f"{self.url}/go/{signed}"
 
     @translated()
     def lock_tasks(
@@ -80,7 +98,8 @@ class DoorOfTheDesk(AccountsAtTheDesk):
             number = int(self._raw("POST", path, json=body)["id"])
         except RepeatedError:
             number = self._known_answer(task_id, unique_id=unique_id, user_id=user_id)
-        with suppress(OverlayMissingError):  # without it nothing was ever locked
+        # The answer is there; without the overlay nothing was ever locked, else the lock runs out.
+        with suppress(DeskRefusedError):
             self.unlock_tasks(project_id, [task_id], user_id=user_id)
         return number
 

@@ -60,7 +60,15 @@ class RefusedKeyError(DeskRefusedError):
     code = "desk_key_refused"
 
 
+class NoSuchAccountError(DeskRefusedError):
+    """Nobody at the desk has that account."""
+
+    code = "desk_account_missing"
+
+
 KINDS: dict[int, type[DeskRefusedError]] = {409: RepeatedError, 412: RefusedKeyError}
+# What only our overlay says.
+GONE, NOBODY = 410, 422
 
 
 def refusal(status: int, body: object) -> TransientError | DeskRefusedError:
@@ -77,7 +85,12 @@ def refusal(status: int, body: object) -> TransientError | DeskRefusedError:
             f"Label Studio refused our token: {detail}",
             remedy="Check the token, e-mail and password of its admin in the settings.",
         )
-    if status == httpx.codes.NOT_FOUND:
+    if status == NOBODY:
+        return NoSuchAccountError(
+            f"Label Studio knows nobody of ours under that number: {detail}",
+            remedy="Add the person again on the people page; they answer on the light page meanwhile.",
+        )
+    if status in (httpx.codes.NOT_FOUND, GONE):
         return MissingError(
             f"Label Studio has it no more: {detail}",
             remedy="It may have been deleted there; it is made again when needed.",

@@ -71,7 +71,9 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
 def make_anew(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Give the person another link, shown once; the one before opens nothing from here."""
     invitation = _invitation(request, slug, pk)
-    return _shown(request, renew(invitation, actor=person_of(request), now=timezone.now()))
+    ticket = renew(invitation, actor=person_of(request), now=timezone.now())
+    _end_visits(invitation)
+    return _shown(request, ticket)
 
 
 @required(Ability.PEOPLE)
@@ -82,6 +84,7 @@ def take_back(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     done = _("The link of %(name)s opens nothing any more, and whoever came in by it is out.")
     act = partial(revoke, invitation, now=timezone.now())
     attempt(request, act, done=done % {"name": invitation.name})
+    _end_visits(invitation)
     return redirect("people", slug)
 
 
@@ -99,6 +102,12 @@ def end_membership(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     named = {"name": membership.user, "role": membership.get_role_display()}
     messages.success(request, done % named)
     return redirect("people", slug)
+
+
+def _end_visits(invitation: Invitation) -> None:
+    """Have the desk, too, hear of a link that is over."""
+    if invitation.user is not None:
+        members_soon(homes_of(invitation.user))
 
 
 @sensitive_variables("ticket", "address", "text")

@@ -6,17 +6,21 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from annotation.errors import OverlayMissingError
 from annotation.gateways import DeskItem
 from annotation.gateways.label_studio import LabelStudioDesk
+from annotation.gateways.wire import MissingError, NoSuchAccountError
 from annotation.objectives import Choice, classes
 from config.desk_service import DATABASE
 from tests.fakes import choice
@@ -57,9 +61,9 @@ class House:
         word = secrets.token_urlsafe(12)
         return self.desk.create_account(email=email, name=name, password=word).user_id
 
-    def come_in(self, account: int) -> httpx.Client:
+    def come_in(self, account: int, project: int = 0) -> httpx.Client:
         session = httpx.Client(base_url=self.url, timeout=60)
-        link = self.desk.entry_link(user_id=account, project_id=self.mine)
+        link = self.desk.entry_link(user_id=account, project_id=project or self.mine)
         assert session.get(link).status_code == 200
         return session
 
@@ -325,3 +329,89 @@ def test_whoever_runs_label_studio_shows_a_password_and_whoever_leaves_is_out(ho
     assert session.post(f"/api/tasks/{taken}/annotations/", json={"result": []}).status_code == 403
     # What she held is free for others at once.
     assert house.desk.lock_tasks(house.mine, [taken], user_id=house.inti, seconds=60) == {taken}
+
+
+def test_who_asks_at_the_same_moment_gets_a_text_of_their_own(house):
+    """Label Studio's own queue gave one text to two of eight, on SQLite."""
+    people = [house.awa, house.inti, house.lee]
+    number = house.project()
+    house.desk.set_members(number, people)
+    sessions = [house.come_in(one, number) for one in people]
+    for _ in range(6):
+        with ThreadPoolExecutor(len(people)) as crowd:
+            asked = list(crowd.map(lambda one: one.get(f"/api/projects/{number}/next"), sessions))
+        assert len({one.json()["id"] for one in asked}) == len(people)
+        change(house, "DELETE FROM tasks_tasklock")
+    house.desk.delete_project(number)
+
+
+def test_a_lock_that_is_older_than_its_task_keeps_it_from_nobody(house):
+    """SQLite gives the numbers of deleted tasks out again."""
+    number = house.project()
+    house.desk.set_members(number, [house.awa, house.inti])
+    task = house.tasks[number][0]
+    row = "INSERT INTO tasks_tasklock (task_id, user_id, expire_at, created_at) VALUES (?, ?, ?, ?)"
+    change(house, row, task, house.awa, "2099-01-01 00:00:00", "2020-01-01 00:00:00")
+    assert house.desk.lock_tasks(number, [task], user_id=house.inti, seconds=9) == {task}
+    house.desk.unlock_tasks(number, [task], user_id=house.inti)
+    change(house, row, task, house.awa, "2099-01-01 00:00:00", "2020-01-01 00:00:00")
+    session = house.come_in(house.inti, number)
+    at = f"/api/projects/{number}/next"
+    assert session.get(at).json()["id"] != task
+    house.desk.set_members(number, [house.awa, house.inti])
+    change(house, "DELETE FROM tasks_tasklock WHERE user_id = ?", house.inti)
+    assert session.get(at).json()["id"] == task
+    house.desk.delete_project(number)
+
+
+def change(house: House, statement: str, *told: object) -> None:
+    """What no address of Label Studio's does."""
+    with closing(sqlite3.connect(house.database)) as connection, connection:
+        connection.execute(statement, told)
+
+
+def test_what_is_not_there_is_told_apart_from_a_missing_overlay(house):
+    lock = partial(house.desk.lock_tasks, seconds=60)
+    with pytest.raises(NoSuchAccountError, match="Nobody here has the account 99999999"):
+        lock(house.mine, [], user_id=99_999_999)
+    with pytest.raises(MissingError, match="no project 99999999"):
+        lock(99_999_999, [], user_id=house.awa)
+    with pytest.raises(MissingError):
+        house.desk.set_members(99_999_999, [house.awa])
+    for kind in (MissingError, NoSuchAccountError):
+        assert not issubclass(kind, OverlayMissingError)
+
+
+def test_a_visit_ends_with_the_personal_link_behind_it_and_a_new_one_opens_again(house):
+    moussa = house.person("moussa")
+    team = [house.awa, house.inti, moussa]
+    house.desk.set_members(house.mine, team)
+    hers, his = house.come_in(house.inti), house.come_in(moussa)
+    at = f"/api/projects/{house.mine}/next"
+    house.desk.set_members(house.mine, team, since={moussa: datetime.now(UTC)})
+    assert (his.get(at).status_code, hers.get(at).status_code) == (403, 200)
+    assert his.get("/api/current-user/whoami").status_code == 401
+    assert house.come_in(moussa).get(at).status_code == 200
+    house.desk.set_members(house.mine, [house.awa, house.inti])
+
+
+def test_the_overlays_pages_speak_as_the_link_was_told_to(house):
+    words = {
+        "lang": "ar",
+        "dir": "rtl",
+        "go_on": "إلى النصوص",
+        "used": "استُعمل <هذا>",
+        "home": "بيتي",
+    }
+    link = house.desk.entry_link(user_id=house.inti, project_id=house.mine, words=words)
+    door = httpx.get(link, timeout=60).text
+    assert ('<html lang="ar" dir="rtl">' in door, "إلى النصوص" in door) == (True, True)
+    refused = httpx.get(link, timeout=60).text
+    assert ('<html lang="ar" dir="rtl">' in refused, "استُعمل &lt;هذا&gt;" in refused) == (
+        True,
+        True,
+    )
+    assert ("بيتي" in refused, "Nothing that you have answered" in refused) == (True, True)
+    # Who came by no link is spoken to by what the door left with the browser.
+    closed = httpx.get(f"{house.url}/projects/{house.mine}/data", timeout=60).text
+    assert ('data-word="come_in"' in closed, "words.js" in closed) == (True, True)

@@ -1,14 +1,24 @@
 """One click into Label Studio: who gets a link, who is told why not, and how members keep step."""
 
+import ast
+
 import pytest
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from annotation.actions import health
-from annotation.actions.entry import accounts_of_team, enter_desk, homes_of, keep_members
+from annotation.actions.entry import (
+    accounts_of_team,
+    enter_desk,
+    homes_of,
+    keep_members,
+    words_at_the_desk,
+)
+from annotation.actions.invitations import invite, open_invitation
 from annotation.actions.people import ensure_desk_account, join_team, leave_team
 from annotation.errors import ConflictError, OverlayMissingError
-from annotation.models import Annotator, Campaign, CampaignLanguage, Consent
+from annotation.models import Annotator, Campaign, CampaignLanguage, Consent, Invitation
+from config.bootstrap import ROOT
 from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_user
 
@@ -148,3 +158,50 @@ def test_a_desk_that_is_away_or_has_no_project_yet_is_said_and_nothing_is_lost(h
     assert (page.status_code, "Nothing has been put" in page.content.decode()) == (409, True)
     assert keep(CampaignLanguage.objects.get(), desk) is None
     assert client.get("/desk/nowhere/wo/").status_code in (403, 404)
+
+
+def test_revoking_a_personal_link_ends_the_visits_at_the_desk_that_began_before(
+    home, desk, client, monkeypatch
+):
+    asked: list[list[int]] = []
+    monkeypatch.setattr("annotation.views.invitations.members_soon", asked.append)
+    ticket = invite(home.campaign, name="Awa", languages=[home.language], actor=None)
+    awa = open_invitation(ticket.invitation, now=timezone.now())
+    make_annotator(awa.username)
+    for one in (awa, person("inti").user):
+        ensure_desk_account(one, desk=desk)
+    project = desk.projects[home.desk_project_id]
+    keep(home, desk)
+    assert project.since == {}
+    client.force_login(make_user("noor", staff=True))
+    people = f"/campaigns/{home.campaign.slug}/people/invitations/{ticket.invitation.pk}/"
+    client.post(f"{people}renew/")
+    awa.refresh_from_db()
+    revoked = Invitation.objects.get(pk=ticket.invitation.pk).revoked_at
+    assert asked == [[home.pk]]
+    keep(home, desk)
+    # Nobody else, and no visit that begins after it.
+    assert project.since == {awa.desk_user_id: revoked}
+    assert enter_desk(awa, home=home, desk=desk, now=timezone.now())
+    assert project.since == {awa.desk_user_id: revoked}
+
+
+def test_the_desks_own_pages_are_told_the_words_of_whoever_enters(home, desk, client):
+    client.force_login(person("awa").user)
+    client.cookies["django_language"] = client.cookies["language"] = "ar"
+    client.get(address(home), headers={"Accept-Language": "ar"})
+    said = desk.words
+    assert (said["lang"], said["dir"]) == ("ar", "rtl")
+    with translation.override(None):
+        assert words_at_the_desk() == overlays_own_words()
+
+
+def overlays_own_words() -> dict[str, str]:
+    """What the overlay says to whom no link told anything; it runs elsewhere, so it is read."""
+    source = (ROOT / "config/desk/overlay/pages.py").read_text()
+    (told,) = (
+        node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ENGLISH"
+    )
+    return ast.literal_eval(told)

@@ -1,6 +1,9 @@
 /* Through the door: ask the queue, which respects what others hold, and go on to the texts. */
 (function () {
-  var to = document.currentScript.dataset.to;
-  try { localStorage.setItem("dm:labelstream:mode", "all"); } catch (error) { /* not kept here */ }
-  location.replace(to);
+  var told = document.currentScript.dataset;
+  try {
+    localStorage.setItem("dm:labelstream:mode", "all");
+    localStorage.setItem("vernacular:words", told.words);
+  } catch (error) { /* not kept here */ }
+  location.replace(told.to);
 })();

@@ -7,6 +7,7 @@ included. Here everything is closed but what :mod:`overlay.rules` opens.
 import json
 
 from django.conf import settings
+from django.contrib.auth import logout
 from django.http import QueryDict
 from rest_framework.authentication import TokenAuthentication
 from rest_framework.exceptions import APIException
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
 from overlay import pages, rules
-from overlay.members import leads
+from overlay.members import is_over, leads
 
 
 class Gate:
@@ -40,6 +41,9 @@ class Gate:
             return self.get_response(request)
         if leads(person):
             return self.get_response(request)
+        if is_over(request):
+            logout(request)
+            return pages.refused(request, pages.COME_IN)
         return self._guarded(request, person)
 
     def _guarded(self, request, person):

@@ -1,12 +1,26 @@
 """Membership per project: Label Studio itself lets everybody of the organisation into all of it."""
 
+from datetime import UTC, datetime, timedelta
+
 from projects.mixins import ProjectMixin
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BEGAN = "vernacular_began"
 
 
 def leads(user) -> bool:
     """Whether somebody runs this Label Studio; nobody else is shown more than their projects."""
     organization = user.active_organization
     return bool(user.is_superuser or (organization and organization.created_by_id == user.pk))
+
+
+def is_over(request) -> bool:
+    """Whether the link by which this visit began counts no more; with a password none began it."""
+    began = request.session.get(BEGAN)
+    if began is None:
+        return False
+    moment = EPOCH + timedelta(microseconds=began)
+    return request.user.project_memberships.filter(created_at__gt=moment).exists()
 
 
 class MemberProjectMixin(ProjectMixin):

@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.core import signing
 from django.db import transaction
-from django.shortcuts import get_object_or_404
+from django.db.models import F
 from django.utils import timezone
 from organizations.models import OrganizationMember
 from projects.models import Project, ProjectMember
@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 from tasks.models import Task, TaskLock
 from users.models import User
 
-from overlay.members import leads
+from overlay.members import EPOCH, leads
 
 SALT = "vernacular.office"
 SECONDS = 600
@@ -30,6 +30,18 @@ DAY = 86400
 class OtherKey(APIException):
     status_code = 412
     default_detail = "This was signed with another key, or long ago."
+
+
+class NoSuchProject(APIException):
+    """Not 404: of that Label Studio makes the page that it shows where nothing answers at all."""
+
+    status_code = 410
+    default_detail = "There is no such project."
+
+
+class NoSuchAccount(APIException):
+    status_code = 422
+    default_detail = "There is no such account."
 
 
 class OurService(BasePermission):
@@ -59,6 +71,7 @@ class Numbers(serializers.ListField):
 
 class PeopleAsked(serializers.Serializer):
     user_ids = Numbers()
+    since = serializers.DictField(child=serializers.IntegerField(min_value=0), required=False)
 
 
 class TasksAsked(serializers.Serializer):
@@ -75,19 +88,24 @@ class Office(APIView):
     asks = serializers.Serializer
 
     def post(self, request, pk):
-        project = get_object_or_404(Project, pk=pk)
+        project = Project.objects.filter(pk=pk).first()
+        if project is None:
+            raise NoSuchProject(f"There is no project {pk} here.")
         asked = self.asks(data=request.data)
         asked.is_valid(raise_exception=True)
         return Response(self.answer(project, **asked.validated_data))
 
 
 class Members(Office):
-    """Make exactly these people members; those who are not in the organisation are left out."""
+    """Make exactly these people members; those who are not in the organisation are left out.
+
+    Who has a moment in ``since`` comes in anew: visits that began by an earlier link are over.
+    """
 
     asks = PeopleAsked
 
     @transaction.atomic
-    def answer(self, project, *, user_ids):
+    def answer(self, project, *, user_ids, since=None):
         Project.objects.select_for_update().get(pk=project.pk)
         there = set(
             OrganizationMember.objects.filter(
@@ -100,10 +118,33 @@ class Members(Office):
         ProjectMember.objects.bulk_create(
             ProjectMember(project=project, user_id=number) for number in sorted(there - known)
         )
+        for member in project.members.all():
+            _count_from(member, (since or {}).get(str(member.user_id), 0))
         # Whoever may come no more holds nothing back either.
         held = TaskLock.objects.filter(task__project=project, user__is_superuser=False)
         held.exclude(user__in=there).delete()
+        _forget_stale_locks(project)
         return {"user_ids": sorted(there)}
+
+
+def _count_from(member, microseconds):
+    """Note from which moment on a link counts; the gate compares visits with it.
+
+    Label Studio's own column is enough: it holds a time by our service's clock, as links do.
+    """
+    moment = EPOCH + timedelta(microseconds=microseconds)
+    if member.created_at != moment:
+        ProjectMember.objects.filter(pk=member.pk).update(created_at=moment)
+
+
+def _forget_stale_locks(project):
+    """Drop locks that are older than their task.
+
+    SQLite gives the numbers of deleted tasks out again, and a lock that was left behind would
+    keep the new text from everybody.
+    """
+    locks = TaskLock.objects.filter(task__project=project)
+    locks.filter(created_at__lt=F("task__created_at")).delete()
 
 
 class Locks(Office):
@@ -117,7 +158,10 @@ class Locks(Office):
     @transaction.atomic
     def answer(self, project, *, task_ids, user_id, seconds):
         now = timezone.now()
-        person = get_object_or_404(User, pk=user_id)
+        person = User.objects.filter(pk=user_id).first()
+        if person is None:
+            raise NoSuchAccount(f"Nobody here has the account {user_id}.")
+        _forget_stale_locks(project)
         wanted = project.tasks.filter(pk__in=task_ids, is_labeled=False)
         wanted = wanted.exclude(annotations__completed_by=person)
         free = [

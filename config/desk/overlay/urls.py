@@ -5,6 +5,7 @@ from django.urls import path
 
 from overlay import entry, mending, office
 
+mending.hand_out_in_turn()
 mending.keep_the_order()
 mending.tell_unique_ids()
 
