@@ -292,10 +292,11 @@ def settle_down() -> Told:
     from annotation.models import Annotation, CampaignLanguage
     from annotation.tasks import sweep_all
 
-    begun, quiet, before = time.monotonic(), 0, -1
+    begun, quiet, before, turn = time.monotonic(), 0, -1, 0
     while quiet < 6 and time.monotonic() - begun < SETTLED_S:
-        if quiet == 0:
+        if not turn % 8:
             sweep_all()
+        turn += 1
         time.sleep(2)
         now = Annotation.objects.count()
         waiting = to_mirror(CampaignLanguage.objects.get()).count()
