@@ -80,3 +80,10 @@ def test_a_kind_of_question_is_chosen_on_the_page_and_one_that_is_not_there_is_r
     with pytest.raises(InvalidInputError, match="pairs"):
         create_campaign(**fields, objective="haiku")
     assert not Campaign.objects.exists()
+
+
+def test_a_catalogue_of_translations_comes_in_as_pairs_with_what_was_translated() -> None:
+    campaign = make_campaign(objective="pairs", labels=("right", "wrong"))
+    po = 'msgid ""\nmsgstr "Language: wo\\n"\n\nmsgid "Save"\nmsgstr "Denc"\n'
+    assert bring(campaign, po, "wo.po").rows_kept == 1
+    assert parts_of(Sample.objects.get().text) == ("Denc", "Save")

@@ -136,6 +136,9 @@ def _whole(values: Mapping[str, object], rules: Rules) -> str:
         if values.get("second") not in (None, ""):
             raise _RefusedError("second", "is given, but this campaign asks about single texts")
         return _text(values, "text")
+    if values.get("second") is None and isinstance(meta := values.get("meta"), Mapping):
+        # A catalogue of translations: each stands beside what it is a translation of.
+        values = {**values, "second": meta.get("msgid")}
     return glued([_text(values, "text"), _text(values, "second")])
 
 
