@@ -24,6 +24,29 @@ def measured(version, digest, *, accuracy, macro_f1):
     )
 
 
+def best_of(check):
+    numbers = {one["check"]: one["numbers"] for one in check.detail["findings"]}
+    return numbers["the best ever released"]
+
+
+def test_gold_shares_its_risk_among_all_candidates_that_it_holds_against_a_best_that_left():
+    campaign, first = make_run(gold=20)
+    other = first.candidate
+    deploy(campaign, version=other, kind="promotion", reason="better")
+    measured(other, "0", accuracy=1.1, macro_f1=0.6)
+    told = []
+    for number in (2, 3, 4):
+        if number == 3:
+            deploy(campaign, version=first.base, kind="rollback", reason="it answers faster")
+            measured(other, "1", accuracy=1.1, macro_f1=0.6)
+            other = first.base
+        run = add_run(campaign, other, seed=number, number=number)
+        told.append(best_of(gates.judge(run.pk, now=NOW).checks.get()))
+    # While the best itself serves nothing adds up.
+    assert [one.get("asked") for one in told] == [None, 1, 2]
+    assert told[1]["alpha"] == pytest.approx(2 * told[2]["alpha"])
+
+
 @pytest.mark.parametrize(("metric", "best"), [("accuracy", 0), ("macro-f1", 1)])
 def test_anchor_is_the_best_by_what_the_gate_goes_by_and_stays_it(metric, best):
     campaign, first = make_run(gold=20, gate_metric=metric)

@@ -193,6 +193,25 @@ def test_anchor_stops_slow_decline():
     assert any("the best ever released" in sentence for sentence in held.reasons)
 
 
+def test_what_is_enough_once_is_not_when_the_same_gold_is_asked_for_the_twelfth_time():
+    """Three points below a best that serves no more, where five are the limit."""
+    now = compare(n=800, fixed=30, broken=20)
+    best = now.new.right.copy()
+    best[np.flatnonzero(~best)[:32]] = True
+    best[np.flatnonzero(best)[:8]] = False
+    anchored = Comparison(now.language, now.old, now.new, now.groups, answers(best))
+    told = [
+        next(
+            f for f in judge(anchored, past_best=past).languages[0].findings if f.check == gate.BEST
+        )
+        for past in ({}, {"wo": 1}, {"wo": 12})
+    ]
+    assert [finding.holds for finding in told] == [True, True, False]
+    assert [f.numbers.get("alpha") for f in told[1:]] == pytest.approx([0.0139, 0.00116], abs=1e-4)
+    # What is missing is counted for the next time, which will ask for more again.
+    assert told[0].numbers["needed"] < told[1].numbers["needed"] < told[2].numbers["needed"]
+
+
 def test_calibration_says_when_there_is_too_little_gold():
     rng = np.random.default_rng(0)
     found = calibration(compare(n=100, fixed=4, broken=4), rng=rng)
@@ -332,11 +351,11 @@ def test_a_look_of_three_has_a_third_of_the_risk():
     assert (third.verdict, third.languages[0].missing) == ("HOLD", 147 - 120)
 
 
-def twelve_updates(seed, *, anchored, languages=4, n=1600):
+def twelve_updates(seed, *, anchored, languages=4, n=1600, shared=True):
     """Points lost when updates that are each a point worse everywhere ask to be released."""
     rng = np.random.default_rng(seed)
     now = [rng.random(n) < 0.8 for _ in range(languages)]
-    best, groups, lost = now, tuple("" for _ in range(n)), 0
+    best, groups, lost, asked = now, tuple("" for _ in range(n)), 0, 0
     for _ in range(12):
         new = []
         for one in now:
@@ -350,7 +369,9 @@ def twelve_updates(seed, *, anchored, languages=4, n=1600):
                 for k, (o, c, b) in enumerate(zip(now, new, best, strict=True))
             ),
             maintenance="a habit",
+            past_best={f"l{k}": asked for k in range(languages)} if shared and asked else {},
         )
+        asked += 1 if lost or found.verdict == "PASS" else 0
         if found.verdict == "PASS":
             now, lost = new, lost + 1
     return lost
@@ -367,6 +388,20 @@ def test_twelve_updates_of_minus_one_are_stopped_by_the_anchor(monkeypatch):
         for a in (True, False)
     ]
     assert alone[0] < alone[1], alone
+
+
+def test_in_a_campaign_of_one_language_twelve_updates_of_minus_one_lose_no_more_than_five(
+    monkeypatch,
+):
+    """No other language stops them, and each that got through was lucky on the same gold."""
+    honest = gate.Finding("calibration", True, "")
+    monkeypatch.setattr(gate, "calibration", lambda *_, **__: honest)
+    monkeypatch.setattr(gate, "parity", lambda *_, **__: honest)
+    plain, shared = (
+        [twelve_updates(seed, anchored=True, languages=1, shared=one) for seed in range(20)]
+        for one in (False, True)
+    )
+    assert max(shared) <= 5 < max(plain), (shared, plain)
 
 
 def unsure(rng, *, n, churn, confidence):

@@ -22,7 +22,7 @@ def terms_to_keep(run: TrainingRun, *, last: GateRun | None) -> dict[str, Any]:
     return terms
 
 
-def terms_of(gate: GateRun, *, worn: dict[str, int]) -> checks.Terms:
+def terms_of(gate: GateRun, *, worn: dict[str, int], past_best: dict[str, int]) -> checks.Terms:
     """Return what the gate decides by, as its methods want to have it."""
     told = gate.terms
     return checks.Terms(
@@ -35,6 +35,7 @@ def terms_of(gate: GateRun, *, worn: dict[str, int]) -> checks.Terms:
         targets=frozenset(told["targets"]),
         maintenance=told["maintenance"],
         worn=worn,
+        past_best=past_best,
     )
 
 

@@ -19,7 +19,7 @@ from training.actions.gate_settings import keep_track
 from training.actions.gate_terms import terms_of, terms_to_keep
 from training.actions.gold_calls import call_for_gold, may_look_again
 from training.actions.gold_marks import GoldMarks
-from training.actions.gold_versions import versions_of_gold, worn_of
+from training.actions.gold_versions import past_best_of, versions_of_gold, worn_of
 from training.actions.hindsight import look_back
 from training.actions.runs import readable
 from training.methods import gate as checks
@@ -109,7 +109,11 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
     decided = checks.decide(
         compared.comparisons,
-        terms=terms_of(gate, worn=worn_of(versions, golds=compared.golds)),
+        terms=terms_of(
+            gate,
+            worn=worn_of(versions, golds=compared.golds),
+            past_best=past_best_of(versions, anchors=compared.anchors, champion=champion),
+        ),
         rng=np.random.default_rng(seed),
         void=void,
         cases=[case.told() for case in cases],

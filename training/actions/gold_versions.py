@@ -7,10 +7,13 @@ decisions a quarter of a language's gold must be fresh before it decides again.
 import math
 from collections.abc import Mapping
 
+from django.db.models import F, QuerySet
+
 from annotation.models import Campaign
+from learning.models import ModelVersion
 from training.actions.evaluation import Gold
 from training.methods.gate import FRESH_SHARE, MOST_DECISIONS
-from training.models import GoldVersion, Verdict
+from training.models import GateCheck, GoldVersion, Verdict
 
 
 def versions_of_gold(campaign: Campaign, *, golds: Mapping[str, Gold]) -> dict[str, GoldVersion]:
@@ -28,8 +31,31 @@ def worn_of(versions: Mapping[str, GoldVersion], *, golds: Mapping[str, Gold]) -
 
 
 def decisions_of(version: GoldVersion) -> int:
-    """Count the looks that this version has decided; one that was void decided nothing."""
-    return version.decisions.exclude(gate__verdict=Verdict.VOID).count()
+    """Count the looks that this version has decided."""
+    return decided(version).count()
+
+
+def decided(version: GoldVersion) -> "QuerySet[GateCheck]":
+    """Return the looks that this version has decided; one that was void decided nothing."""
+    return version.decisions.exclude(gate__verdict=Verdict.VOID)
+
+
+def past_best_of(
+    versions: Mapping[str, GoldVersion],
+    *,
+    anchors: Mapping[str, ModelVersion],
+    champion: ModelVersion,
+) -> dict[str, int]:
+    """Return the languages whose best ever released is another version than the champion.
+
+    With each how often its gold was asked, this time too, whether a candidate comes near such a
+    best: only these decisions let losses add up, and share the risk.
+    """
+    return {
+        tag: 1 + decided(version).exclude(anchor=None).exclude(anchor=F("gate__champion")).count()
+        for tag, version in versions.items()
+        if tag in anchors and anchors[tag] != champion
+    }
 
 
 def fresh_needed(present: set[int], *, known: set[int]) -> int:

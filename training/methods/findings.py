@@ -65,7 +65,9 @@ class Terms:
 
     ``alpha`` is the risk of this one look. ``targets`` are the languages in which an update was
     to help (empty: all); ``maintenance`` says why an update needs no gain. ``worn`` are languages
-    whose gold has decided too often, with how many fresh items it lacks.
+    whose gold has decided too often, with how many fresh items it lacks. ``past_best`` are
+    languages in which the best ever released does not serve any more, with how often their gold
+    has been asked since, this time too, whether a candidate comes near it.
     """
 
     margin: float
@@ -77,6 +79,7 @@ class Terms:
     targets: frozenset[str] = frozenset()
     maintenance: str = ""
     worn: Mapping[str, int] = field(default_factory=dict)
+    past_best: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

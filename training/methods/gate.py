@@ -8,9 +8,9 @@ are translations of one another.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from training.methods.findings import (
     Answers,
@@ -26,16 +26,15 @@ from training.methods.findings import (
     points,
 )
 from training.methods.honesty import Sure, error_rise, items_to_judge
+from training.methods.non_inferiority import non_inferior, resampled_non_inferior
 from training.methods.paired import (
     ALPHA,
     discordance,
     harm_p,
     holm,
-    items_needed,
+    shared_risk,
     sign_flip_p,
     tango_interval,
-    tango_z,
-    unchanged_items,
 )
 from training.methods.parity import parity
 from training.methods.resampling import Resampled, f1_counts, f1_difference, resample
@@ -56,8 +55,6 @@ ANCHOR_MARGIN = 0.05
 CALIBRATION_MARGIN = 0.02
 # With fewer items the calibration error of a perfect model is larger than what is looked for.
 CALIBRATION_ITEMS = 250
-# Assumed share of changed answers where no gold says how many there are.
-USUAL_CHURN = 0.10
 # A gold version that has decided so often is worn out, until so much of it is fresh.
 MOST_DECISIONS = 20
 FRESH_SHARE = 0.25
@@ -140,46 +137,6 @@ def _redrawn(comparison: Comparison, rival: Answers, rng: np.random.Generator) -
         for said in (rival, comparison.new)
     )
     return resample(f1_difference(old, new), groups=comparison.groups, rng=rng)
-
-
-def non_inferior(
-    fixed: int, *, broken: int, items: int, margin: float, alpha: float = ALPHA, rival: str
-) -> Finding:
-    """Is the candidate shown not to be worse than its rival by the margin (Tango)?"""
-    z = tango_z(fixed, broken=broken, items=items, margin=margin)
-    low, high = tango_interval(fixed, broken=broken, items=items, level=1 - 2 * alpha)
-    churn = (fixed + broken) / items if items else USUAL_CHURN
-    numbers = {"z": z, "p": float(ndtr(-z)), "low": low, "high": high, "margin": margin}
-    numbers["needed"] = items_needed(churn, margin=margin, alpha=alpha)
-    return _shown(rival, bool(items and z > ndtri(1 - alpha)), numbers, items=items)
-
-
-def resampled_non_inferior(
-    found: Resampled, *, items: int, margin: float, alpha: float = ALPHA, rival: str
-) -> Finding:
-    """The same for a metric that was resampled; where nothing changed, items must still suffice."""
-    p = found.p_not_above(-margin)
-    low, high = found.bound(alpha), found.bound(1 - alpha)
-    least = unchanged_items(margin, alpha=alpha)
-    reach = float(ndtri(1 - alpha) + ndtri(0.8))
-    needed = max(int(np.ceil(items * (found.spread * reach / margin) ** 2)), least)
-    numbers = {"z": -float(ndtri(p)), "p": p, "low": low, "high": high, "margin": margin}
-    numbers |= {"needed": needed, "delta": found.value}
-    return _shown(rival, p < alpha and items >= least, numbers, items=items)
-
-
-def _shown(rival: str, holds: bool, numbers: dict[str, float], *, items: int) -> Finding:
-    said = f"between {points(numbers['low'])} and {points(numbers['high'])} against {rival}"
-    limit = points(-numbers["margin"])
-    if not items:
-        sentence = f"There is no gold to compare with {rival}."
-    elif holds:
-        sentence = f"Not worse: {said}, all above the margin of {limit}."
-    elif numbers["low"] > -numbers["margin"]:
-        sentence = f"Not shown: {said}, on too few items to tell."
-    else:
-        sentence = f"Not shown: {said}, which reaches below the margin of {limit}."
-    return Finding(rival, holds, sentence, numbers)
 
 
 def harm(
@@ -329,7 +286,7 @@ def _judge_language(
         one.against(CHAMPION, comparison.old, margin=terms.margin, alpha=alpha),
     ]
     if comparison.anchor is not None and one.items:
-        findings.append(one.against(BEST, comparison.anchor, margin=ANCHOR_MARGIN, alpha=alpha))
+        findings.append(against_best(one, comparison.anchor, terms=terms))
     findings.append(
         calibration(
             comparison,
@@ -358,6 +315,25 @@ def _judge_language(
         verdict=_language_verdict(findings),
         findings=(*findings, *advice),
     )
+
+
+def against_best(one: _Measured, best: Answers, *, terms: Terms) -> Finding:
+    """Is the candidate shown to come near the best ever released?
+
+    Each of many small losses looks for luck on the same gold, so where the best serves no more
+    its gold shares the risk among all the decisions it may make. Where it serves, the champion's
+    narrower margin has said it already.
+    """
+    asked = terms.past_best.get(one.comparison.language)
+    if asked is None:
+        return one.against(BEST, best, margin=ANCHOR_MARGIN, alpha=terms.alpha)
+    now, later = (
+        min(terms.alpha, shared_risk(k, decisions=MOST_DECISIONS)) for k in (asked, asked + 1)
+    )
+    found = one.against(BEST, best, margin=ANCHOR_MARGIN, alpha=now)
+    again = one.against(BEST, best, margin=ANCHOR_MARGIN, alpha=later)
+    told = {"alpha": now, "asked": asked, "needed": again.numbers["needed"]}
+    return replace(found, numbers={**found.numbers, **told})
 
 
 def worn_out(fresh: int, *, items: int) -> Finding:

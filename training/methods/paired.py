@@ -124,6 +124,21 @@ def unchanged_items(margin: float, *, alpha: float = ALPHA) -> int:
     return math.floor(float(ndtri(1 - alpha) ** 2 * (1 - margin) / margin)) + 1
 
 
+def shared_risk(decision: int, *, decisions: int) -> float:
+    """Return the part of the whole risk that one of several decisions on the same items may run.
+
+    The parts fall like 1, 1/2, 1/3 … and add up to the whole (Bonferroni; alpha spending, Lan and
+    DeMets 1983): early decisions keep most of their power, and a long row of them proves no more
+    than one would.
+
+    >>> [round(shared_risk(k, decisions=20), 4) for k in (1, 2, 20)]
+    [0.0139, 0.0069, 0.0007]
+    >>> round(sum(shared_risk(k, decisions=20) for k in range(1, 21)), 6)
+    0.05
+    """
+    return ALPHA / decision / sum(1 / k for k in range(1, decisions + 1))
+
+
 def sign_flip_p(steps: Sequence[int]) -> float:
     """Exact one-sided p of a sum of steps, if each were as likely up as down.
 
