@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,44 @@ from config.env import ROOT
 from tests import template
 
 
+class Running:
+    """A process that was asked for, and how it ended."""
+
+    def __init__(self, home: "Home", at: Path) -> None:
+        self.home, self.at = home, at
+
+    @property
+    def code(self) -> int | None:
+        """Its exit code, minus the signal that ended it; None while it runs."""
+        told = self.at.with_suffix(".code")
+        return int(told.read_text()) if told.exists() else None
+
+    def end(self) -> int:
+        """Wait for it."""
+        deadline = time.monotonic() + 200
+        while self.code is None:
+            assert self.home.parent.poll() is None, "the process they are forked from has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return self.code
+
+    def said(self) -> Any:
+        """What it wrote last."""
+        return json.loads(self.at.with_suffix(".out").read_text().splitlines()[-1])
+
+    def result(self) -> Any:
+        """What it came to, once it has ended as it should."""
+        assert self.end() == 0, self.at.with_suffix(".err").read_text()
+        return self.said()
+
+
 class Home:
-    """An installation of its own, driven by processes."""
+    """An installation of its own, driven by processes that are forked from one."""
 
     def __init__(self, var: Path, database: str) -> None:
-        self.environment = os.environ | {
+        self.folder, self.started = var / "processes", 0
+        self.folder.mkdir()
+        own = {
             "VERNACULAR_VAR_DIR": str(var),
             "VERNACULAR_DATABASE_URL": database,
             "VERNACULAR_SCORING_SHARD": "40",
@@ -27,31 +61,31 @@ class Home:
             "VERNACULAR_DEVICE": "cpu",
             "OMP_NUM_THREADS": "1",
         }
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.learning.worker", *words],
+        self.parent = subprocess.Popen(
+            [sys.executable, "-m", "tests.learning.worker", str(self.folder)],
             cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            env=os.environ | own,
+            stdin=subprocess.PIPE,
             text=True,
         )
 
+    def start(self, *words: str) -> Running:
+        assert self.parent.stdin is not None
+        self.parent.stdin.write(json.dumps(words) + "\n")
+        self.parent.stdin.flush()
+        self.started += 1
+        return Running(self, self.folder / str(self.started - 1))
+
     def call(self, *words: str) -> Any:
-        return result(self.start(*words))
-
-
-def result(process: subprocess.Popen[str]) -> Any:
-    out, err = process.communicate(timeout=200)
-    assert process.returncode == 0, err
-    return json.loads(out.splitlines()[-1])
+        return self.start(*words).result()
 
 
 @pytest.fixture(
     params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], scope="module"
 )
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Home]:
     url = ""
     if request.param == "postgres":
         url = _own_database(request.getfixturevalue("postgres"))
@@ -59,8 +93,9 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if not url:
         template.place(var / template.NAME)
     home = Home(var, url)
-    home.call("prepare", "400")
-    return home
+    with home.parent:  # it ends when nothing more can be asked of it
+        home.call("prepare", "400")
+        yield home
 
 
 def _own_database(server: str) -> str:
@@ -79,9 +114,7 @@ def test_the_database_keeps_what_served_whoever_asks(home: Home) -> None:
 
 
 def test_scoring_goes_on_where_a_killed_worker_left_it(home: Home) -> None:
-    worker = home.start("score", "11")
-    worker.communicate(timeout=200)
-    assert worker.returncode == -signal.SIGKILL
+    assert home.start("score", "11").end() == -signal.SIGKILL
     left = home.call("report")
     assert left["predictions"] == 40
     assert left["shards"].count("running") == 1
@@ -97,22 +130,21 @@ def test_eight_processes_at_once_never_lease_one_text_twice(home: Home, tmp_path
     if home.call("report")["predictions"] < 401:
         home.call("score")
     killed = home.start("choose_and_die")
-    lost = json.loads(killed.communicate(timeout=200)[0])
-    assert killed.returncode == -signal.SIGKILL
+    assert killed.end() == -signal.SIGKILL
     left = home.call("report")
     assert (left["first"], left["debts"]) == ([""], [])
     start = tmp_path / "start"
     racers = [home.start("race", "3", str(start)) for _ in range(8)]
     while len(list(tmp_path.iterdir())) < 8:
-        assert all(racer.poll() is None for racer in racers)
-        time.sleep(0.1)
+        assert all(racer.code is None for racer in racers)
+        time.sleep(0.02)
     start.touch()
-    won = [result(racer) for racer in racers]
+    won = [racer.result() for racer in racers]
     seen = home.call("report")
     assert sum(won) == len(seen["rounds"]) >= 3
     assert [number for number, _ in seen["rounds"]] == list(range(1, len(seen["rounds"]) + 1))
     assert {status for _, status in seen["rounds"]} == {"closed"}
-    assert seen["first"] == lost
+    assert seen["first"] == killed.said()
     assert seen["twice"] == 0
     assert seen["got"] == seen["picks"] == [24] * len(seen["rounds"])
     assert all(abs(debt) < 1 for debt in seen["debts"])

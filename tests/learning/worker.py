@@ -1,6 +1,8 @@
-"""A process of its own for tests that need several: ``python -m tests.learning.worker VERB …``.
+"""Processes of their own for tests that need several: ``python -m tests.learning.worker FOLDER``.
 
-Imports stand inside the verbs: models need a Django that is set up, and only two need torch.
+What is slow is imported once. Then every line of words on stdin, ``VERB …``, is forked into a
+process that writes to ``FOLDER/NUMBER.out`` and ``.err``, its exit code to ``.code`` at the end.
+Imports stand inside the verbs: models need a Django that is set up.
 """
 
 import json
@@ -8,6 +10,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,6 @@ def prepare(samples: str) -> Any:
     from learning.actions.versions import initial_version
     from tests.make import make_campaign, make_gold, make_sample
 
-    _use_tiny_networks()
     call_command("migrate", verbosity=0)
     campaign = make_campaign(items_per_round=24, floor_per_language=2)
     for number in range(int(samples)):
@@ -42,7 +44,6 @@ def score(batches: str = "1000000") -> Any:
     from learning.networks import packing
     from tests.learning.tiny import TinyNetwork
 
-    _use_tiny_networks()
     collate, left = TinyNetwork.collate, [int(batches)]
 
     def mortal(self: TinyNetwork, *args: Any) -> Any:
@@ -192,6 +193,9 @@ def report() -> Any:
 
 
 def _use_tiny_networks() -> None:
+    """Everything slow that a verb needs comes with these."""
+    import learning.actions.rounds
+    import learning.actions.scoring
     import learning.inference
     import learning.networks.opening
     from tests.learning.tiny import load_tiny, open_tiny
@@ -200,8 +204,43 @@ def _use_tiny_networks() -> None:
     learning.inference.load_network = load_tiny
 
 
+def _serve(folder: Path) -> None:
+    """Fork for every line; one that waits for it tells how it ended."""
+    _use_tiny_networks()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait
+    for number, line in enumerate(sys.stdin):
+        if os.fork():
+            continue
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        at = folder / str(number)
+        child = os.fork()
+        if not child:
+            _work(json.loads(line), at)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        at.with_suffix(".new").write_text(str(code))
+        at.with_suffix(".new").rename(at.with_suffix(".code"))
+        os._exit(0)
+
+
+def _work(words: list[str], at: Path) -> None:
+    """Do what the verb says, as a program would that is started for it."""
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        file = os.open(at.with_suffix(suffix), os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+    code = 1
+    try:
+        verb, *arguments = words
+        sys.stdout.write(json.dumps(globals()[verb](*arguments)) + "\n")
+        code = 0
+    except Exception:  # noqa: BLE001 - it ends here, and whoever waits reads why
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
     os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
     django.setup()
-    verb, *arguments = sys.argv[1:]
-    sys.stdout.write(json.dumps(globals()[verb](*arguments)) + "\n")
+    _serve(Path(sys.argv[1]))
