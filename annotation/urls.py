@@ -4,6 +4,7 @@ from django.urls import path
 from annotation.views import (
     calibration,
     campaigns,
+    catalogue_review,
     coordination,
     credit,
     groups,
@@ -164,6 +165,11 @@ urlpatterns = [
         "campaigns/<slug:slug>/languages/<str:tag>/",
         coordination.language_desk,
         name="language_desk",
+    ),
+    path(
+        "campaigns/<slug:slug>/languages/<str:tag>/catalogue/",
+        catalogue_review.catalogue_review,
+        name="catalogue_review",
     ),
     path(
         "campaigns/<slug:slug>/languages/<str:tag>/disputes/<int:pk>/",

@@ -61,6 +61,8 @@ def problem_with(text: str) -> str:
         return f"is {len(text):,} characters long; the most is {MAX_CHARACTERS:,}"
     if problem := unstorable(text):
         return problem
+    if GLUE in text:
+        return f"holds the control character U+0004 at position {text.index(GLUE) + 1}"
     return "" if _VISIBLE.search(text) else "is empty"
 
 
@@ -72,8 +74,6 @@ def unstorable(text: str) -> str:
     """
     if "\0" in text:
         return f"holds a NUL character at position {text.index(chr(0)) + 1}"
-    if GLUE in text:
-        return f"holds the control character U+0004 at position {text.index(GLUE) + 1}"
     if not text.isascii() and (half := _HALF.search(text)):
         return (
             f"holds half a character at position {half.start() + 1}: an unpaired surrogate, "

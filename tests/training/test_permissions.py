@@ -72,6 +72,7 @@ DOORS = {
     """,
     "of one language": """
         guideline_edit language_desk dispute_decide dispute_undo objection_decide hours_csv
+        catalogue_review
         calibration_language label_rule worked_example gold_retire calibration_person
         concern_decide group_open group_side group_conclude
     """,
