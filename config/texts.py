@@ -27,11 +27,12 @@ CALLS = {
 # What people see who are no admins; their texts come first in every catalogue.
 SEEN_BY_ALL = re.compile(
     r"annotation/(templates/(403|404|annotation/(_feedback|_field|_interface|_labels_|_me|_nav|_standing"
-    r"|about_me|base|calibrate|concern|consent|credits|desk_closed|go\.|group\.|group_answer"
-    r"|guideline\.|interface|invitation\.|letter|light|link_closed|me\.|sign_in))"
+    r"|about_me|base|calibrate|calibration_language|concern|consent|credits|desk_closed|go\.|group\.|group_answer"
+    r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|sign_in))"
     r"|models/(annotations|consents|groups|sessions|drifting)|permissions"
-    r"|actions/(consents|credit|entry|groups|invitations|letters|light|sessions|welcome)"
-    r"|views/(credit|desk|groups|interface|letters|light|links|sessions|unsaved|welcome)|templatetags/(interface|words))"
+    r"|actions/(addresses|consents|credit|disputes|entry|groups|hours|invitations|letters|light|objections|sessions"
+    r"|welcome)"
+    r"|views/(coordination|credit|desk|groups|interface|letters|light|links|sessions|unsaved|welcome)|templatetags/(interface|words))"
     r"|training/(templates/training/(_me|me\.|letter|my_|take_back)"
     r"|views/(letters|me|mine)|actions/(letters|taking_back|thanks))"
 )

@@ -137,7 +137,7 @@ def set_guideline(
     """
     text = text.strip()
     if not text:
-        raise InvalidInputError("A guideline needs a text.")
+        raise InvalidInputError(_("A guideline needs a text."))
     # The row is the lock: two editors at once get two versions, not one number twice.
     CampaignLanguage.objects.select_for_update().get(pk=campaign_language.pk)
     newest = campaign_language.guidelines.order_by("-version").first()

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from annotation.actions.queue import ask_one_more
 from annotation.errors import ConflictError, InvalidInputError
@@ -94,24 +95,26 @@ def undo(adjudication: Adjudication, *, by: User, now: datetime) -> bool:
 def _refuse(sample: Sample, *, label: Label, reason: str) -> None:
     if not reason.strip():
         raise InvalidInputError(
-            "A decision needs a reason.",
-            remedy="Say in a sentence why; those who answered otherwise will read it.",
+            _("A decision needs a reason."),
+            remedy=_("Say in a sentence why; those who answered otherwise will read it."),
         )
     if label.campaign_id != sample.campaign_id:
         raise InvalidInputError(
-            f"“{label}” is no label of this campaign.", remedy="Choose one of its labels."
+            _("“%s” is no label of this campaign.") % label,
+            remedy=_("Choose one of its labels."),
         )
     if sample.campaign.subjective:
         raise ConflictError(
-            "This campaign asks for opinions: there is no right answer to decide on.",
-            remedy="The spread of the answers is what is learned.",
+            _("This campaign asks for opinions: there is no right answer to decide on."),
+            remedy=_("The spread of the answers is what is learned."),
         )
     if GoldItem.objects.filter(sample=sample, retired_at=None).exists():
         raise ConflictError(
-            "The answer to this text is known: it is a gold item.",
-            remedy="Retire the gold item if its answer is wrong.",
+            _("The answer to this text is known: it is a gold item."),
+            remedy=_("Retire the gold item if its answer is wrong."),
         )
     if sample.withdrawn_at is not None:
         raise ConflictError(
-            "The text is set aside or was taken back.", remedy="Nothing needs to be decided."
+            _("The text is set aside or was taken back."),
+            remedy=_("Nothing needs to be decided."),
         )

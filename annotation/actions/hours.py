@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from django.db.models import Count, Exists, F, FloatField, OuterRef, Q, Sum, Value
 from django.db.models.functions import Coalesce, Greatest, Least
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation.errors import InvalidInputError
 from annotation.models import Annotation, Annotator, CampaignLanguage, SessionAnswer
@@ -55,10 +56,12 @@ def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]
     What was taken back was work all the same and stays counted; nothing of its content is told.
     """
     if until < since:
-        raise InvalidInputError("The last day lies before the first.", remedy="Swap the two days.")
+        raise InvalidInputError(
+            _("The last day lies before the first."), remedy=_("Swap the two days.")
+        )
     if until - since > LONGEST_SPAN:
         raise InvalidInputError(
-            "That is more than three years.", remedy="Ask for a shorter span of days."
+            _("That is more than three years."), remedy=_("Ask for a shorter span of days.")
         )
     return _work(home, _span(since, until))
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from annotation.actions.memberships import take_up
 from annotation.errors import InvalidInputError, VernacularError
@@ -95,17 +96,21 @@ def invite(  # noqa: PLR0913 - who, where, as what, and how long
     """Invite one person by name to some languages of a campaign, and return the link."""
     name = " ".join(name.split())
     if not name:
-        raise InvalidInputError("An invitation needs a name.", remedy="Write what they are called.")
+        raise InvalidInputError(
+            _("An invitation needs a name."), remedy=_("Write what they are called.")
+        )
     asked = list({language.pk: language for language in languages}.values())
     if not asked and role != Role.ADMIN:
         raise InvalidInputError(
-            "An invitation needs a language.", remedy="Choose one of the campaign's languages."
+            _("An invitation needs a language."),
+            remedy=_("Choose one of the campaign's languages."),
         )
     strange = _strange(campaign, asked)
     if strange:
         raise InvalidInputError(
-            f"{campaign} does not ask in {', '.join(strange)}.",
-            remedy="Choose one of the campaign's languages.",
+            _("%(campaign)s does not ask in %(languages)s.")
+            % {"campaign": campaign, "languages": ", ".join(strange)},
+            remedy=_("Choose one of the campaign's languages."),
         )
     fields = {"name": name[:150], "role": role, "campaign": campaign, "interface": interface}
     return _ticket(fields, languages=asked, actor=actor, expires_at=expires_at)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
+from django.utils.translation import gettext as _
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Annotation, Item, Objection, Sample, User, Withdrawal
@@ -56,8 +57,8 @@ def note_dialect(objection: Objection, *, dialect: str, by: User, now: datetime)
     dialect = dialect.strip()
     if not dialect or len(dialect) > LONGEST_DIALECT:
         raise InvalidInputError(
-            f"A dialect's name has 1 to {LONGEST_DIALECT} characters.",
-            remedy="Write the name that its speakers use.",
+            _("A dialect's name has 1 to %d characters.") % LONGEST_DIALECT,
+            remedy=_("Write the name that its speakers use."),
         )
     with transaction.atomic():
         Sample.objects.filter(pk=objection.sample_id).update(dialect=dialect)
@@ -106,8 +107,8 @@ def _decide(objection: Objection, state: State, *, by: User, now: datetime, why:
             return objection
         if objection.state != State.OPEN:
             raise ConflictError(
-                f"It was decided meanwhile: {objection.get_state_display()}.",
-                remedy="Open it again first, if that was wrong.",
+                _("It was decided meanwhile: %s.") % objection.get_state_display(),
+                remedy=_("Open it again first, if that was wrong."),
             )
         objection.state = state
         aside = state == State.SET_ASIDE

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from annotation.actions.consents import record_consent
 from annotation.actions.quarantine import requalify
@@ -49,8 +50,8 @@ def add_speaker(  # noqa: PLR0913 - what both doors, page and command, ask for
     known = User.objects.filter(username__iexact=username).first()
     if known is None and not USERNAME.fullmatch(username):
         raise InvalidInputError(
-            f"{username!r} cannot be a user name.",
-            remedy="Write up to 60 Latin letters, digits, dots, hyphens or underscores.",
+            _("“%s” cannot be a user name.") % username,
+            remedy=_("Write up to 60 Latin letters, digits, dots, hyphens or underscores."),
         )
     user = known or User(username=username)
     password = password or secrets.token_urlsafe(12)
@@ -99,7 +100,7 @@ def ensure_annotator(  # noqa: PLR0913 - what add_speaker asks for
         account_id = _account_at(desk, user=User(username=username, name=name), password=password)
         user = _new_user(username, name=name, password=password, desk_user_id=account_id)
     ensure_desk_account(user, desk=desk, password=password)
-    annotator, _ = Annotator.objects.get_or_create(
+    annotator, _made = Annotator.objects.get_or_create(
         user=user, language=language, defaults={"kind": kind}
     )
     how = Consent.How.ADMIN if actor else Consent.How.COMMAND
@@ -147,8 +148,9 @@ def _account_at(desk: DeskAccounts, *, user: User, password: str) -> int:
     other = User.objects.filter(desk_user_id=account.user_id).exclude(pk=user.pk).first()
     if other is not None:
         raise ConflictError(
-            f"The desk account {account.email} is already {other}'s.",
-            remedy="Give this person another e-mail address.",
+            _("The desk account %(address)s is already %(name)s's.")
+            % {"address": account.email, "name": other},
+            remedy=_("Give this person another e-mail address."),
         )
     return account.user_id
 
@@ -156,7 +158,7 @@ def _account_at(desk: DeskAccounts, *, user: User, password: str) -> int:
 @transaction.atomic
 def join_team(user: User, *, language: Language, now: datetime) -> Annotator:
     """Make somebody an active annotator; answers that waited for that are taken in."""
-    annotator, _ = Annotator.objects.get_or_create(user=user, language=language)
+    annotator, _made = Annotator.objects.get_or_create(user=user, language=language)
     if not annotator.active:
         annotator.active = True
         annotator.save(update_fields=["active"])

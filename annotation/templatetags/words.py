@@ -11,6 +11,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
+from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext as _
 
 from annotation.methods.texts import shown
@@ -149,7 +150,11 @@ def size(value: int) -> str:
 
 def _span(low: str, high: str, *, apart: bool) -> str:
     """From here to there; in words where a dash would be read as a minus."""
-    return f"{low} {_('to')} {high}" if apart else f"{low}–{high}"
+    if not apart:
+        return f"{low}–{high}"
+    # A word from right to left would draw the number after it to its other side.
+    word = f"\u2068{_('to')}\u2069" if get_language_bidi() else _("to")
+    return f"{low} {word} {high}"
 
 
 def _signed(value: float, digits: int) -> str:

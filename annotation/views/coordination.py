@@ -198,7 +198,7 @@ def _day(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidInputError(
-            f"“{text[:20]}” is no day.", remedy="Write days as 2026-11-21."
+            _("“%s” is no day.") % text[:20], remedy=_("Write days as 2026-11-21.")
         ) from None
 
 

@@ -1,10 +1,12 @@
 """The page of whoever looks after a language: what is disputed, unfit, waiting and owed."""
 
 import csv
+import re
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -32,6 +34,8 @@ from tests.make import make_annotator, make_campaign, make_language, make_sample
 
 pytestmark = pytest.mark.django_db
 HERE = ["speech", "wo"]
+# Headings, buttons, and the names of columns and fields.
+SAID = r"<(?:h[1-6]|button|th|label|legend|caption)\b[^>]*>([^<]*[a-zA-Z]{3}[^<]*)<"
 
 
 @pytest.fixture
@@ -71,10 +75,24 @@ def page(client: Client) -> str:
     return response.content.decode()
 
 
+def said_on(text: str) -> set[str]:
+    return set(re.findall(SAID, re.split("</?main", text)[1]))
+
+
 def post(client: Client, name: str, pk: int, **data: str) -> str:
     response = client.post(reverse(name, args=[*HERE, pk]), data, follow=True)
     assert response.status_code == 200
     return response.content.decode()
+
+
+def test_the_page_speaks_the_coordinators_language(coordinator: Client, torn: Sample) -> None:
+    english = said_on(page(coordinator))
+    assert len(english) > 12
+    for tag in ("ar", "es", "fr", "sw"):
+        coordinator.cookies[settings.LANGUAGE_COOKIE_NAME] = tag
+        assert english & said_on(page(coordinator)) == set(), tag
+        said = post(coordinator, "dispute_decide", torn.pk, label="dates", reason=" ")
+        assert "A decision needs a reason." not in said
 
 
 def test_a_coordinator_sees_who_said_what_and_why_and_decides(
