@@ -14,9 +14,12 @@ from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
 from learning.actions.repeats import doubtful_answers
 from learning.actions.scored import (
+    FEW,
     asked_groups,
+    batched,
     expected_rows,
     near_groups,
+    ready_now,
     scored_chunks,
     spent_on,
 )
@@ -200,17 +203,28 @@ def known_digests(campaign: Campaign) -> dict[int, set[str]]:
 def _counts(
     campaign: Campaign, languages: Sequence[CampaignLanguage]
 ) -> dict[int, tuple[int, int]]:
-    """Return, by language, how many samples could be asked, and how many distinct texts."""
-    rows = (
-        _fresh(campaign)
-        .order_by()
-        .values("language_id")
-        .annotate(samples=Count("pk"), texts=Count("digest", distinct=True))
-    )
-    counts = {row["language_id"]: (row["samples"], row["texts"]) for row in rows}
-    for language, (samples, texts) in _counted_as_one(campaign, languages).items():
-        counts[language] = (counts[language][0] - samples, counts[language][1] - texts)
-    return defaultdict(lambda: (0, 0), counts)
+    """Return, by language, how many samples could be asked, and how many distinct texts.
+
+    Of ten million rows none is looked at: what is ready is counted in one index, and what occurs
+    more than once is taken off in the order of another. To have the database keep every text
+    that it has seen took it 20 times as long for ten times the samples.
+    """
+    ready = Sample.objects.filter(ready_now(campaign), campaign=campaign, withdrawn_at=None)
+    ready = ready.order_by()
+    samples = Counter(dict(ready.values_list("language").annotate(Count("pk"))))
+    texts, known = Counter(samples), known_digests(campaign)
+    per_text = ready.values_list("digest", "language").annotate(count=Count("pk"))
+    for _, language, count in per_text.filter(count__gt=1).iterator():
+        texts[language] -= count - 1
+    for part in batched({digest for digests in known.values() for digest in digests}, FEW):
+        for digest, language, count in per_text.filter(digest__in=part):
+            if digest in known[language]:
+                samples[language] -= count
+                texts[language] -= 1
+    for language, (fewer, near) in _counted_as_one(campaign, languages).items():
+        samples[language] -= fewer
+        texts[language] -= near
+    return defaultdict(lambda: (0, 0), {one: (samples[one], texts[one]) for one in samples})
 
 
 def _counted_as_one(

@@ -82,7 +82,7 @@ def _pages(
     Each page is a query of its own that begins where the last one ended, so that no cursor stays
     open and the database makes no copy of the pool.
     """
-    after, ready = -1, _ready(campaign)
+    after, ready = -1, ready_now(campaign, of="sample__")
     while True:
         fresh = list(_rows(version, ready, after=after))
         stale = list(_rows(older, ready, after=after)) if older else []
@@ -123,13 +123,17 @@ def _rows(version: ModelVersion, ready: Q, *, after: int) -> "QuerySet[Predictio
     )
 
 
-def _ready(campaign: Campaign) -> Q:
-    """Leave out what an import has brought that is not over, if there is such an import."""
+def ready_now(campaign: Campaign, *, of: str = "") -> Q:
+    """Leave out what an import has brought that is not over, if there is such an import.
+
+    ``of`` leads from the rows that are asked for to their samples.
+    """
     going_on = campaign.imports.exclude(status=SampleImport.Status.DONE)
     several = list(going_on.values_list("pk", flat=True))
     if not several:
         return Q()
-    return Q(sample__sample_import=None) | ~Q(sample__sample_import__in=several)
+    brought = f"{of}sample_import"
+    return Q(**{brought: None}) | ~Q(**{f"{brought}__in": several})
 
 
 def spent_on(campaign: Campaign) -> tuple["QuerySet[GoldItem]", "QuerySet[Item]"]:

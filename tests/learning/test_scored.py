@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import GoldItem, Sample, SampleImport
@@ -103,6 +105,41 @@ def test_what_the_preview_counts_is_what_the_round_can_ask() -> None:
     batch = select(request_of(open_round(campaign, now=NOW)))
     assert rows == {row.language: (row.samples, row.texts) for row in batch.languages}
     assert copy not in askable(campaign, version=campaign.model_versions.get())
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="plans are told in SQLite's words")
+def test_pool_is_counted_in_indexes_without_a_look_at_its_rows() -> None:
+    """What keeps every text that it has seen, or reads every row, takes minutes at ten million."""
+    campaign, mine, _ = varied()
+    make_sample(campaign, text=mine[0].text)
+    campaign.near_duplicates = None
+    with CaptureQueriesContext(connection) as seen:
+        preview_quota(campaign)
+    counted = [q["sql"] for q in seen if 'COUNT("annotation_sample"."id")' in q["sql"]]
+    assert len(counted) >= 3
+    for sql in counted:
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
+            plan = [row[3] for row in cursor.fetchall()]
+        assert [step.split(" (")[0] for step in plan] in (
+            ["SEARCH annotation_sample USING COVERING INDEX sample_by_language"],
+            ["SEARCH annotation_sample USING COVERING INDEX sample_by_digest"],
+        )
+
+
+def test_what_an_import_brings_is_counted_when_it_is_over_and_what_is_withdrawn_never() -> None:
+    campaign, mine, _ = varied()
+    before = {row.tag: (row.samples, row.texts) for row in preview_quota(campaign)}
+    going_on = SampleImport.objects.create(campaign=campaign, filename="a", format="csv")
+    tag = mine[7].language.tag
+    make_sample(campaign, tag, text="on its way", sample_import=going_on)
+    make_sample(campaign, tag, text=mine[7].text, sample_import=going_on)
+    make_sample(campaign, tag, text="taken back", withdrawn_at=NOW)
+    assert {row.tag: (row.samples, row.texts) for row in preview_quota(campaign)} == before
+    SampleImport.objects.filter(pk=going_on.pk).update(status="done")
+    samples, texts = before[tag]
+    now = {row.tag: (row.samples, row.texts) for row in preview_quota(campaign)}
+    assert now == {**before, tag: (samples + 2, texts + 1)}
 
 
 def test_pool_without_any_embedding_of_its_own_is_not_left_unasked() -> None:
