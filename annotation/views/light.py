@@ -51,6 +51,7 @@ MOST_AT_ONCE = 50
 DESK_TIMEOUT_S = 4.0
 SHELL = (
     "annotation/light.css",
+    "annotation/light-data.js",
     "annotation/light.js",
     "annotation/characters.js",
     "annotation/logo.svg",
@@ -336,6 +337,9 @@ def _words() -> dict[str, str]:
         "empty_offline": _("No more texts on this phone. Connect, and more will come."),
         "changing": _("You are changing your answer. What you choose now replaces it."),
         "more": _("Texts on this phone: {n}"),
+        "metered": _("Waiting for Wi-Fi, as you chose. Your answers are kept on this phone."),
+        "unsure": _("Nothing is sent until you press “Send now”, as you chose. It is kept here."),
+        "weight": _("Data used, about: {visit} in this visit, {month} this month."),
     }
 
 

@@ -13,6 +13,8 @@
   const PATIENCE_MS = 20000, SOONEST_MS = 2000, LATEST_MS = 300000, LONGEST_LOOK_MS = 3600000;
   const saving = Boolean(navigator.connection && navigator.connection.saveData);
   const channel = "BroadcastChannel" in window ? new BroadcastChannel("light") : null;
+  const data = window.lightData || null;
+  const waits = () => Boolean(data && data.waits);
 
   let db, current = null, editing = null, busy = false, shownAt = 0, turn = Promise.resolve();
   let sending = false, fetching = false, away = false, failures = 0, timer = 0, blocked = "", lastTried = 0;
@@ -135,10 +137,12 @@
     find("undo").hidden = Boolean(editing) || !before(all, Infinity);
     find("ahead").textContent = words.more.replace("{n}", ahead);
     find("ahead").hidden = false;
+    find("now").hidden = !waits() || !(waiting || ahead <= LOW);
     if (!editing) {
       if (blocked) say(words[blocked], "warning");
       else if (!navigator.onLine || away) say(words.offline);
       else if (failures > 2) say(words.trouble, "warning");
+      else if (waits() && (waiting || !ahead)) say(data.tells ? words.metered : words.unsure, "warning");
       else if (others) say(words.others.replace("{n}", others), "warning");
       else if (!find("say").classList.contains("error")) say("");
     }
@@ -253,10 +257,12 @@
 
   async function post(address, body) {
     const stop = new AbortController();
+    const sent = JSON.stringify(body);
+    if (data) data.add(new Blob([sent]).size);
     const late = setTimeout(() => stop.abort(), PATIENCE_MS);
     try {
       const reply = await fetch(address, {
-        method: "POST", signal: stop.signal, credentials: "same-origin", body: JSON.stringify(body),
+        method: "POST", signal: stop.signal, credentials: "same-origin", body: sent,
         headers: { "Content-Type": "application/json", "X-CSRFToken": cookie(config.cookie) },
       });
       return { status: reply.status, body: await reply.json().catch(() => null) };
@@ -275,7 +281,7 @@
       fetch(place, { headers: { "X-Keep-Page": "yes" } }).catch(() => {}).then(later);
       return true;
     }
-    if (reply && (reply.status === 401 || reply.status === 403)) {
+    if (reply && [401, 403, 410].includes(reply.status)) {
       blocked = words[(reply.body || {}).code] ? reply.body.code : "signed_out";
       return true;
     }
@@ -298,14 +304,14 @@
 
   function soon() {
     clearTimeout(timer);
-    timer = setTimeout(send, failures ? Math.min(LATEST_MS, SOONEST_MS * 2 ** failures) : 400);
+    timer = setTimeout(() => send({ all: !saving }), failures ? Math.min(LATEST_MS, SOONEST_MS * 2 ** failures) : 400);
   }
 
   const told = ({ uid, item, label, flag, note, take_back, edit, given_at, lead_seconds, guideline_version }) => (
     { uid, item, label, flag, note, take_back, edit, given_at, lead_seconds, guideline_version });
 
-  async function send({ all: everything = true } = {}) {
-    if (sending || !navigator.onLine) return;
+  async function send({ all: everything = true, now = false } = {}) {
+    if (sending || !navigator.onLine || (waits() && !now)) return;
     sending = true;
     const work = () => sendAll(everything).catch(() => { failures += 1; later(); });
     try {
@@ -354,9 +360,10 @@
     for (const one of sent.slice(0, -REMEMBERED)) answers.delete(one.uid);
   });
 
-  async function fetchMore(most = BATCH) {
+  async function fetchMore(most = BATCH, { asked: isAsked = most !== BATCH } = {}) {
     const now = performance.now();
-    if (fetching || !navigator.onLine || blocked || (most === BATCH && lastTried && now - lastTried < SOONEST_MS)) return;
+    if (fetching || !navigator.onLine || blocked) return;
+    if (!isAsked && (waits() || (lastTried && now - lastTried < SOONEST_MS))) return;
     fetching = true;
     lastTried = now;
     try {
@@ -440,6 +447,8 @@
     find("keep").onclick = (event) => { event.preventDefault(); inTurn(keep); };
     find("along").hidden = false;
     find("along").onclick = () => fetchMore(AHEAD);
+    find("now").onclick = async () => { failures = 0; await send({ now: true }); fetchMore(BATCH, { asked: true }); };
+    if (data) weigh();
     find("keyswitch").hidden = !matchMedia("(hover: hover)").matches;
     try { find("keys").checked = localStorage.getItem("light-keys") !== "off"; } catch { /* not kept */ }
     const shown = () => document.body.classList.toggle("no-keys", !keysAreOn());
@@ -453,8 +462,33 @@
     document.addEventListener("visibilitychange", () => { if (document.visibilityState === "visible") { blocked = ""; lastTried = 0; send(); } else if (saving) send(); });
   }
 
+  // What a line costs: how much went over it, and whether to wait for a better one.
+  function weigh() {
+    const size = (bytes) => {
+      const [unit, one, digits] = bytes < 1e6 ? ["kilobyte", 1e3, 0] : ["megabyte", 1e6, 1];
+      return new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, maximumFractionDigits: digits }).format(bytes / one);
+    };
+    const shown = () => {
+      find("weight").textContent = words.weight.replace("{visit}", size(data.visit)).replace("{month}", size(data.month));
+    };
+    let waited = waits();
+    data.onchange(() => {
+      shown();
+      if (waits() === waited) return;
+      waited = !waited;
+      failures = lastTried = 0;
+      send();
+      refresh();
+    });
+    shown();
+    find("weight").hidden = find("wifiswitch").hidden = false;
+    find("untold").hidden = data.tells;
+    find("wifi").checked = data.onlyWifi;
+    find("wifi").onchange = () => { data.onlyWifi = find("wifi").checked; };
+  }
+
   async function keepPage() {
-    if (!("serviceWorker" in navigator)) return;
+    if (!("serviceWorker" in navigator) || (waits() && navigator.serviceWorker.controller)) return;
     await navigator.serviceWorker.register(config.worker);
     await navigator.serviceWorker.ready;
     if (!navigator.serviceWorker.controller) await new Promise((resolve) => { navigator.serviceWorker.addEventListener("controllerchange", resolve, { once: true }); });
