@@ -36,7 +36,7 @@ from annotation.methods.span_chain import (
     lattice,
     span_probability,
 )
-from annotation.methods.spans import Span, encode, units
+from annotation.methods.spans import Span, encode, stretches, units
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -162,7 +162,7 @@ def _cut(answered: Answered) -> list[Ints]:
 
 def _known(answered: Answered, cut: Sequence[Ints]) -> Ints:
     """Return the known tag of each unit, or -1 (U)."""
-    tags = [np.full(len(one), -1, np.int64) for one in cut]
+    tags: list[Ints] = [np.full(len(one), -1, np.int64) for one in cut]
     for text, spans in answered.known.items():
         tags[text] = encode(spans, units=cut[text], labels=answered.labels)
     return np.concatenate([*tags, np.zeros(0, np.int64)])
@@ -221,8 +221,8 @@ class _Said:
             raise ValueError("a person answered a text twice: keep the newest answer")
         sizes = np.array([len(one) for one in cut], np.int64)
         starts = np.cumsum(sizes) - sizes
-        tags, unit, who = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        opened = [np.zeros(0, np.int64)]
+        none: Ints = np.zeros(0, np.int64)
+        tags, unit, who, opened = [none], [none], [none], [none]
         for row, at, one in zip(rows.tolist(), text.tolist(), person.tolist(), strict=True):
             said = encode(answered.spans[row], units=cut[at], labels=answered.labels)
             tags.append(said)
@@ -372,16 +372,15 @@ def _agreed(
     """Return each text's best spans, with what makes them probable."""
     texts, start = [], 0
     for one, sure in zip(cut, whole.tolist(), strict=True):
-        stretches = _stretches(path[start : start + len(one)])
+        marks = stretches(path[start : start + len(one)])
         texts.append(
             Agreed(
                 spans=tuple(
-                    Span(int(one[a, 0]), int(one[b, 1]), answered.labels[c])
-                    for a, b, c in stretches
+                    Span(int(one[a, 0]), int(one[b, 1]), answered.labels[c]) for a, b, c in marks
                 ),
                 confidence=tuple(
                     min(1.0, span_probability(found, first=start + a, last=start + b, label=c))
-                    for a, b, c in stretches
+                    for a, b, c in marks
                 ),
                 whole=sure,
                 units=one,
@@ -390,10 +389,3 @@ def _agreed(
         )
         start += len(one)
     return tuple(texts)
-
-
-def _stretches(tags: Ints) -> list[tuple[int, int, int]]:
-    """Return first unit, last unit and class of each span of an allowed path."""
-    begins = np.flatnonzero(tags % 2 == 1)
-    ends = np.flatnonzero((tags > 0) & (np.append(tags[1:], 0) != 2 * ((tags + 1) // 2)))
-    return [(int(a), int(b), int(tags[a]) // 2) for a, b in zip(begins, ends, strict=True)]

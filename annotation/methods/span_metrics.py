@@ -147,7 +147,8 @@ def _doubt(counts: Ints) -> Floats:
 
 
 def _score(seen: Floats, drawn: Floats, *, support: int, sure: float) -> Score:
-    return Score(*(_estimate(seen[i], drawn[:, i], sure=sure) for i in range(3)), support=support)
+    precision, recall, f1 = (_estimate(seen[i], drawn[:, i], sure=sure) for i in range(3))
+    return Score(precision, recall, f1, support)
 
 
 def _estimate(value: float, drawn: Floats, *, sure: float) -> Estimate:

@@ -25,7 +25,7 @@ _UNSPACED = (
     r"\p{Script=Tibetan}\p{Script=Javanese}\p{Script=Balinese}"
 )
 _WORD = rf"[[\p{{L}}\p{{M}}\p{{N}}]--[{_UNSPACED}]]"
-_JOINED = r"['’\u200c\u200d]"  # between letters these belong to the word, at its edge they do not
+_JOINED = r"[\u200c\u200d]"  # between letters joiners belong to the word, at its edge they do not
 _UNIT = regex.compile(
     rf"(?V1){_WORD}+(?:{_JOINED}+{_WORD}+)*|(?:(?!\s)\X)", regex.VERSION1 | regex.UNICODE
 )
@@ -156,10 +156,11 @@ def trimmed(spans: Iterable[Span], *, text: str) -> tuple[Span, ...]:
 def units(text: str, *, cuts: Iterable[int] = ()) -> Ints:
     """Return where the units of a text begin and end (U x 2), cut further at ``cuts``.
 
-    A unit is a word, or one character with its marks and joiners; white space is in none.
+    A unit is a word, or one character with its marks and joiners; white space is in none. An
+    apostrophe stands alone, since as often as not a name begins behind it.
 
     >>> [("Yów, l'Dakar 👩🏾‍🌾"[a:b]) for a, b in units("Yów, l'Dakar 👩🏾‍🌾")]
-    ['Yów', ',', "l'Dakar", '👩🏾\u200d🌾']
+    ['Yów', ',', 'l', "'", 'Dakar', '👩🏾\u200d🌾']
     >>> units("Senegaal", cuts=[3]).tolist()
     [[0, 3], [3, 8]]
     """
@@ -170,7 +171,7 @@ def units(text: str, *, cuts: Iterable[int] = ()) -> Ints:
     inside = np.searchsorted(wanted, found[:, 1]) - np.searchsorted(wanted, found[:, 0], "right")
     if not inside.any():
         return found
-    parts = []
+    parts: list[tuple[int, int]] = []
     for (start, end), several in zip(found.tolist(), inside.tolist(), strict=True):
         between = wanted[(wanted > start) & (wanted < end)].tolist() if several else []
         parts.extend(pairwise([start, *between, end]))
@@ -225,13 +226,23 @@ def decode(tags: Sequence[int] | Ints, *, units: Ints, labels: Sequence[str]) ->
     >>> decode([0, 4, 4, 3], units=units("a b c d"), labels=["PER", "LOC"])
     (Span(start=2, end=5, label='LOC'), Span(start=6, end=7, label='LOC'))
     """
+    return tuple(
+        Span(int(units[first, 0]), int(units[last, 1]), labels[label])
+        for first, last, label in stretches(tags)
+    )
+
+
+def stretches(tags: Sequence[int] | Ints) -> list[tuple[int, int, int]]:
+    """Return the first unit, the last one and the class of each span that tags (U) stand for.
+
+    >>> stretches([0, 4, 4, 3])
+    [(1, 2, 1), (3, 3, 1)]
+    """
     said = np.asarray(tags, np.int64)
     of_class = (said + 1) // 2
     before = np.concatenate(([OUTSIDE], of_class[:-1]))
     begins = (of_class != OUTSIDE) & ((said % 2 == 1) | (of_class != before))
     goes_on = (of_class != OUTSIDE) & ~begins
     ends = (of_class != OUTSIDE) & ~np.concatenate((goes_on[1:], [False]))
-    return tuple(
-        Span(int(units[first, 0]), int(units[last, 1]), labels[int(of_class[first]) - 1])
-        for first, last in zip(np.flatnonzero(begins), np.flatnonzero(ends), strict=True)
-    )
+    first, last = np.flatnonzero(begins), np.flatnonzero(ends)
+    return list(zip(first.tolist(), last.tolist(), (of_class[first] - 1).tolist(), strict=True))

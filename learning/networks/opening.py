@@ -63,6 +63,10 @@ def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Networ
         from learning.networks.adapted import AdaptedEncoder
 
         return AdaptedEncoder.load(folder, settings=settings)
+    if settings.get("kind") in ("token-starter", "token-encoder"):
+        from learning.networks.tokens import load_token_network
+
+        return load_token_network(folder, settings=settings)
     raise InvalidInputError(
         f"The network in {folder} is of an unknown kind: {settings.get('kind')!r}.",
         remedy="It may come from a newer version of the product.",

@@ -10,7 +10,7 @@ what lets the head go on learning from version to version.
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -296,7 +296,7 @@ class Starter:
         return dict(weights)
 
     @classmethod
-    def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> "Starter":
+    def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> Self:
         """Bring a stored starter back, bit for bit."""
         weights = cls.unpacked_weights(read_weights(folder / WEIGHTS))
         network = cls(

@@ -1,0 +1,162 @@
+"""Networks for spans: a tag for every unit of a text, and the spans that follow from the tags.
+
+A token network is a :class:`learning.networks.Network` whose ``logits`` have a row for each unit of
+each text (:func:`annotation.methods.spans.units`), one text after the other, instead of a row for
+each text. That is all that differs:
+
+- ``labels`` are tags: ``O``, ``B-PER``, ``I-PER``, ...;
+- a batch says under ``units`` (N) how many rows each of its texts has;
+- ``collate`` and ``packed`` take ``cuts``, for each text more places to cut words at, for what
+  was tokenised elsewhere or was cut by people's spans.
+
+So whoever weighs rows weighs units, and :func:`text_losses` makes of them what a loop over texts
+needs: a number a text. Units follow from the text alone: targets that people's answers gave
+(``Agreed.posterior``) fit every kind of network.
+
+Shapes: N texts, U units of all of them, C classes, K = 2 C + 1 tags.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from annotation.errors import InvalidInputError
+from annotation.methods.span_chain import Chain, best_path, lattice, span_probability
+from annotation.methods.spans import Span, classes_of, stretches, tag_names, units
+from learning.networks import Batch, Network
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Cuts = Sequence[Sequence[int]]
+
+
+class TokenNetwork(Network, Protocol):
+    """A network whose logits have a row for each unit of each text."""
+
+    def collate(self, texts: Sequence[str], languages: Sequence[str], *, cuts: Cuts = ()) -> Batch:
+        """Turn N texts into a batch on the CPU; ``units`` (N) says how many rows each has."""
+
+    def packed(
+        self, texts: Sequence[str], languages: Sequence[str], *, device: str, cuts: Cuts = ()
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
+        """Yield positions of texts and their batch."""
+
+
+def units_of(texts: Sequence[str], *, cuts: Cuts = ()) -> list[Ints]:
+    """Return each text's units; without ``cuts`` they follow from the text alone."""
+    given = cuts or [()] * len(texts)
+    return [units(text, cuts=at) for text, at in zip(texts, given, strict=True)]
+
+
+def open_token_network(name: str, *, classes: Sequence[str], seed: int) -> TokenNetwork:
+    """Make a fresh token network: ``starter``, or an encoder by its hub name or its path."""
+    if not classes or len(set(classes)) != len(classes):
+        raise InvalidInputError(
+            "A network for spans needs at least one class, all different.",
+            remedy="Give the campaign its labels first.",
+        )
+    tags = tag_names(classes)
+    if name == "starter":
+        from learning.networks.token_starter import TokenStarter
+
+        return TokenStarter.fresh(tags, seed=seed)
+    from learning.networks.token_encoder import TokenEncoder
+
+    return TokenEncoder.fresh(tags, name=name, seed=seed)
+
+
+def load_token_network(folder: Path, *, settings: Mapping[str, Any]) -> TokenNetwork:
+    """Bring a stored token network back by the kind that its settings name."""
+    if settings["kind"] == "token-starter":
+        from learning.networks.token_starter import TokenStarter
+
+        return TokenStarter.load(folder, settings=settings)
+    from learning.networks.token_encoder import TokenEncoder
+
+    return TokenEncoder.load(folder, settings=settings)
+
+
+def text_losses(
+    losses: torch.Tensor, *, units: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return the mean loss of each text (N) over its units (U), weighed if ``weights`` (U) are given.
+
+    A mean, so that a long text is no louder than a short one; what nobody was sure of weighs less.
+
+    >>> text_losses(torch.tensor([1.0, 3.0, 5.0]), units=torch.tensor([2, 0, 1]))
+    tensor([2., 0., 5.])
+    """
+    text = torch.repeat_interleave(torch.arange(len(units), device=units.device), units)
+    weighed = losses if weights is None else losses * weights
+    return losses.new_zeros(len(units)).index_add_(0, text, weighed) / units.clamp_min(1)
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a network says of one text: its best spans, how sure of each and of the text.
+
+    ``units`` u x 2 code points; ``probabilities`` u x K, in which no I follows nothing; ``said``
+    (u) is the log-probability of each unit's tag on the best path, for
+    :func:`learning.methods.sequences.mnlp_of`.
+    """
+
+    spans: tuple[Span, ...]
+    confidence: tuple[float, ...]
+    whole: float
+    units: Ints
+    probabilities: Floats
+    said: Floats
+
+
+@torch.no_grad()
+def read(
+    network: TokenNetwork,
+    texts: Sequence[str],
+    *,
+    languages: Sequence[str],
+    device: str = "cpu",
+    cuts: Cuts = (),
+) -> list[Read]:
+    """Ask a network for the spans of many texts."""
+    network.module.eval()
+    cut = units_of(texts, cuts=cuts)
+    found: list[Read | None] = [None] * len(texts)
+    for rows, batch in network.packed(texts, languages, device=device, cuts=cuts):
+        sent = {name: part.to(device) for name, part in batch.items()}
+        logits = network.logits(sent).double().log_softmax(dim=1).cpu().numpy()
+        told = decoded(logits, units=[cut[at] for at in rows], labels=classes_of(network.labels))
+        for at, one in zip(rows, told, strict=True):
+            found[at] = one
+    return [one for one in found if one is not None]
+
+
+def decoded(logs: Floats, *, units: Sequence[Ints], labels: Sequence[str]) -> list[Read]:
+    """Turn log-probabilities of tags (U x K) into the best spans that IOB2 allows (Viterbi).
+
+    >>> logs = np.log([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    >>> decoded(logs, units=[np.array([[0, 3], [4, 9]])], labels=["PER"])[0].spans
+    (Span(start=0, end=9, label='PER'),)
+    """
+    lengths = np.array([len(one) for one in units], np.int64)
+    chain = Chain.free(len(labels))
+    path, weight = best_path(logs, lengths=lengths, chain=chain)
+    seen = lattice(logs, lengths=lengths, chain=chain)
+    whole = np.exp(np.minimum(weight - seen.evidence, 0.0))
+    said = np.log(np.maximum(seen.posterior[np.arange(len(path)), path], 1e-300))
+    ends = np.cumsum(lengths)
+    texts = []
+    for one, end, sure in zip(units, ends.tolist(), whole.tolist(), strict=True):
+        start = end - len(one)
+        marks = stretches(path[start:end])
+        spans = tuple(Span(int(one[a, 0]), int(one[b, 1]), labels[c]) for a, b, c in marks)
+        sureness = tuple(
+            min(1.0, span_probability(seen, first=start + a, last=start + b, label=c))
+            for a, b, c in marks
+        )
+        texts.append(Read(spans, sureness, sure, one, seen.posterior[start:end], said[start:end]))
+    return texts
