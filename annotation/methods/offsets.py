@@ -5,9 +5,18 @@ not included, so that ``text[start:end]`` is what was meant. Scripts in a browse
 units: a letter of Adlam or an emoji is two of them (``selection``, ``String.length``). What the
 light page sends goes through :class:`Utf16`.
 
+What Label Studio sends does not: ``start`` and ``end`` of ``<Labels>`` over ``<Text>`` are code
+points of the text as we sent it. Measured with 1.23.2 in Chromium, each word marked and read back
+by the API: Adlam, N'Ko, Ethiopic, Arabic with marks, emoji with joiners, both directions in one
+text, combining marks, U+FEFF at the start, U+0085 and U+2028, tabs and runs of spaces, HTML and
+entities. Line ends count as they are, a carriage return and a line feed as two: each is a ``<br>``
+there, and a ``<br>`` counts one. Read in its code, not measured: by default no selection is mended,
+so a span may begin or end with white space or cut a cluster; and in ``value.text`` a line end is a
+backslash and an "n", so that it is never to be compared with the text.
+
 People see neither: what they can tell apart is the grapheme cluster of UAX 29, a letter with its
-marks, an emoji with its joiners. ``regex`` knows clusters (``\\X``) by the newest tables and is here
-anyway; ``grapheme`` and ``pyuegc`` would do the same more slowly.
+marks, an emoji with its joiners. ``regex`` knows clusters (``\\X``) and words (``\\b``) by the newest
+tables of Unicode and is here anyway, so that neither ``grapheme`` nor ``pyuegc`` is needed.
 """
 
 from bisect import bisect_left, bisect_right
