@@ -145,7 +145,8 @@ def size(value: int) -> str:
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]
     digits = 0 if amount >= 10 else 1
-    return f"{number_format(round(amount, digits), decimal_pos=digits)} {units[0]}"
+    text = f"{number_format(round(amount, digits), decimal_pos=digits)} {units[0]}"
+    return f"\u2066{text}\u2069" if get_language_bidi() else text
 
 
 def _span(low: str, high: str, *, apart: bool) -> str:

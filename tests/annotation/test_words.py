@@ -1,6 +1,7 @@
 """How pages write numbers and texts, and what charts say in words."""
 
 import pytest
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -87,3 +88,10 @@ def test_a_long_curve_is_thinned_but_keeps_its_ends() -> None:
     drawn = curve([Series("loss", [(k, 1.0) for k in range(1000)])], "Loss", "step", "loss")
     assert len(drawn["rows"]) == 25
     assert (drawn["rows"][0]["x"], drawn["rows"][-1]["x"]) == (0, 999)
+
+
+def test_a_word_between_two_numbers_turns_neither_round_where_pages_run_to_the_left() -> None:
+    with translation.override("ar"):
+        assert "(−0,15 \u2068إلى\u2069 0,12)" in interval(-0.02, -0.15, 0.12)
+        assert size(14_000_000) == "\u206614 MB\u2069"
+    assert "(−0.15 to 0.12)" in interval(-0.02, -0.15, 0.12)
