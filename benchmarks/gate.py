@@ -9,35 +9,25 @@ rose by two points or did not; and macro-F1 at the margin. Seconds are of one pr
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from benchmarks import figures, report
 from benchmarks.figures import Figure
+from benchmarks.gate_counts import LANGUAGES, LOOKS, MARGIN, harm, verdicts
+from benchmarks.gate_creep import cost_figures, creep_figures
 from benchmarks.gate_decide import decide_figures, decide_rows, strict_rows
 from benchmarks.gate_networks import calibration_figures, f1_figures
-from training.methods.gate import ANCHOR_MARGIN, MOST_DECISIONS
-from training.methods.paired import ALPHA, harm_p, holm, tango_z
+from training.methods.paired import ALPHA
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-MARGIN = 0.03
-LANGUAGES = 12
-CREEP_ITEMS, CREEP_CHURN = 1600, 0.05
-CREEP = {
-    "champion": "no anchor",
-    "anchor": "as it is, the same gold throughout",
-    "fresh": "as it is, fresh gold each time",
-    "shared": "the same gold, anchor at a twentieth of the risk (not what is done)",
-}
 SIMS = 4_000
-LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -51,28 +41,6 @@ class Setting:
 SETTINGS = (Setting(400, 0.05), Setting(800, 0.05), Setting(800, 0.10), Setting(1600, 0.10))
 # Below the churn no difference can be larger: with 5 % changed, the loser loses 5 points.
 TRUTHS = ("all +1", "all equal", "one -8 (-5), rest +1", "one at the margin, rest +1")
-
-
-def of_tables(measure: Callable[[int, int], float], fixed: Floats, broken: Floats) -> Floats:
-    """Ask the product's own function about every table, each different one once."""
-    pairs = np.stack([fixed, broken], axis=-1).astype(np.int64).reshape(-1, 2)
-    tables, place = np.unique(pairs, axis=0, return_inverse=True)
-    told = np.array([measure(int(up), int(down)) for up, down in tables])
-    return np.asarray(told[place.reshape(-1)].reshape(fixed.shape))
-
-
-def shown(fixed: Floats, broken: Floats, items: int, *, margin: float, alpha: float) -> Bools:
-    """Where the product's test of Tango shows that no more than the margin was lost."""
-
-    def z(up: int, down: int) -> float:
-        return tango_z(up, broken=down, items=items, margin=margin)
-
-    return np.asarray(of_tables(z, fixed, broken) > norm.ppf(1 - alpha))
-
-
-def harm(fixed: Floats, broken: Floats) -> Floats:
-    """The product's exact one-sided McNemar."""
-    return of_tables(lambda up, down: harm_p(up, broken=down), fixed, broken)
 
 
 def draw(
@@ -96,13 +64,6 @@ def deltas_of(truth: str, setting: Setting) -> Floats:
     elif truth.startswith("one at"):
         deltas[0] = -MARGIN
     return deltas
-
-
-def verdicts(fixed: Floats, broken: Floats, items: int, *, alpha: float) -> tuple[Bools, Bools]:
-    """Return who passes harm and non-inferiority, and who is blocked."""
-    blocked = np.array([min(holm(row)) < alpha for row in harm(fixed, broken).tolist()])
-    passed = shown(fixed, broken, items, margin=MARGIN, alpha=alpha).all(axis=1)
-    return passed & ~blocked, blocked
 
 
 def plainer(fixed: Floats, broken: Floats, items: int) -> dict[str, float]:
@@ -155,75 +116,6 @@ def three_looks(truth: str, setting: Setting, sims: int) -> float:
     return float(passed.mean())
 
 
-def creep(sims: int, *, rule: str, languages: int = LANGUAGES, alpha: float = ALPHA) -> Floats:
-    """Points lost when twelve updates, each a point worse everywhere, ask to be released.
-
-    ``rule`` is "champion" (no anchor), "anchor" (as the gate does it), both on the same 1,600 items
-    a language throughout, so that what got through was lucky on them; "fresh" (anchored, new gold
-    for every decision) or "shared" (the same gold, the anchor's risk shared among twenty decisions).
-    """
-    rng, block = np.random.default_rng(6), 200
-    chains = _fresh_chains if rule == "fresh" else _chains
-    parts = [
-        chains(rng, min(block, sims - start), languages, rule=rule, alpha=alpha)
-        for start in range(0, sims, block)
-    ]
-    return np.concatenate(parts)
-
-
-def updated(rng: np.random.Generator, now: Bools, right: Floats) -> Bools:
-    """What a version that is truly a point worse says of the same items."""
-    chance = rng.random(now.shape, dtype=np.float32)
-    down = (CREEP_CHURN + 0.01) / 2 / right
-    up = (CREEP_CHURN - 0.01) / 2 / (1 - right)
-    return np.asarray(np.where(now, chance >= down, chance < up))
-
-
-def compared(old: Bools, new: Bools) -> tuple[Floats, Floats]:
-    """Count what was fixed and what was broken, by simulation and language."""
-    return (~old & new).sum(axis=2) * 1.0, (old & ~new).sum(axis=2) * 1.0
-
-
-def _chains(
-    rng: np.random.Generator, sims: int, languages: int, *, rule: str, alpha: float
-) -> Floats:
-    now = rng.random((sims, languages, CREEP_ITEMS), dtype=np.float32) < 0.8
-    best, lost = now.copy(), np.zeros(sims)
-    share = MOST_DECISIONS if rule == "shared" else 1
-    for _ in range(12):
-        new = updated(rng, now, now.mean(axis=2, keepdims=True))
-        ok, _ = verdicts(*compared(now, new), CREEP_ITEMS, alpha=alpha)
-        if rule != "champion":
-            tables = compared(best, new)
-            risk = alpha / share
-            ok &= shown(*tables, CREEP_ITEMS, margin=ANCHOR_MARGIN, alpha=risk).all(axis=1)
-        lost += ok
-        now[ok] = new[ok]
-        better = now.mean(axis=2) > best.mean(axis=2)
-        best[better] = now[better]
-    return lost
-
-
-def _fresh_chains(
-    rng: np.random.Generator, sims: int, languages: int, *, rule: str, alpha: float
-) -> Floats:
-    """Every decision on gold that no version was chosen by; the best is the first, which it is."""
-    del rule
-    lost = np.zeros(sims)
-    for _ in range(12):
-        best = rng.random((sims, languages, CREEP_ITEMS), dtype=np.float32) < 0.8
-        now = best.copy()
-        for step in range(int(lost.max(initial=0))):
-            later = updated(rng, now, np.full((sims, 1, 1), 0.8 - step / 100))
-            now[lost > step] = later[lost > step]
-        new = updated(rng, now, (0.8 - lost / 100)[:, None, None])
-        ok, _ = verdicts(*compared(now, new), CREEP_ITEMS, alpha=alpha)
-        tables = compared(best, new)
-        ok &= shown(*tables, CREEP_ITEMS, margin=ANCHOR_MARGIN, alpha=alpha).all(axis=1)
-        lost += ok
-    return lost
-
-
 def bars(rows: Sequence[dict[str, object]], sims: int) -> list[Figure]:
     """The bars that were set, each with its 95 % interval."""
     at = {(row["truth"], row["items"], row["churn"]): row for row in rows}
@@ -248,27 +140,7 @@ def bars(rows: Sequence[dict[str, object]], sims: int) -> list[Figure]:
     early = three_looks(TRUTHS[0], SETTINGS[0], sims)
     found.append(_share("false accept at the margin, all three looks", late, sims, 0.05, True))
     found.append(_share("power, all +1, from n = 400 in three looks", early, sims, None, False))
-    return found + creep_figures(sims // 4)
-
-
-def creep_figures(chains: int) -> list[Figure]:
-    """What twelve updates of a point each let through, in twelve languages and in one."""
-    found = []
-    for languages in (LANGUAGES, 1):
-        for alpha, looks in ((ALPHA, "one look"), (ALPHA / LOOKS, "one of three")):
-            for rule in ("champion", "anchor", "fresh", "shared"):
-                if languages > 1 and (rule in ("fresh", "shared") or looks != "one look"):
-                    continue  # one language is the harder case, and the quicker one
-                lost = creep(chains, rule=rule, languages=languages, alpha=alpha)
-                name = f"twelve -1 updates, languages {languages}, {looks}, {CREEP[rule]}"
-                bar = 5.0 if rule == "anchor" else None
-                high = float(np.quantile(lost, 0.95))
-                found += [
-                    Figure(f"{name}: mean", float(lost.mean()), less=True),
-                    Figure(f"{name}: 95th percentile", high, bar=bar, less=True),
-                    Figure(f"{name}: more than 5", float((lost > 5).mean()), less=True),
-                ]
-    return found
+    return found + creep_figures(sims // 4) + cost_figures(sims // 20)
 
 
 def _share(row: str, value: float, sims: int, bar: float | None, less: bool) -> Figure:
