@@ -84,6 +84,17 @@ def same_length(**columns: npt.NDArray[np.generic]) -> None:
             )
 
 
+def once_each(item: Ints, *, rater: Ints) -> None:
+    """Refuse a rater who judges a text a second time: they would agree with themselves."""
+    both = rater * (item.max(initial=0) + 1) + item
+    first = np.unique(both, return_index=True)[1]
+    if len(first) < len(both):
+        row = int(np.setdiff1d(np.arange(len(both)), first)[0])
+        what = f"rater {rater[row]} rates text {item[row]} again."
+        remedy = "Keep the newest rating of a rater and text."
+        raise JudgementError(what, row=row, field="rater", remedy=remedy)
+
+
 def _numbers(found: npt.NDArray[np.generic], *, field: str, remedy: str) -> Floats:
     try:
         return np.asarray(found, np.float64)

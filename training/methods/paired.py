@@ -54,7 +54,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def tango_z(fixed: int, *, broken: int, items: int, margin: float) -> float:
+def tango_z(fixed: float, *, broken: float, items: float, margin: float) -> float:
     """Score statistic against "the new model is worse by ``margin`` or more"; high is good.
 
     >>> round(tango_z(10, broken=10, items=100, margin=0.0), 6)
@@ -74,7 +74,7 @@ def tango_z(fixed: int, *, broken: int, items: int, margin: float) -> float:
 
 
 def tango_interval(
-    fixed: int, *, broken: int, items: int, level: float = 0.90
+    fixed: float, *, broken: float, items: float, level: float = 0.90
 ) -> tuple[float, float]:
     """Return the interval of the difference: every value that the score test would not reject.
 
