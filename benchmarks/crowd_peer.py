@@ -10,6 +10,7 @@ import json
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,14 @@ def aggregate(asked: dict[str, Any]) -> dict[str, Any]:
     known = told["known"]
     at = np.flatnonzero(known >= 0)
     gold = pd.Series(known[at], index=at) if len(at) else None
-    made = {"majority": MajorityVote, "Dawid-Skene": DawidSkene, "MACE": MACE}[asked["method"]]()
+    # Every restart of crowd-kit's MACE begins from the same seed, so that one gives the bits of its
+    # ten, in a tenth of the time; nothing else of any peer is other than its default.
+    ways = {
+        "majority": MajorityVote,
+        "Dawid-Skene": DawidSkene,
+        "MACE": partial(MACE, n_restarts=1),
+    }
+    made = ways[asked["method"]]()
     start = time.process_time()
     if asked["method"] == "Dawid-Skene":
         found = made.fit_predict_proba(frame, gold)

@@ -7,8 +7,7 @@ answers that were held out, one of a person on every second text, given the othe
 was released came from these very answers by a majority of people, which favours majority vote. Ours is what one refit does.
 Peers are crowd-kit's majority vote, Dawid-Skene and MACE in the peers' environment. Every
 prediction is mixed with 1 % of how common answers are, or one surprise would be infinite.
-The whole takes a quarter of an hour, nearly all of it MACE's: the file is written after each
-language, and ``--go-on`` leaves out what is in it already.
+The file is written after each language, and ``--go-on`` leaves out what is in it already.
 """
 
 import argparse
