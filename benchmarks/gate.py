@@ -19,7 +19,7 @@ from benchmarks import figures, report
 from benchmarks.figures import Figure
 from benchmarks.gate_counts import LANGUAGES, LOOKS, MARGIN, harm, verdicts
 from benchmarks.gate_creep import cost_figures, creep_figures
-from benchmarks.gate_decide import decide_figures, decide_rows, strict_rows
+from benchmarks.gate_decide import OFTENER, decide_figures, decide_rows, strict_rows
 from benchmarks.gate_networks import calibration_figures, f1_figures
 from training.methods.paired import ALPHA
 
@@ -172,7 +172,9 @@ def _decide(*, quick: bool) -> None:
     sims = 10 if quick else 100
     began = time.process_time()
     rows = decide_rows(sims)
-    notes = [f"{sims} simulations of the whole gate a row, {LANGUAGES} languages, margin {MARGIN}"]
+    notes = [
+        f"{sims} simulations of the whole gate a row, {OFTENER} times as many at the margin, {LANGUAGES} languages, margin {MARGIN}"
+    ]
     _tell("gate_decide", decide_figures(rows), rows=rows, notes=notes, began=began)
 
 
