@@ -260,6 +260,11 @@ PYTHON, BRACE, C = "python-format", "python-brace-format", "c-format"
         (PYTHON, "%(n)s", "%(N)s", "%(N) is not in the source"),
         (PYTHON, "%(n)d", "%(n)s", "is text, in the source integer"),
         (PYTHON, "%s %d", "%d %s", "another order"),
+        (PYTHON, "%r: %x", "%s: %i", ""),
+        (PYTHON, "%s: %(a)s", "%s", ""),  # the source itself fits no format
+        (PYTHON, "%(a)s", "%s", "%s is not in the source"),
+        (PYTHON, "%(a)s", "%(a)s %s", "have a name or a number, and some have none"),
+        (C, "%1$s %2$d", "%2$d %s", "have a name or a number, and some have none"),
         (PYTHON, "%d%%", "%d%", "write %% for a percent sign"),
         (PYTHON, "50 %! %s", "%s", ""),
         (BRACE, "{a} {b:>{w}}", "{b} {w} {a!r}", ""),

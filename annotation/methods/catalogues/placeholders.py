@@ -7,7 +7,7 @@ or two only may leave the number out.
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 _PYTHON = re.compile(
@@ -29,6 +29,8 @@ _KINDS = dict.fromkeys("di", "integer") | dict.fromkeys("ouxX", "number without 
 _KINDS |= dict.fromkeys("eEfFgGaA", "decimal number") | {"c": "character", "C": "character"}
 _PYTHON_KINDS = dict.fromkeys("diouxX", "integer") | dict.fromkeys("eEfFgG", "decimal number")
 _PYTHON_KINDS |= {"r": "text", "s": "text", "a": "text", "b": "text", "c": "character"}
+# How a kind is called where it has no name: %x and %i are %d shown in another way.
+_PLAIN = {"integer": "%d", "decimal number": "%f", "text": "%s", "character": "%c"}
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def python_slots(text: str) -> Slots:
         if found["name"] is not None:
             _note(named, f"%({found['name']})", _PYTHON_KINDS[kind])
             continue
-        ordered += ["%*" for star in ("width", "precision") if found[star] == "*"]
-        ordered.append({"i": "%d", "u": "%d"}.get(kind, f"%{kind}"))
+        ordered += ["%d" for star in ("width", "precision") if found[star] == "*"]
+        ordered.append(_PLAIN[_PYTHON_KINDS[kind]])
+    _of_one_manner(named, ordered)
     return Slots(named, tuple(ordered))
 
 
@@ -104,7 +107,7 @@ def c_slots(text: str) -> Slots:
     True
     """
     named: dict[str, str] = {}
-    place = 0
+    place, numbered = 0, False
     for found in _C.finditer(text):
         kind = found["kind"] or found["macro"]
         if kind is None:
@@ -118,7 +121,14 @@ def c_slots(text: str) -> Slots:
         place += found["number"] is None
         what = kind if found["macro"] else f"{found['size'] or ''} {_KINDS.get(kind, kind)}".strip()
         _note(named, f"%{found['number'] or place}$", what)
+        numbered = numbered or found["number"] is not None
+    _of_one_manner(named if numbered else {}, range(place))
     return Slots(named)
+
+
+def _of_one_manner(named: dict[str, str], ordered: Collection[object]) -> None:
+    if named and ordered:
+        raise NoFormatError("some placeholders have a name or a number, and some have none")
 
 
 def _note(named: dict[str, str], slot: str, kind: str) -> None:
