@@ -213,6 +213,9 @@ def test_white_space_that_a_comment_cannot_hold_comes_back() -> None:
     [
         (Sentence("ab", (Token(0, 2),), (Span(0, 1, "X"),)), "spans[0]"),
         (Sentence("ab", (Token(0, 2),), (Span(0, 9, "X"),)), "spans[0]"),
+        (Sentence("ab", (Token(0, 2),), (Span(1, 2, "X"),)), "spans[0]"),
+        (Sentence("a b", (Token(0, 1), Token(2, 3)), (Span(2, 1, "X"),)), "spans[0]"),
+        (Sentence("ab", (Token(0, 2),), (Span(-2, 2, "X"),)), "spans[0]"),
         (Sentence("ab", (Token(0, 2),), (Span(0, 2, "X"), Span(0, 2, "Y"))), "spans[1]"),
         (Sentence("ab", (Token(0, 2),), (Span(0, 2, "a b"),)), "spans[0].label"),
         (Sentence("a b", (Token(0, 3), Token(2, 3))), "tokens[1]"),

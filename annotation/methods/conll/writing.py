@@ -1,7 +1,6 @@
 """Writing: texts with their tokens and spans as IOB2 or CoNLL-U, to be read back exactly."""
 
 import json
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -122,22 +121,24 @@ def _plain_tags(sentence: Sentence) -> list[str]:
 def _stretches(sentence: Sentence) -> list[Stretch]:
     """Which tokens the spans hold; raise where tokens or spans overlap, or a span cuts a token."""
     _check_tokens(sentence)
-    starts = [token.start for token in sentence.tokens]
-    ends = [token.end for token in sentence.tokens]
+    firsts = {token.start: place for place, token in enumerate(sentence.tokens)}
+    lasts = {token.end: place for place, token in enumerate(sentence.tokens)}
+    taken = [False] * len(sentence.tokens)
     found: list[Stretch] = []
     for number, span in enumerate(sentence.spans):
-        first, last = bisect_left(starts, span.start), bisect_left(ends, span.end)
         name = f"spans[{number}]"
-        if last >= len(ends) or starts[first] != span.start or ends[last] != span.end:
+        first, last = firsts.get(span.start, -1), lasts.get(span.end, -1)
+        if not 0 <= first <= last:
             raise _unwritable(
                 name,
-                f"{name} from {span.start} to {span.end} begins or ends inside a token",
-                "Cut the tokens there: spans.units(text, cuts=…) does.",
+                f"{name} from {span.start} to {span.end} holds no whole tokens",
+                "Cut the tokens where it begins and ends: spans.units(text, cuts=…) does.",
             )
-        if any(first <= one.last and one.first <= last for one in found):
+        if any(taken[first : last + 1]):
             raise _unwritable(
                 name, f"{name} overlaps another span", "A token has one tag: keep one of the spans."
             )
+        taken[first : last + 1] = [True] * (last + 1 - first)
         found.append(Stretch(first, last, _on_one_line(span.label, f"{name}.label")))
     return found
 
