@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import chdtri
 
 from annotation.methods.judgements import Floats, Ints, same_length, whole
 
@@ -75,7 +76,8 @@ class Worth:
     """What A choices amount to: as many ``wins``, ``ties`` and ``losses`` of independent ones.
 
     ``effect`` is the design effect, ``freedom`` its degrees of freedom; ``difference`` is d.
-    ``between`` is the share of the variance of one choice that lies between raters.
+    ``between`` is the share of a choice's variance that lies between raters, 0 where chance explains
+    how they differ.
     """
 
     choices: int
@@ -123,7 +125,8 @@ def worth(duel: Duel) -> Worth:
     shares = [float(weight[duel.outcome == one].sum() / number) for one in (1, 0, -1)]
     size = number / effect
     variance = alone * number
-    apart = max(by_rater - alone, 0.0) * raters / variance if variance > 0 else 0.0
+    shown = (raters - 1) * by_rater > alone * chdtri(max(raters - 1, 1), 0.05)
+    apart = max(by_rater - alone, 0.0) * raters / variance if shown and variance > 0 else 0.0
     return Worth(
         number,
         raters,

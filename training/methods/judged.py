@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
 
 from annotation.methods.duels import Duel, Worth, worth
-from training.methods.findings import Decision, Finding, points
+from training.methods.findings import Decision, Finding
 from training.methods.paired import ALPHA, POWER, tango_interval, tango_z
 
 MARGIN = 0.05
@@ -40,8 +40,9 @@ class Share:
 class Judged:
     """The verdict in one language, its win share, the finding behind it, and what is missing.
 
-    ``harm_p`` is the one-sided p of "preferred no less"; ``missing`` how many more choices would
-    tell by the raters who are there, None where no number would.
+    ``harm_p`` is the one-sided p of "preferred no less"; ``missing`` how many more choices by the
+    same raters would let an equal candidate pass, 0 where there are enough, None where no number
+    would do, or nothing is asked for.
     """
 
     verdict: Decision
@@ -153,10 +154,10 @@ def _sentence(
         return f"Harm: {said}, fewer than half."
     if told.raters < least:
         return f"Not shown: {said}; it takes {least} raters or more to speak for others."
-    if told.difference / 2 <= -margin:
-        return f"Not shown: {said}, which is {points(told.difference / 2)} from even."
     if missing is None:
         return f"Not shown: {said}; raters differ too much, so more raters are needed."
+    if not missing:
+        return f"Not shown: {said}; choices are enough, it is the candidate that falls short."
     return f"Not shown: {said}, which reaches below {limit}; about {missing} more choices tell."
 
 
@@ -165,11 +166,11 @@ def _missing(told: Worth, *, margin: float, alpha: float) -> int | None:
     needed = comparisons_needed(
         margin,
         raters=max(told.raters, 2),
-        ties=told.ties / told.size if told.size else 0.3,
+        ties=min(told.ties / told.size, 0.95),
         between=told.between,
         alpha=alpha,
     )
-    return None if needed is None else max(needed - told.choices, 1)
+    return None if needed is None else max(needed - told.choices, 0)
 
 
 def comparisons_needed(
@@ -188,9 +189,9 @@ def comparisons_needed(
 
     >>> comparisons_needed(0.05, raters=5), comparisons_needed(0.05, raters=5, ties=0.6)
     (435, 249)
-    >>> comparisons_needed(0.05, raters=5, between=0.05)
-    >>> comparisons_needed(0.05, raters=20, between=0.05)
-    1148
+    >>> comparisons_needed(0.05, raters=5, between=0.02)
+    >>> comparisons_needed(0.05, raters=20, between=0.02)
+    770
     """
     if not (0 < margin < 0.5 and 0 <= ties < 1 and 0 <= between <= 1 and raters > 1):
         raise ValueError(
