@@ -208,8 +208,20 @@ def browser() -> "Iterator[Browser]":
         # Playwright keeps an event loop in this thread, and Django would refuse its database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         chromium = playwright.chromium.launch(executable_path=program, args=[*BROWSER_FLAGS])
+        patch.setattr(chromium, "new_context", _patient(chromium.new_context))
         yield chromium
         chromium.close()
+
+
+def _patient(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A page of theirs gives up late: a machine that is busy with other tests is slow."""
+
+    def new_context(**wanted: Any) -> Any:
+        context = make(**wanted)
+        context.set_default_timeout(60_000)
+        return context
+
+    return new_context
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ def test_kill_9_in_the_middle_of_an_import_loses_nothing_and_doubles_nothing(
             assert time.monotonic() < deadline
             time.sleep(0.02)
         worker.send_signal(signal.SIGKILL)
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=120)
         ((number, reached),) = ask(tmp_path, "SELECT id, last_row FROM annotation_sampleimport")
         assert 1 < reached < total, "it was killed in the middle"
         time.sleep(1.1)  # The lease of the dead worker runs out.

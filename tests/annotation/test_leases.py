@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def until(met) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not met():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -62,19 +62,20 @@ def test_database_that_is_away_for_a_moment_costs_no_claim() -> None:
 
 
 def test_worker_that_is_stuck_keeps_nothing_for_ever(monkeypatch) -> None:
-    monkeypatch.setattr(leases, "SILENCE_S", 0.05)
+    monkeypatch.setattr(leases, "SILENCE_S", 0.3)
     beats: list[int] = []
 
     def renew() -> bool:
         beats.append(1)
         return True
 
+    before = threading.active_count()
     with kept(renew, seconds=0.04):
-        time.sleep(0.2)
+        until(lambda: threading.active_count() == before)
         done = len(beats)
         time.sleep(0.05)
-    assert 1 <= done <= 6
-    assert len(beats) == done
+        assert len(beats) == done
+    assert done >= 1
 
 
 def test_claim_that_is_not_committed_is_kept_by_nobody() -> None:

@@ -71,7 +71,7 @@ def test_a_phone_that_is_to_wait_for_wifi_says_so_and_loses_nothing(line: Line, 
     answer(page, 1)
     answer(page, 2)
     page.get_by_text("Waiting for Wi-Fi, as you chose").wait_for()
-    assert "2 waiting" in page.inner_text("#state")
+    until(lambda: "2 waiting" in page.inner_text("#state"))
     page.reload()
     page.wait_for_selector("body[data-ready]")
     page.get_by_text("Waiting for Wi-Fi, as you chose").wait_for()

@@ -108,7 +108,7 @@ def spoil(page: "Page") -> None:
     page.eval_on_selector("button[name=answer]", "(one) => { one.value = 'label:nonsense'; }")
 
 
-def until(seen: Callable[[], object], *, seconds: float = 20) -> None:
+def until(seen: Callable[[], object], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < end, "It did not come to that."
@@ -219,12 +219,12 @@ def test_two_hundred_answers_offline_and_three_crashes_lose_nothing_and_double_n
         assert stored() == 0
     phone.page.evaluate(WORK, ANSWERS)
     assert kept(phone.page) == ANSWERS
-    assert f"{ANSWERS} waiting" in phone.page.inner_text("#state")
+    until(lambda: f"{ANSWERS} waiting" in phone.page.inner_text("#state"))
 
     line.cut(3)
     line.come_up()
     phone.page.evaluate("dispatchEvent(new Event('online'))")
-    until(lambda: stored() == ANSWERS, seconds=60)
+    until(lambda: stored() == ANSWERS)
     phone.page.wait_for_selector("#state:not(.waiting)", timeout=60_000)
     given = Annotation.objects.all()
     assert len({one.item_id for one in given}) == stored() == ANSWERS
@@ -254,7 +254,7 @@ def test_signed_out_people_keep_their_answers_and_send_them_when_they_are_back(
     page.context.clear_cookies()
     page.keyboard.press("1")
     page.get_by_text("You are signed out").wait_for()
-    assert "1 waiting" in page.inner_text("#state")
+    until(lambda: "1 waiting" in page.inner_text("#state"))
     page.keyboard.press("2")
     until(lambda: "2 waiting" in page.inner_text("#state"))
     assert stored() == 0

@@ -41,7 +41,7 @@ def make(folder: Path, name: str, *, kind: str = "plain", needs: tuple[str, ...]
         environment={},
         ready=(folder / f"{name}.ready").exists if kind != "crashing" else None,
         needs=needs,
-        grace_s=30,
+        grace_s=300,
     )
 
 

@@ -21,7 +21,7 @@ class Terminal:
             os.chdir(cwd)
             os.execvpe(command[0], list(command), {**os.environ, **(environment or {})})  # noqa: S606
 
-    def wait_for(self, text: str, *, seconds: float = 30.0) -> bool:
+    def wait_for(self, text: str, *, seconds: float = 60.0) -> bool:
         """Whether the text was shown in time."""
         deadline = time.monotonic() + seconds
         while text not in self.shown and time.monotonic() < deadline:
@@ -37,7 +37,7 @@ class Terminal:
         """Kill the program outright; it cannot clear up."""
         os.kill(self.pid, signal.SIGKILL)
 
-    def end(self, *, seconds: float = 30.0) -> int:
+    def end(self, *, seconds: float = 60.0) -> int:
         """Its exit code."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

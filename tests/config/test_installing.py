@@ -115,11 +115,11 @@ def test_interrupted_installation_leaves_no_pip_running(tmp_path: Path) -> None:
     failures: list[BaseException] = []
     thread = Thread(target=bootstrap._install_one, args=(environment, failures, 0.0))
     thread.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not installing.RUNNING and time.monotonic() < deadline:
         time.sleep(0.02)
     installing.interrupt()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
     assert isinstance(failures[0], SetupError)
     assert not environment.stamp.exists()

@@ -39,7 +39,7 @@ def test_label_studio_knows_its_admin_by_the_generated_token(
     answer = httpx.get(
         f"{label_studio.url}/api/current-user/whoami",
         headers={"Authorization": f"Token {label_studio.token}"},
-        timeout=20,
+        timeout=60,
     )
     assert answer.json()["email"] == label_studio.email
 
@@ -50,7 +50,7 @@ def test_web_is_light_and_sees_what_the_test_wrote(
 ) -> None:
     make_user("noor", staff=True)
     service = start_service(without=("label-studio", *WORKERS, "beat"))
-    assert httpx.get(f"{service.web_url}/admin/login/", timeout=10).status_code == 200
+    assert httpx.get(f"{service.web_url}/admin/login/", timeout=60).status_code == 200
     master = service.process("web").popen
     assert master is not None
     for pid in (master.pid, *children(master.pid)):
@@ -92,7 +92,7 @@ def test_workers_and_timetable_outlive_a_broker_that_comes_and_goes(
         for beat in ("timetable", "io"):
             beats = Heartbeat.objects.filter(name=beat, seen_at__gt=back)
             push.delay(campaign_language_id=0)
-            service.wait_until(beats.exists, seconds=30)
+            service.wait_until(beats.exists)
     assert {one.name: one.popen and one.popen.pid for one in others} == before
 
 

@@ -44,7 +44,7 @@ def living(numbers: list[int]) -> list[int]:
     return left
 
 
-def wait_until_gone(numbers: list[int], *, seconds: float = 15.0) -> list[int]:
+def wait_until_gone(numbers: list[int], *, seconds: float = 60.0) -> list[int]:
     deadline = time.monotonic() + seconds
     while living(numbers) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -71,13 +71,13 @@ def test_sigterm_stops_all_as_ctrl_c_does(tmp_path: Path) -> None:
 def test_first_ctrl_c_waits_for_the_grace_and_the_second_kills(tmp_path: Path) -> None:
     terminal = start_group(tmp_path, "stubborn")
     terminal.press_ctrl_c()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while "second ends" not in events(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(1)
     assert living(pids(tmp_path)), "it must not be killed before its grace is over"
     terminal.press_ctrl_c()
-    assert terminal.end(seconds=10) == 0
+    assert terminal.end() == 0
     assert living(pids(tmp_path)) == []
 
 
@@ -97,7 +97,7 @@ def test_killed_process_is_started_again(tmp_path: Path) -> None:
     terminal.shown = ""
     os.kill(third, signal.SIGKILL)
     assert terminal.wait_for("third ended with -9; starting it again (1 of 3)")
-    assert terminal.wait_for("third is ready after", seconds=15)
+    assert terminal.wait_for("third is ready after")
     again = int((tmp_path / "log/third.log").read_text().split()[-1])
     assert again != third
     terminal.press_ctrl_c()

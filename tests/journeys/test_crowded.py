@@ -83,7 +83,7 @@ def test_long_files_and_a_hanging_desk_stop_nothing(
     service.wait_until(lambda: running.filter(rows_read__gt=0).count() == IMPORTS_AT_ONCE)
     push.delay(campaign_language_id=homes[0])
     told = CampaignLanguage.objects.exclude(desk_error="")
-    service.wait_until(told.exists, seconds=15)
+    service.wait_until(told.exists)
     the_wheel_turns(service, seconds=4)
     assert running.count() == IMPORTS_AT_ONCE
     assert SampleImport.objects.filter(status="queued").count() >= FILES - IMPORTS_AT_ONCE - 1

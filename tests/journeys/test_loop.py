@@ -245,7 +245,7 @@ def import_something_else(service: LiveService) -> None:
         filename="more.csv",
     )
     run_import.delay(import_id=job.pk)
-    service.wait_until(SampleImport.objects.filter(pk=job.pk, status="done").exists, seconds=20)
+    service.wait_until(SampleImport.objects.filter(pk=job.pk, status="done").exists)
 
 
 def nudge_thrice_and_out_of_order(service: LiveService, *, home_id: int) -> None:
@@ -255,7 +255,7 @@ def nudge_thrice_and_out_of_order(service: LiveService, *, home_id: int) -> None
             f"{service.web_url}/hooks/label-studio/{home_id}/",
             headers={"Authorization": f"Bearer {settings.ENV.webhook_secret}"},
             json={"action": action},
-            timeout=20,
+            timeout=60,
         )
         assert answer.status_code == 204
     assert DeskEvent.objects.filter(action="ANNOTATIONS_DELETED", accepted=True).count() == 3
@@ -285,7 +285,7 @@ def forge_a_nudge(service: LiveService, *, home_id: int) -> None:
         f"{service.web_url}/hooks/label-studio/{home_id}/",
         headers={"Authorization": "Bearer somebody-else"},
         json={"action": "ANNOTATION_CREATED"},
-        timeout=20,
+        timeout=60,
     )
     assert answer.status_code == 401
     assert DeskEvent.objects.filter(accepted=False).count() == 1

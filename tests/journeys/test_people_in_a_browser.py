@@ -74,7 +74,7 @@ def home(
     desk.delete_project(home.desk_project_id or 0)
 
 
-def until(seen: Callable[[], object], *, seconds: float = 20) -> None:
+def until(seen: Callable[[], object], *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < end, "It did not come to that."
@@ -137,7 +137,7 @@ def answer_on_the_light_page(page: "Page", line: Line) -> None:
         page.locator("button[name=answer][value^='label:']").nth(number % 3).tap()
         until(lambda text=text: page.text_content("#text") != text)
     page.evaluate("dispatchEvent(new Event('online'))")
-    until(lambda: Annotation.objects.count() == 20, seconds=40)
+    until(lambda: Annotation.objects.count() == 20)
     page.wait_for_selector("#state:not(.waiting)")
 
 
@@ -170,10 +170,11 @@ def test_awa_is_invited_calibrated_answers_on_her_phone_and_goes_on_in_label_stu
     page.goto(f"{line.url}/me/")
     page.get_by_role("link", name="Answer in Label Studio").click()
     page.get_by_test_id("bottombar-submit-button").wait_for(timeout=60_000)
+    page.wait_for_load_state("networkidle")
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.get_by_test_id("bottombar-submit-button").click()
-    until(lambda: sweep(home, desk=desk, now=timezone.now()).stored, seconds=30)
+    until(lambda: sweep(home, desk=desk, now=timezone.now()).stored)
     page.context.close()
     last = Annotation.objects.get(source="desk")
     assert (last.annotator, last.label.key) == (awa, "admin")

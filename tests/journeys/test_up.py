@@ -19,7 +19,7 @@ from tests.config.terminal import Terminal
 from tests.servers import processes_of
 
 pytestmark = [pytest.mark.redis, pytest.mark.label_studio]
-GONE = 20.0
+GONE = 60.0
 
 
 def listening_addresses(pids: list[int]) -> set[str]:
@@ -70,8 +70,8 @@ def test_up_serves_on_loopback_refuses_a_second_and_stops_on_ctrl_c(
     up: Terminal, tmp_path: Path
 ) -> None:
     told = json.loads((tmp_path / "up.lock").read_text())
-    assert httpx.get(f"{told['web']}/healthz").status_code == 200
-    assert httpx.get(f"{told['label_studio']}/health").status_code == 200
+    assert httpx.get(f"{told['web']}/healthz", timeout=60).status_code == 200
+    assert httpx.get(f"{told['label_studio']}/health", timeout=60).status_code == 200
     assert listening_addresses(processes_of(tmp_path)) == {"0100007F"}
 
     password = ensure_secrets(tmp_path)["admin_password"]

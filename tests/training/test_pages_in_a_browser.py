@@ -204,11 +204,11 @@ def test_progress_moves_without_reloading(
     pick = campaign.rounds.get(number=5).picks.filter(item__state="pushed").first()
     assert pick
     type(pick.item).objects.filter(pk=pick.item_id).update(state="answered")
-    page.get_by_text("8 of 14 items answered").wait_for(timeout=15_000)
+    page.get_by_text("8 of 14 items answered").wait_for(timeout=60_000)
     assert page.evaluate("window.untouched")
     campaign.rounds.filter(number=5).update(status="training")
-    page.get_by_text("Training waits for a free worker").wait_for(timeout=15_000)
-    page.wait_for_function("!window.untouched", timeout=15_000)
+    page.get_by_text("Training waits for a free worker").wait_for(timeout=60_000)
+    page.wait_for_function("!window.untouched", timeout=60_000)
     page.context.close()
 
 
