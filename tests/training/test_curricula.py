@@ -36,15 +36,6 @@ def test_it_begins_with_what_is_known_best():
     assert by_likeness(texts, languages)[0] == "ru"  # the first of the alphabet, all being alike
 
 
-def test_given_embeddings_decide_instead():
-    rng = np.random.default_rng(0)
-    directions = {"aa": [1, 0, 0], "bb": [0, 0, 1], "cc": [0.9, 0.4, 0]}
-    languages = [tag for tag in directions for _ in range(20)]
-    noise = rng.normal(0, 0.05, (60, 3)) + 5.0  # what all share tells nothing
-    embeddings = np.array([directions[tag] for tag in languages]) + noise
-    assert by_likeness(["x"] * 60, languages, embeddings=embeddings) == ["aa", "cc", "bb"]
-
-
 def test_language_without_words_comes_last():
     texts, languages = told("wo", "id")
     assert by_likeness([*texts, "", ""], [*languages, "xx", "xx"])[-1] == "xx"

@@ -1,9 +1,9 @@
 """Curricula: in which order languages are met, from what is known to what is far from it.
 
 Languages are compared by the runs of characters that their texts are made of, as language
-identification does (Cavnar and Trenkle 1994), or by given embeddings. The order grows like a
-tree: next comes whoever is nearest to anything that was met before, so that a language is
-prepared by its closest relative and not by the first of all.
+identification does (Cavnar and Trenkle 1994). The order grows like a tree: next comes whoever
+is nearest to anything that was met before, so that a language is prepared by its closest relative
+and not by the first of all.
 """
 
 from collections.abc import Sequence
@@ -36,20 +36,6 @@ def profiles(texts: Sequence[str], languages: Sequence[str]) -> tuple[tuple[str,
     return tags, np.sqrt(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))
 
 
-def mean_embeddings(
-    embeddings: FloatArray, languages: Sequence[str]
-) -> tuple[tuple[str, ...], FloatArray]:
-    """Return the L tags, sorted, and the direction (L x d) of each one's mean embedding.
-
-    What all N embeddings share says nothing about how languages differ and is taken away.
-    """
-    tags = tuple(sorted(set(languages)))
-    owners = np.array(languages)
-    centred = embeddings - embeddings.mean(axis=0)
-    means = np.stack([centred[owners == tag].mean(axis=0) for tag in tags])
-    return tags, means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
-
-
 def nearest_first(rows: FloatArray, *, start: int) -> list[int]:
     """Order L rows of length one (L x d): each next is the one nearest to any before it.
 
@@ -70,9 +56,8 @@ def by_likeness(
     languages: Sequence[str],
     *,
     known: Sequence[bool] | None = None,
-    embeddings: FloatArray | None = None,
 ) -> list[str]:
-    """Return the tags of N texts from nearest to farthest, by n-grams or by embeddings (N x d).
+    """Return the tags of N texts from nearest to farthest, by n-grams.
 
     The first is the language with the most texts among those that are ``known`` (N, the store);
     the first tag of the alphabet where several have as many.
@@ -80,9 +65,7 @@ def by_likeness(
     >>> by_likeness(["aba abab", "abab", "cdc", "abac"], ["wo", "wo", "qu", "ff"])
     ['wo', 'ff', 'qu']
     """
-    tags, rows = (
-        profiles(texts, languages) if embeddings is None else mean_embeddings(embeddings, languages)
-    )
+    tags, rows = profiles(texts, languages)
     marks = known if known is not None and any(known) else [True] * len(texts)
     counts = [sum(m for m, t in zip(marks, languages, strict=True) if t == tag) for tag in tags]
     return [tags[place] for place in nearest_first(rows, start=int(np.argmax(counts)))]
