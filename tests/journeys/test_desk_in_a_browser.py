@@ -25,6 +25,9 @@ pytestmark = [
 ]
 HERE = {"127.0.0.1", "localhost"}
 TEXT = "a text that is nowhere else"
+# Any language of ours; the desk itself speaks English.
+WORDS = {"lang": "sw", "dir": "ltr", "later": "Rudi baadaye", "back": "Ukurasa wangu"}
+CLOSED = {"not_yours": "Hapa hapana ruhusa", "kept": "Majibu yako yamehifadhiwa"}
 
 
 @pytest.fixture
@@ -36,8 +39,9 @@ def home(browser: "Browser") -> CampaignLanguage:
 
 
 def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
-    home: CampaignLanguage, page: "Page", label_studio: Any
+    home: CampaignLanguage, page: "Page", label_studio: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("annotation.actions.entry.words_at_the_desk", lambda: WORDS | CLOSED)
     desk = LabelStudioDesk(**label_studio.access)
     project = prepare_desk(home, desk=desk).desk_project_id
     assert project
@@ -55,14 +59,23 @@ def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.get_by_test_id("bottombar-submit-button").click()
-    page.get_by_text("Come back later").wait_for()
+    page.get_by_text(WORDS["later"]).wait_for()
     page.wait_for_load_state("networkidle")
     told = desk.changed_tasks(project, since="1970-01-01T00:00:00.000000Z", limit=5)
     assert [one.user_id for one in told[0].annotations] == [awa.desk_user_id]
-    assert page.get_by_text("Back to my page").get_attribute("href") == HOME
+    assert page.get_by_text(WORDS["back"]).get_attribute("href") == HOME
     called = {url for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
     assert {url for url in called if urlsplit(url).hostname not in HERE} == set()
     assert len(called) > 10
+    page.goto(f"{label_studio.url}/projects/{project}/settings")
+    assert_closed(page)
     tips = httpx.get(f"{label_studio.url}/heidi-tips/")
     assert (tips.status_code, "elsewhere" in tips.text) == (404, True)
     desk.delete_project(project)
+
+
+def assert_closed(page: "Page") -> None:
+    """What is no labeller's business says so in their words."""
+    for word in CLOSED.values():
+        page.get_by_text(word).wait_for()
+    assert page.locator("html").get_attribute("lang") == WORDS["lang"]
