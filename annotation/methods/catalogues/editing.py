@@ -47,6 +47,8 @@ def style_of(catalogue: Catalogue) -> Style:
     folded = unfolded = split = unsplit = 0
     for begin, end in _strings(catalogue):
         held = [line.text or "" for line in catalogue.lines[begin:end]]
+        if len(held) == 1 and len(held[0]) < _WIDTH // 2 and "\\n" not in held[0]:
+            continue  # most are short, and tell nothing
         pieces = [found[1] for text in held if (found := _STRING.fullmatch(text))]
         filled = [piece for piece in pieces if piece]
         folded += any(not piece.endswith("\\n") for piece in filled[:-1])

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from annotation.methods.texts import excerpt
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_END = re.compile(r"\r\n|\r|\n")
 _CHARSET = re.compile(rb"charset=([\w.:-]+)", re.IGNORECASE)
 _HEADER = re.compile(rb'^msgid[ \t]*""', re.MULTILINE)
 _BLANK = re.compile(rb"(?:\r\n|\r|\n)[ \t]*(?:\r\n|\r|\n)")
@@ -169,15 +170,21 @@ def split_lines(data: bytes) -> tuple[bytes, str, tuple[Line, ...]]:
             "Save it as UTF-8; gettext reads nothing else of Unicode."
         )
     charset = "utf-8" if mark else _charset(data)
-    return mark, charset, tuple(_decoded(_LINE.findall(data), charset))
+    raws = _LINE.findall(data)
+    try:
+        texts: list[str | None] = [*_END.split(data.decode(charset))]
+    except UnicodeDecodeError:
+        texts = []
+    if len(texts) not in (len(raws), len(raws) + 1):  # after the last end there is one more
+        texts = [_decoded(raw, charset) for raw in raws]
+    return mark, charset, tuple(map(Line, raws, texts))
 
 
-def _decoded(raws: list[bytes], charset: str) -> Iterator[Line]:
-    for raw in raws:
-        try:
-            yield Line(raw, raw.decode(charset).rstrip("\r\n"))
-        except UnicodeDecodeError:
-            yield Line(raw, None)
+def _decoded(raw: bytes, charset: str) -> str | None:
+    try:
+        return raw.decode(charset).rstrip("\r\n")
+    except UnicodeDecodeError:
+        return None
 
 
 def _charset(data: bytes) -> str:

@@ -225,7 +225,7 @@ class _Reader:
                 "msgid_plural and msgstr do not fit",
                 "With msgid_plural write msgstr[0], msgstr[1] and so on, without it msgstr.",
             )
-        named = [self._before(draft, name) for name in ("msgctxt", "msgid", "msgid_plural")]
+        before = [self._before(draft, name) for name in ("msgctxt", "msgid", "msgid_plural")]
         return Entry(
             line=draft.keyword + 1,
             context=self._text(draft, "msgctxt") if "msgctxt" in draft.parts else None,
@@ -236,7 +236,7 @@ class _Reader:
             comments=tuple(draft.texts.get("#", ())),
             extracted=tuple(draft.texts.get("#.", ())),
             references=tuple(draft.texts.get("#:", ())),
-            previous=(named[0], named[1], named[2]),
+            previous=(before[0], before[1], before[2]),
             obsolete=draft.obsolete,
             layout=_layout(draft, forms),
         )
