@@ -23,7 +23,7 @@ from scipy.special import ndtr
 
 from annotation.methods.judgements import Floats, Ints
 
-GRID: Floats = np.linspace(-4.2, 4.2, 43)
+GRID: Floats = np.linspace(-4.2, 4.2, 43, dtype=np.float64)
 USUAL_SLOPE = float(np.log(1.3))
 _FAR = 1e3
 _LEAST = 1e-300
@@ -111,7 +111,7 @@ class Likelihood:
             both = around[one] @ around[other].transpose(0, 2, 1)
             block = seen.turns[one] @ both @ seen.turns[other].transpose(0, 2, 1)
             self._add(curve, told.places[one], told.places[other], -block)
-        return seen.value, slope, curve.reshape(size + 1, size + 1)[:size, :size]
+        return seen.value, slope.astype(np.float64), curve.reshape(size + 1, size + 1)[:size, :size]
 
     def seen(self, beta: Floats) -> Seen:
         """Return the texts' posterior over the grid and what it rests on."""
@@ -234,4 +234,4 @@ def mean_grade(thresholds: Floats) -> tuple[Floats, Floats]:
 def spread_of(numbers: npt.NDArray[np.float64], covariance: Floats) -> Floats:
     """Return the standard deviation of R sums ``numbers @ beta`` (R x P)."""
     square = np.einsum("rp,pq,rq->r", numbers, covariance, numbers)
-    return np.sqrt(np.maximum(square, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)), np.float64)

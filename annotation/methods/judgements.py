@@ -101,7 +101,7 @@ def _numbers(found: npt.NDArray[np.generic], *, field: str, remedy: str) -> Floa
     except (TypeError, ValueError):
         for row, one in enumerate(found):
             try:
-                float(one)  # type: ignore[arg-type]
+                float(one)
             except (TypeError, ValueError):
                 what = f"{one!r} is no number."
                 raise JudgementError(what, row=row, field=field, remedy=remedy) from None
@@ -165,7 +165,7 @@ def climb(
     """
     beta, here = start, look(start)
     widths = [pool.usual for pool in pools]
-    covariance = np.zeros((len(beta), len(beta)))
+    covariance: Floats = np.zeros((len(beta), len(beta)))
     for _ in range(rounds):
         held = _precision(pools, widths, size=len(beta))
         moved, here, covariance = _step(look, beta, here, held=held)
@@ -181,7 +181,7 @@ def climb(
 
 
 def _precision(pools: Sequence[Pool], widths: Sequence[float], *, size: int) -> Floats:
-    held = np.zeros((size, size))
+    held: Floats = np.zeros((size, size))
     for pool, width in zip(pools, widths, strict=True):
         held += pool.rows.T @ pool.rows / width**2
     return held
@@ -206,4 +206,4 @@ def _step(
         if there[0] - float(moved @ held @ moved) / 2 >= height - 1e-9 * (1 + abs(height)):
             return moved, there, np.asarray(cho_solve(factor, np.eye(len(beta))))
         damping = max(4 * damping, 1e-3 * float(np.abs(np.diag(curve + held)).max()))
-    return beta, here, np.linalg.pinv(curve + held)
+    return beta, here, np.asarray(np.linalg.pinv(curve + held), np.float64)

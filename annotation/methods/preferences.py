@@ -84,26 +84,26 @@ class Choices:
         annotation.methods.judgements.JudgementError: Row 0, second: writer 0 is compared with itself. Compare texts of two writers, or leave the row out.
         """
         known = f"Number the writers from 0 to {writers - 1}."
-        ends = [
-            whole(one, field=name, low=0, high=writers - 1, remedy=known)
-            for name, one in (("first", first), ("second", second))
-        ]
+        one, other = (
+            whole(column, field=name, low=0, high=writers - 1, remedy=known)
+            for name, column in (("first", first), ("second", second))
+        )
         said = "Give 1 (the first is preferred), 0 (a tie) or -1 (the second is)."
         result = whole(outcome, field="outcome", low=SECOND, high=FIRST, remedy=said)
         people = f"Number the raters from 0 to {raters - 1}."
         who = whole(rater, field="rater", low=0, high=raters - 1, remedy=people)
-        counts = weighed(weight, rows=len(ends[0]))
-        same_length(first=ends[0], second=ends[1], outcome=result, rater=who, weight=counts)
-        itself = ends[0] == ends[1]
+        counts = weighed(weight, rows=len(one))
+        same_length(first=one, second=other, outcome=result, rater=who, weight=counts)
+        itself = one == other
         if itself.any():
             row = int(itself.argmax())
             raise JudgementError(
-                f"writer {ends[0][row]} is compared with itself.",
+                f"writer {one[row]} is compared with itself.",
                 row=row,
                 field="second",
                 remedy="Compare texts of two writers, or leave the row out.",
             )
-        return cls(*ends, result, who, writers, raters, counts)
+        return cls(one, other, result, who, writers, raters, counts)
 
     def without(self, rater: int) -> "Choices":
         """Leave out one rater's choices, as if they had never been made."""
@@ -179,7 +179,9 @@ def fit(choices: Choices, *, level: float = LEVEL) -> Fit:
     held = np.diag(np.repeat([STRENGTH, SIDE, TIES], [told.writers, 1, 1]) ** -2.0)
     beta, curve = _peak(design, held=held, start=np.zeros(len(held)))
     seen, without = _without_each(told, design, beta=beta, curve=curve, held=held)
-    spread = _Spread.of(without - beta, np.linalg.inv(curve + held), level=level)
+    spread = _Spread.of(
+        without - beta, np.asarray(np.linalg.inv(curve + held), np.float64), level=level
+    )
     habits = _habits(told, seen=seen, without=without, beta=beta, level=level)
     island = islands(told.first, told.second, size=told.writers)
     same = island[:, None] == island[None, :]
@@ -190,9 +192,10 @@ def fit(choices: Choices, *, level: float = LEVEL) -> Fit:
         np.stack([value, value - half, value + half], axis=1),
         _apart(spread, told.writers),
         island,
-        *(_estimate(beta, spread, at) for at in (told.writers, told.writers + 1)),
+        _estimate(beta, spread, told.writers),
+        _estimate(beta, spread, told.writers + 1),
         *habits,
-        len(seen),
+        raters=len(seen),
     )
 
 
@@ -311,7 +314,7 @@ class _Spread:
             factor * np.sqrt(np.maximum(np.einsum("rp,pq,rq->r", rows, square, rows), 0.0))
             for factor, square in ((self.student, self.between), (self.normal, self.alone))
         ]
-        return np.maximum(*found)
+        return np.asarray(np.maximum(*found), np.float64)
 
 
 def _apart(spread: _Spread, writers: int) -> Floats:

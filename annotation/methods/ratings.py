@@ -315,7 +315,7 @@ def _by_parameters(
     """
     posterior = seen.posterior[grades.item]
     moved = np.einsum("afq,aq->af", seen.forms, posterior * (mean - (posterior @ mean)[:, None]))
-    by = np.zeros((grades.items, place.size + 1))
+    by: Floats = np.zeros((grades.items, place.size + 1))
     np.add.at(by, (grades.item[:, None], grades.places), np.einsum("apf,af->ap", seen.turns, moved))
     by = by[: told.items, : place.size]
     step = 1e-5

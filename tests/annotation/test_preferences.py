@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from annotation.methods.judgements import JudgementError
 from annotation.methods.preferences import Choices, fit
-from tests.annotation.judging import raters_choose
+from benchmarks.judges_made import raters_choose
 
 SOME = settings(max_examples=15, deadline=None)
 
@@ -74,7 +74,7 @@ def test_preferring_the_other_each_time_turns_strengths_round(told: Choices) -> 
 
 
 def test_swapping_two_names_swaps_two_strengths() -> None:
-    _, told = raters_choose(1)
+    _, told = raters_choose(1, raters=6)
     names = np.arange(8)
     names[[2, 5]] = [5, 2]
     swapped = fit(replace(told, first=names[told.first], second=names[told.second]))
@@ -87,7 +87,7 @@ def test_swapping_two_names_swaps_two_strengths() -> None:
 
 
 def test_a_rater_who_withdraws_was_never_there_and_one_without_choices_adds_nothing() -> None:
-    _, told = raters_choose(2)
+    _, told = raters_choose(2, raters=6)
     kept = told.rater != 3
     never = Choices.of(
         told.first[kept],
@@ -106,7 +106,7 @@ def test_a_rater_who_withdraws_was_never_there_and_one_without_choices_adds_noth
 
 
 def test_what_counts_twice_is_as_good_as_said_twice() -> None:
-    _, told = raters_choose(3, choices=60)
+    _, told = raters_choose(3, raters=6, choices=60)
     double = [np.tile(c, 2) for c in (told.first, told.second, told.outcome)]
     again = Choices.of(*double, rater=np.tile(told.rater, 2), writers=8, raters=6)
     heavy = replace(told, weight=np.full(60, 2.0))
@@ -114,7 +114,7 @@ def test_what_counts_twice_is_as_good_as_said_twice() -> None:
 
 
 def test_the_peak_is_the_one_that_a_general_optimiser_finds() -> None:
-    _, told = raters_choose(4, choices=120)
+    _, told = raters_choose(4, raters=6, choices=120)
 
     def loss(beta: np.ndarray) -> float:
         eta = beta[told.first] - beta[told.second] + beta[8]
@@ -183,7 +183,7 @@ def test_planted_strengths_come_back_and_intervals_hold_them() -> None:
 
 
 def test_who_chooses_at_random_has_no_heed() -> None:
-    _, told = raters_choose(6, choices=600, random=1)
+    _, told = raters_choose(6, raters=6, choices=600, random=1)
     heed = fit(told).heed
     assert heed[0, 2] < 0.6
     assert heed[1:, 0].min() > heed[0, 0]

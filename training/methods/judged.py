@@ -10,7 +10,6 @@ cover 93 to 98 %. Each language is judged by itself; harm is to be corrected ove
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
@@ -126,7 +125,7 @@ def _lopsided(duel: Duel) -> str:
     return ""
 
 
-def _numbers(told: Worth, share: Share, *, margin: float, harm_p: float) -> Mapping[str, float]:
+def _numbers(told: Worth, share: Share, *, margin: float, harm_p: float) -> dict[str, float]:
     return {
         "share": share.value,
         "low": share.low,
