@@ -67,6 +67,7 @@ class Home:
             env=os.environ | own,
             stdin=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def start(self, *words: str) -> Running:
@@ -93,9 +94,10 @@ def home(
     if not url:
         template.place(var / template.NAME)
     home = Home(var, url)
-    with home.parent:  # it ends when nothing more can be asked of it
+    with home.parent:
         home.call("prepare", "400")
         yield home
+        os.killpg(home.parent.pid, signal.SIGKILL)  # and whatever a failed test left running
 
 
 def _own_database(server: str) -> str:
