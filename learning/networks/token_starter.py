@@ -122,6 +122,7 @@ class TokenStarter(Starter):
         self.module: TokenStarterModule = TokenStarterModule(
             vectors, bits=self.features["bits"], labels=len(self.labels)
         )
+        self.module.eval()
 
     @classmethod
     def fresh(cls, labels: Sequence[str], *, seed: int = 0) -> "TokenStarter":
