@@ -14,7 +14,7 @@ from config.demo.material import LANGUAGES
 from config.services import free_port
 from tests.servers import processes_of
 
-pytestmark = [pytest.mark.redis, pytest.mark.label_studio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.redis, pytest.mark.label_studio, pytest.mark.timeout(1200)]
 TAGS = LANGUAGES[:2]
 METRIC = r"\d?\.\d\d \[\d?\.\d\d, \d?\.\d\d\]"
 ROW = re.compile(
@@ -56,13 +56,13 @@ def run_demo(var: Path, *arguments: str) -> Shown:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"VERNACULAR_VAR_DIR": str(var)},
+        env=os.environ | {"VERNACULAR_VAR_DIR": str(var), "VERNACULAR_TICK_SECONDS": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=290,
+        timeout=590,
     )
     return Shown(done.returncode, done.stdout)
 

@@ -38,7 +38,7 @@ from tests.servers import LiveService
 from training.actions.health import report
 from training.models import GateRun, TrainingRun
 
-pytestmark = [pytest.mark.redis, pytest.mark.label_studio, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.redis, pytest.mark.label_studio, pytest.mark.timeout(1200)]
 
 WORDS = {
     "weather": ("rain", "wind", "cloud", "storm", "sun"),
