@@ -102,6 +102,7 @@ def test_comments_tell_the_text_its_languages_and_its_name() -> None:
     assert (sentence.text, sentence.id, sentence.language) == (" ya l'blad  😀 ", "s-1", "arq")
     assert sentence.tokens[1:] == (Token(4, 6, "fr"), Token(6, 10, "arq"), Token(12, 13))
     assert marked(sentence) == [("blad", "LOC")]
+    assert one(columns("# text = a\t#b=c\na\tO\n#b=c\tO\n")).text == "a\t#b=c"
     assert one(columns("a b\nc d\n", columns=Columns(token=1), scheme="tags")).text == "b d"
     assert one(columns("Jamm\nrekk\n")).spans == ()
 

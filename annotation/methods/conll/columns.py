@@ -21,6 +21,7 @@ from annotation.methods.spans import Span
 
 _BLANKS = re.compile(r"[ \t]+")
 _TAG = re.compile(r"O|[A-Z]-.+")
+_TELLING = re.compile(r"# +[\w.:-]+ *=")  # and what it tells may hold tabs
 _KEYS = re.compile(r"#[ \t]*[\w.:-]+[ \t]*=")
 
 
@@ -80,8 +81,10 @@ class _Reader:
 
     def is_comment(self, text: str) -> bool:
         """A hash can be a token: only what is no line of as many columns is a comment."""
-        if not text.startswith("#") or "\t" in text:
+        if not text.startswith("#"):
             return False
+        if "\t" in text:
+            return bool(_TELLING.match(text))
         cells = _cells(text)
         tagged = self.scheme == "tags" or bool(_TAG.fullmatch(cells[-1]))
         return bool(_KEYS.match(text)) or len(cells) != (self.width or 2) or not tagged
