@@ -20,11 +20,6 @@ from scipy.special import chdtri
 
 from annotation.methods.judgements import Floats, Ints, same_length, whole
 
-# With so few raters, that they seem to agree more than chance is no evidence.
-FEW = 4
-# Clusters never make choices worth more than so many times as much.
-LEAST = 0.5
-
 
 @dataclass(frozen=True)
 class Duel:
@@ -113,8 +108,8 @@ def worth(duel: Duel) -> Worth:
     alone, _ = _jackknife(value, weight, np.arange(number))
     by_rater, raters = _jackknife(value, weight, duel.rater)
     by_item, items = _jackknife(value, weight, duel.item)
-    floor = alone if raters < FEW else LEAST * alone
-    both = max(by_rater + by_item - alone, floor)
+    # That few raters seem to agree more than chance is no evidence: never worth more than alone.
+    both = max(by_rater + by_item - alone, alone)
     effect = both / alone if alone > 0 else 1.0
     rest = max(both - by_rater, 0.0)
     freedom = (
