@@ -47,9 +47,13 @@ def main() -> None:
         print(json.dumps(make(options.make) if options.make else measure(options.measure)))
         return
     if options.choice:
+        chosen = []
         for size in SIZES:
             with tempfile.TemporaryDirectory(prefix="pool-") as place:
-                print(json.dumps(ask(Path(place), "--measure", f"choice:{size}")), flush=True)
+                chosen.append(ask(Path(place), "--measure", f"choice:{size}"))
+                print(json.dumps(chosen[-1]), flush=True)
+        if not options.quick:
+            print(keep(_written(), choice_alone=chosen))
         return
     sizes = (20_000,) if options.quick else (options.only,) if options.only else SIZES
     found = {}
@@ -57,13 +61,26 @@ def main() -> None:
         found[size] = case(size, place=options.place)
         print(json.dumps(found[size]), flush=True)
     if not options.quick:
-        rows = {told["samples"]: told for told in _written()} if options.only else {}
-        print(report.write("pool", [Told(told) for _, told in sorted((rows | found).items())]))
+        before = _written()
+        rows = {told["samples"]: told for told in before["rows"]} if options.only else {}
+        print(keep(before, rows=[told for _, told in sorted((rows | found).items())]))
 
 
-def _written() -> list[dict[str, Any]]:
+def keep(before: dict[str, Any], **parts: list[dict[str, Any]]) -> Path:
+    """Write what was measured; parts that were not, and what was noted, stay as they were."""
+    now = before | parts
+    return report.write(
+        "pool",
+        [Told(told) for told in now["rows"]],
+        notes=now["notes"],
+        choice_alone=now["choice_alone"],
+    )
+
+
+def _written() -> dict[str, Any]:
     path = report.RESULTS / "pool.json"
-    return list(json.loads(path.read_text())["rows"]) if path.exists() else []
+    nothing: dict[str, Any] = {"rows": [], "notes": [], "choice_alone": []}
+    return nothing | (dict(json.loads(path.read_text())) if path.exists() else {})
 
 
 class Told:
