@@ -115,13 +115,9 @@ def _found(
 
 
 def _change(entry: Entry, agreed: Consensus) -> Change:
-    people = "1 speaker" if agreed.answers == 1 else f"{agreed.answers} speakers"
-    return Change(
-        entry.msgid,
-        context=entry.context,
-        fuzzy=True,
-        comment=f"Vernacular: “{agreed.label.name}”, say {people} ({agreed.confidence:.0%} sure)",
-    )
+    # No numbers: a later review with more answers must not add a second comment.
+    comment = f"Vernacular: speakers say “{agreed.label.name}”"
+    return Change(entry.msgid, context=entry.context, fuzzy=True, comment=comment)
 
 
 def _written(catalogue: Catalogue, changes: list[Change]) -> bytes:
