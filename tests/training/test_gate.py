@@ -208,6 +208,7 @@ def test_what_is_enough_once_is_not_when_the_same_gold_is_asked_for_the_twelfth_
     ]
     assert [finding.holds for finding in told] == [True, True, False]
     assert [f.numbers.get("alpha") for f in told[1:]] == pytest.approx([0.0139, 0.00116], abs=1e-4)
+    assert told[2].sentence.endswith("for time 12, and wants to be surer each time.")
     # What is missing is counted for the next time, which will ask for more again.
     assert told[0].numbers["needed"] < told[1].numbers["needed"] < told[2].numbers["needed"]
 

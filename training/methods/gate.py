@@ -333,7 +333,9 @@ def against_best(one: _Measured, best: Answers, *, terms: Terms) -> Finding:
     found = one.against(BEST, best, margin=ANCHOR_MARGIN, alpha=now)
     again = one.against(BEST, best, margin=ANCHOR_MARGIN, alpha=later)
     told = {"alpha": now, "asked": asked, "needed": again.numbers["needed"]}
-    return replace(found, numbers={**found.numbers, **told})
+    oftener = f" This gold is asked so for time {asked}, and wants to be surer each time."
+    said = found.sentence if found.holds or asked == 1 else found.sentence + oftener
+    return replace(found, sentence=said, numbers={**found.numbers, **told})
 
 
 def worn_out(fresh: int, *, items: int) -> Finding:
