@@ -16,6 +16,9 @@ from config.env import ROOT
 from tests import template
 
 
+pytestmark = pytest.mark.timeout(600)  # PostgreSQL is migrated from nothing
+
+
 class Running:
     """A process that was asked for, and how it ended."""
 
@@ -30,7 +33,7 @@ class Running:
 
     def end(self) -> int:
         """Wait for it."""
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 500
         while self.code is None:
             assert self.home.parent.poll() is None, "the process they are forked from has ended"
             assert time.monotonic() < deadline
