@@ -15,7 +15,6 @@ import pytest
 from config.env import ROOT
 from tests import template
 
-
 pytestmark = pytest.mark.timeout(600)  # PostgreSQL is migrated from nothing
 
 
