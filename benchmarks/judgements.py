@@ -174,7 +174,7 @@ def grades(ask: Ask, *, seeds: int) -> list[Figure]:
             course = fit.course
             held = (course[..., 1] <= severity) & (severity <= course[..., 2])
             strict.append(float(held.mean()))
-            if seed < seeds // 10 and over.get("each") != 1:
+            if seed < seeds // 12 and over.get("each") != 1:
                 columns = {n: getattr(told, n) for n in ("item", "rater", "rating")}
                 sizes = {"items": told.items, "raters": told.raters}
                 tally.add("girth", planted, ask("girth", columns | sizes)["quality"])
@@ -289,7 +289,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     with other_libraries() as ask:
         figures = choices(ask, seeds=6 if quick else 150)
-        figures += grades(ask, seeds=4 if quick else 100)
+        figures += grades(ask, seeds=4 if quick else 60)
         figures += gate(seeds=40 if quick else 1000)
         figures += agreed(ask)
         figures += speed(ask, items=75 if quick else 2500)

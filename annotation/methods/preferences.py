@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 from scipy.special import ndtri, stdtrit
 
 from annotation.methods.charts import Estimate
@@ -208,19 +207,19 @@ def _counted(choices: Choices) -> Choices:
 class _Design:
     """A choices as they enter the model: eta = across @ beta, the tie's log odds = ties @ beta."""
 
-    across: csr_array
-    ties: csr_array
+    across: Floats
+    ties: Floats
     won: Floats
     weight: Floats
 
     @classmethod
     def of(cls, told: Choices) -> "_Design":
         rows, size = len(told.first), told.writers + 2
-        at, ones = np.arange(rows), np.ones(rows)
-        where = np.concatenate([told.first, told.second, np.full(rows, told.writers)])
-        values = np.concatenate([ones, -ones, ones])
-        across = csr_array((values, (np.tile(at, 3), where)), shape=(rows, size))
-        ties = csr_array((ones, (at, np.full(rows, size - 1))), shape=(rows, size))
+        at = np.arange(rows)
+        across, ties = np.zeros((rows, size)), np.zeros((rows, size))
+        across[at, told.first] += 1.0
+        across[at, told.second] -= 1.0
+        across[:, -2] = ties[:, -1] = 1.0
         weight = weighed(told.weight, rows=rows)
         return cls(across, ties, told.outcome.astype(np.float64), weight)
 
@@ -240,7 +239,7 @@ class _Design:
         curve = (self.across.T * spread) @ self.across + mixed + mixed.T
         curve = curve + (self.ties.T * (self.weight * tie * (1 - tie))) @ self.ties
         value = float(self.weight @ np.log(np.maximum(said, 1e-300)))
-        return value, np.asarray(slope), curve.toarray()
+        return value, np.asarray(slope), np.asarray(curve)
 
 
 def _chances(eta: Floats, tie: Floats) -> tuple[Floats, Floats, Floats]:
@@ -339,8 +338,8 @@ def _habits(
         one, nought = np.ones(len(gap)), np.zeros(len(gap))
         usual = np.array([1.0, others[-2], others[-1]])
         design = _Design(
-            csr_array(np.stack([gap, one, nought], axis=1)),
-            csr_array(np.stack([nought, nought, one], axis=1)),
+            np.stack([gap, one, nought], axis=1),
+            np.stack([nought, nought, one], axis=1),
             own.outcome.astype(np.float64),
             weighed(own.weight, rows=len(gap)),
         )

@@ -149,7 +149,7 @@ def test_who_always_wins_stays_finite_and_unsure() -> None:
     found = fit(Choices.of([0] * 40, [1] * 40, [1] * 40, rater=rater, writers=2, raters=4))
     apart = found.difference(0, 1)
     assert 1 < apart.value < 8
-    assert 0 < apart.low < apart.high - 1
+    assert 0 < apart.low < apart.high - 4  # raters who all agree know no more than 40 choices
 
 
 def test_writers_whom_nothing_joins_are_not_compared() -> None:
