@@ -5,7 +5,7 @@ a linear-chain CRF of sklearn-crfsuite on the same tokens; the same starter from
 the treebank's tokens sometimes cut; its learning curve where texts are bought by MNLP, within
 a budget of tokens, against random; and what made-up people's answers on the training texts amount
 to (:mod:`benchmarks.spans_people`). The CRF's spans are measured by seqeval, too, and the run ends if
-that says anything else. `--set` measures one set and keeps what is known of the other.
+that says anything else. `--set` and `--seed` measure one and keep what is known of the others.
 """
 
 import argparse
@@ -48,6 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder that holds the sets")
     parser.add_argument("--set", choices=sorted(SETS), action="append")
+    parser.add_argument("--seed", type=int, choices=range(SEEDS), action="append")
     parser.add_argument("--quick", action="store_true", help="little of each, not written")
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -57,12 +58,13 @@ def main() -> None:
     with peer() as ask:
         for name in given.set or sorted(SETS):
             data = read(given.data / SETS[name], most=120 if given.quick else None)
-            began = time.process_time()
-            known[name] = everything(data, ask=ask, quick=given.quick)
-            known[name]["cpu_seconds"] = round(time.process_time() - began)
-            figures = [row for one in sorted(known) for row in rows_of(one, known[one])]
-            if not given.quick:
-                report.write("spans", figures, notes=NOTES, sets=known)
+            about = known.setdefault(name, {"seeds": {}}) | about_set(data, ask=ask)
+            known[name] = about
+            for seed in given.seed or range(1 if given.quick else SEEDS):
+                about["seeds"][str(seed)] = one_seed(data, seed=seed, quick=given.quick)
+                figures = [row for one in sorted(known) for row in rows_of(one, known[one])]
+                if not given.quick:
+                    report.write("spans", figures, notes=NOTES, sets=known)
     print(table(figures))
 
 
@@ -89,47 +91,44 @@ def peer() -> Iterator[Ask]:
         lines.close()
 
 
-def everything(data: Marked, *, ask: Ask, quick: bool) -> dict[str, Any]:
-    """Return all that is measured on one set."""
-    seeds = range(1 if quick else SEEDS)
-    crf = beside(data, ask=ask)
-    train, test = (
-        Lessons.of(data.parts[part], labels=data.labels, tokens=True) for part in ("train", "test")
-    )
-    ours = []
-    for seed in seeds:
-        began = time.process_time()
-        spans = found(taught(train, data=data, seed=seed), test, data=data)
-        ours.append(f1s(spans, data=data) | {"cpu": time.process_time() - began})
-    from_words = Lessons.of(data.parts["train"], labels=data.labels, tokens=False)
-    words_test = Lessons.of(data.parts["test"], labels=data.labels, tokens=False)
-    alone = taught(from_words, data=data, seed=0)
-    budgets = (200, 400) if quick else BUDGETS
+def about_set(data: Marked, *, ask: Ask) -> dict[str, Any]:
+    """Return what no seed changes: the sizes, and what the CRF finds."""
+    test = data.parts["test"].spans
     return {
         "texts": {part: len(data.parts[part].texts) for part in data.parts},
         "rebuilt": data.rebuilt,
         "spans_in_test": {
-            label: sum(span.label == label for one in test.spans for span in one)
-            for label in data.labels
+            label: sum(span.label == label for one in test for span in one) for label in data.labels
         },
-        "crf": crf,
-        "ours": ours,
-        "from_words": micro(found(alone, words_test, data=data), words_test, data=data),
-        "budgets": list(budgets),
+        "budgets": BUDGETS,
+        "crf": beside(data, ask=ask),
+    }
+
+
+def one_seed(data: Marked, *, seed: int, quick: bool) -> dict[str, Any]:
+    """Return what the starter learns with a seed: from all, from words alone, and from what is bought."""
+    began = time.process_time()
+    train, test, words, words_test = (
+        Lessons.of(data.parts[part], labels=data.labels, tokens=tokens)
+        for tokens in (True, False)
+        for part in ("train", "test")
+    )
+    spans = found(taught(train, data=data, seed=seed), test, data=data)
+    learning = time.process_time() - began
+    alone = found(taught(words, data=data, seed=seed), words_test, data=data)
+    budgets = BUDGETS[:2] if quick else BUDGETS
+    return {
+        "ours": f1s(spans, data=data),
+        "from_words": micro(alone, words_test, data=data),
         "curves": {
-            strategy: [
-                curve(strategy, data=data, pool=train, test=test, budgets=budgets, seed=seed)
-                for seed in seeds
-            ]
+            strategy: curve(strategy, data=data, pool=train, test=test, budgets=budgets, seed=seed)
             for strategy in (MNLP, RANDOM)
         },
         "people": {
-            team: [
-                asdict(measured(data.parts["train"], labels=data.labels, team=kinds, seed=seed))
-                for seed in seeds
-            ]
+            team: asdict(measured(data.parts["train"], labels=data.labels, team=kinds, seed=seed))
             for team, kinds in TEAMS.items()
         },
+        "cpu": {"learning": round(learning, 1), "all": round(time.process_time() - began, 1)},
     }
 
 
@@ -161,19 +160,15 @@ def f1s(spans: Sequence[Sequence[Span]], *, data: Marked) -> dict[str, Any]:
 
 
 def rows_of(name: str, known: dict[str, Any]) -> list[Figure]:
-    """Return the figures of one set."""
-    crf, ours = known["crf"], known["ours"]
+    """Return the figures of one set, over the seeds that were measured."""
+    crf, seeds = known["crf"], [known["seeds"][seed] for seed in sorted(known["seeds"])]
+    if not seeds:
+        return []
+    ours = [one["ours"] for one in seeds]
     rows = [
-        Figure(
-            f"{name}, all spans",
-            **mean_of([one["micro"] for one in ours]),
-            peer=crf["micro"],
-            bar=crf["micro"],
-        ),
-        Figure(
-            f"{name}, mean of classes", **mean_of([one["macro"] for one in ours]), peer=crf["macro"]
-        ),
-        Figure(f"{name}, all spans, from words alone", known["from_words"], peer=crf["micro"]),
+        beaten(f"{name}, all spans", [one["micro"] for one in ours], by=crf["micro"]),
+        beaten(f"{name}, mean of classes", [one["macro"] for one in ours], by=crf["macro"]),
+        beaten(f"{name}, from words alone", [one["from_words"] for one in seeds], by=crf["micro"]),
     ]
     rows += [
         Figure(
@@ -184,31 +179,38 @@ def rows_of(name: str, known: dict[str, Any]) -> list[Figure]:
         for label, number in known["spans_in_test"].items()
         if number
     ]
-    both = {strategy: np.array(known["curves"][strategy]) for strategy in (MNLP, RANDOM)}
-    for place, budget in enumerate(known["budgets"][1:], start=1):
-        means = {strategy: points[:, place] for strategy, points in both.items()}
-        rows.append(
-            Figure(
-                f"{name}, {budget} tokens by MNLP",
-                **mean_of(means[MNLP]),
-                peer=float(means[RANDOM].mean()),
-            )
+    return [*rows, *bought(name, known["budgets"], seeds), *agreed(name, seeds)]
+
+
+def beaten(row: str, values: Sequence[float], *, by: float) -> Figure:
+    """Return a figure that is to reach its peer."""
+    return Figure(row, **mean_of(values), peer=by, bar=by)
+
+
+def bought(name: str, budgets: Sequence[int], seeds: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Return the learning curve beside random's, and the gain over all of it but its beginning."""
+    both = {way: np.array([one["curves"][way] for one in seeds]) for way in (MNLP, RANDOM)}
+    rows = [
+        Figure(
+            f"{name}, {budget} tokens by MNLP",
+            **mean_of(both[MNLP][:, place].tolist()),
+            peer=float(both[RANDOM][:, place].mean()),
         )
+        for place, budget in enumerate(budgets[: both[MNLP].shape[1]])
+        if place
+    ]
     gain = (both[MNLP] - both[RANDOM])[:, 1:].mean(axis=1)
-    rows.append(
-        Figure(f"{name}, gain of MNLP over the curve", **mean_of(gain), bar=0.0, low_bar=0.0)
-    )
-    for team, runs in known["people"].items():
-        peers = (np.mean([one[key] for one in runs]) for key in ("majority", "dawid_skene"))
-        best = float(max(peers))
-        rows.append(
-            Figure(
-                f"{name}, consensus of {team}",
-                **mean_of([one["ours"] for one in runs]),
-                peer=best,
-                bar=best,
-            )
-        )
+    told = mean_of(gain.tolist())
+    return [*rows, Figure(f"{name}, gain of MNLP over the curve", **told, bar=0.0, low_bar=0.0)]
+
+
+def agreed(name: str, seeds: Sequence[dict[str, Any]]) -> list[Figure]:
+    """Return the consensus of each team beside the better of its peers."""
+    rows = []
+    for team in TEAMS:
+        runs = [one["people"][team] for one in seeds]
+        best = max(float(np.mean([one[by] for one in runs])) for by in ("majority", "dawid_skene"))
+        rows.append(beaten(f"{name}, consensus of {team}", [one["ours"] for one in runs], by=best))
     return rows
 
 

@@ -152,17 +152,15 @@ class TokenStarter(Starter):
     def _features(self, words: _Words, languages: Sequence[str]) -> tuple[Ints, Singles, Ints]:
         """Return the buckets of each unit, shared and its language's own, with their weights."""
         bits, parts = self.features["bits"], []
+        all_sizes = {sizes for _, sizes, _ in SEEN}
+        hashed = {sizes: _hashed(words.known, bits=bits, sizes=sizes) for sizes in all_sizes}
         for offset, sizes, weight in SEEN:
-            counts = hash_texts(words.known, bits=bits, sizes=sizes)
-            scale = 1.0 + np.log(counts.counts)
-            square = np.bincount(counts.rows, scale * scale, minlength=len(words.known))
-            scale = weight * scale / np.sqrt(square)[counts.rows]
-            starts = np.searchsorted(counts.rows, np.arange(len(words.known)))
+            counts, scale, starts = hashed[sizes]
             there = counts.buckets
             if offset:
                 there = salted(counts, [f"at {offset}"] * len(words.known), bits=bits)
             rows, places = _places(starts, size=len(there), rows=words.at(offset))
-            parts.append((rows, there[places], scale[places]))
+            parts.append((rows, there[places], weight * scale[places]))
         parts += _shapes(words, bits=bits)
         rows = np.concatenate([part[0] for part in parts])
         order = np.argsort(rows, kind="stable")
@@ -224,6 +222,17 @@ class TokenStarter(Starter):
     def settings(self) -> dict[str, Any]:
         """Return what, beside the weights, makes this network."""
         return super().settings() | {"recipe": TOKEN_RECIPE}
+
+
+def _hashed(
+    words: Sequence[str], *, bits: int, sizes: Sequence[int]
+) -> tuple[NgramCounts, npt.NDArray[np.float64], Ints]:
+    """Return the n-grams of W words, their weights (of length one each word), and where each begins."""
+    counts = hash_texts(words, bits=bits, sizes=sizes)
+    scale = 1.0 + np.log(counts.counts)
+    square = np.bincount(counts.rows, scale * scale, minlength=len(words))
+    starts = np.searchsorted(counts.rows, np.arange(len(words)))
+    return counts, scale / np.sqrt(square)[counts.rows], starts
 
 
 def _places(starts: Ints, *, size: int, rows: Ints) -> tuple[Ints, Ints]:
