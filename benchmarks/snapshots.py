@@ -137,6 +137,7 @@ def _answers(rows: int, *, runs: int) -> tuple[Any, Any, Learned]:
     )
     from learning.actions.serving import deploy
     from learning.models import ModelVersion
+    from tests.make import make_consent
 
     campaign = Campaign.objects.create(slug=f"runs-{runs}", title="Runs", question="?")
     label = Label.objects.create(campaign=campaign, key="a", name="a", position=0)
@@ -146,6 +147,7 @@ def _answers(rows: int, *, runs: int) -> tuple[Any, Any, Learned]:
     home = CampaignLanguage.objects.create(campaign=campaign, language=language)
     user = User.objects.create(username=f"awa-{runs}")
     awa = Annotator.objects.create(user=user, language=language)
+    make_consent(user)
     version = ModelVersion.objects.create(
         campaign=campaign, number=1, digest=f"{0:064d}", network="starter", path="0"
     )
