@@ -33,6 +33,8 @@ BATCH = 25
 ATTEMPTS = 4
 # The desk keeps a task a little longer, so that the answer is there before it is free.
 BEYOND = timedelta(minutes=15)
+# What the desk did not say in time is most often asked for again within minutes, and granted.
+IN_DOUBT = timedelta(minutes=10)
 OPEN_CAMPAIGNS = (Campaign.Status.RUNNING, Campaign.Status.PAUSED)
 
 
@@ -89,9 +91,7 @@ def free_expired(home: CampaignLanguage, *, desk: DeskDoor, now: datetime) -> in
     """Have the desk give tasks to others whose lease ran out here; return how many."""
     late = Reservation.objects.filter(item__campaign_language=home, released_at=None)
     late.filter(until__lte=now).update(released_at=now, ended=Ended.EXPIRED)
-    over = Reservation.objects.filter(
-        item__campaign_language=home, ended=Ended.EXPIRED, locked_until__gt=now
-    )
+    over = Reservation.objects.filter(_is_over(now), item__campaign_language=home)
     leases = list(over.select_related("item", "annotator__user"))
     held = Reservation.objects.held(now=now).filter(item__campaign_language=home)
     again = set(held.values_list("item", "annotator"))
@@ -101,15 +101,34 @@ def free_expired(home: CampaignLanguage, *, desk: DeskDoor, now: datetime) -> in
         tasks = [one.item.desk_task_id for one in free if one.item.desk_task_id]
         if tasks and user.desk_user_id is not None and home.desk_project_id is not None:
             desk.unlock_tasks(home.desk_project_id, tasks, user_id=user.desk_user_id)
+        _keep_what_came_back(free, home=home, desk=desk, now=now)
     over.filter(pk__in=[one.pk for one in leases]).update(locked_until=None)
     return len(leases)
 
 
 def homes_with_late_leases(now: datetime) -> list[int]:
     """Campaign languages where leases ran out that the desk may still know of."""
-    late = Q(released_at=None, until__lte=now) | Q(ended=Ended.EXPIRED, locked_until__gt=now)
+    late = Q(released_at=None, until__lte=now) | _is_over(now)
     homes = Reservation.objects.filter(late).values_list("item__campaign_language", flat=True)
     return list(homes.order_by().distinct())
+
+
+def _is_over(now: datetime) -> Q:
+    """Leases that ran out and that the desk keeps; what was left in doubt is asked for again soon."""
+    doubt = Q(until__gt=now, released_at__gt=now - IN_DOUBT)
+    return Q(ended=Ended.EXPIRED, locked_until__gt=now) & ~doubt
+
+
+def _keep_what_came_back(
+    freed: Sequence[Reservation], *, home: CampaignLanguage, desk: DeskDoor, now: datetime
+) -> None:
+    """Lock once more what somebody was handed anew while the desk was told to let it go."""
+    held = Reservation.objects.held(now=now).filter(item__in=[one.item_id for one in freed])
+    for annotator in {one.annotator for one in freed}:
+        mine = held.filter(annotator=annotator)
+        if mine.update(locked_until=None):
+            back = ToppedUp([], list(mine.select_related("item")))
+            _lock(back, annotator=annotator, home=home, desk=desk, now=now)
 
 
 def is_open(annotator: Annotator, *, home: CampaignLanguage) -> bool:

@@ -1,6 +1,7 @@
 """Reservations: one queue behind both desks, and nobody is handed what enough others have."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -83,7 +84,10 @@ def test_a_desk_that_is_slow_to_say_what_it_keeps_may_give_it_to_others(world: W
     project, moussa = world.home.desk_project_id, world.moussa.user.desk_user_id
     world.desk.fail_once("lock_tasks", when=when)
     assert world.fetch(world.awa) == [queued]
-    free_expired(world.home, desk=world.desk, now=timezone.now())
+    assert free_expired(world.home, desk=world.desk, now=timezone.now()) == 0
+    later = timezone.now() + timedelta(minutes=11)
+    assert homes_with_late_leases(later) == [world.home.pk]
+    free_expired(world.home, desk=world.desk, now=later)
     taken = world.desk.take_next(project, user_id=moussa)
     assert taken
     assert taken.uid == str(pushed.uid)
@@ -91,6 +95,24 @@ def test_a_desk_that_is_slow_to_say_what_it_keeps_may_give_it_to_others(world: W
     world.desk.unlock_tasks(project, [taken.id], user_id=moussa)
     Reservation.objects.filter(ended="taken").delete()
     assert world.fetch(world.awa) == [pushed, queued]
+
+
+def test_what_is_handed_anew_while_the_desk_lets_it_go_stays_with_whoever_has_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    later = timezone.now() + timedelta(hours=settings.ENV.reservation_hours, minutes=1)
+    let_go = world.desk.unlock_tasks
+
+    def slowly(*told: Any, **more: Any) -> None:
+        assert world.fetch(world.awa, now=later) == [item]
+        let_go(*told, **more)
+
+    monkeypatch.setattr(world.desk, "unlock_tasks", slowly)
+    free_expired(world.home, desk=world.desk, now=later)
+    there = world.moussa.user.desk_user_id
+    assert world.desk.take_next(world.home.desk_project_id, user_id=there) is None
 
 
 def test_the_desk_keeps_a_text_for_as_long_as_its_lease_is_renewed(world: World):
