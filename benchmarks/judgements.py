@@ -131,7 +131,7 @@ def choices(ask: Ask, *, seeds: int) -> list[Figure]:
             value, low, high = fit.strength.T
             tally.add("ours", planted, value, (low, high))
             tally.add("share of wins", planted, _win_shares(told))
-            if seed < seeds // 6:  # a bootstrap each takes long
+            if seed < seeds // 20:  # a bootstrap each takes long
                 columns = {n: getattr(told, n) for n in ("first", "second", "outcome", "writers")}
                 tally.add("choix", planted, ask("choix", columns)["strength"])
                 other = ask("evalica", columns)
@@ -174,7 +174,7 @@ def grades(ask: Ask, *, seeds: int) -> list[Figure]:
             course = fit.course
             held = (course[..., 1] <= severity) & (severity <= course[..., 2])
             strict.append(float(held.mean()))
-            if seed < seeds // 12 and over.get("each") != 1:
+            if seed < max(seeds // 20, 1) and over.get("each") != 1:
                 columns = {n: getattr(told, n) for n in ("item", "rater", "rating")}
                 sizes = {"items": told.items, "raters": told.raters}
                 tally.add("girth", planted, ask("girth", columns | sizes)["quality"])
@@ -288,11 +288,11 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few seeds, nothing written")
     quick = parser.parse_args().quick
     with other_libraries() as ask:
-        figures = choices(ask, seeds=6 if quick else 150)
-        figures += grades(ask, seeds=4 if quick else 60)
+        figures = choices(ask, seeds=20 if quick else 160)
+        figures += grades(ask, seeds=4 if quick else 40)
         figures += gate(seeds=40 if quick else 1000)
         figures += agreed(ask)
-        figures += speed(ask, items=75 if quick else 2500)
+        figures += speed(ask, items=75 if quick else 500)
     print(table(figures))
     if not quick:
         print(report.write("judgements", figures, notes=NOTES))
