@@ -52,20 +52,29 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="little of each, not written")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    kept = report.RESULTS / "spans.json"
-    known = json.loads(kept.read_text())["sets"] if kept.is_file() and not given.quick else {}
-    figures: list[Figure] = []
+    figures: dict[str, list[Figure]] = {}
     with peer() as ask:
         for name in given.set or sorted(SETS):
             data = read(given.data / SETS[name], most=120 if given.quick else None)
-            about = known.setdefault(name, {"seeds": {}}) | about_set(data, ask=ask)
-            known[name] = about
+            about = about_set(data, ask=ask)
             for seed in given.seed or range(1 if given.quick else SEEDS):
-                about["seeds"][str(seed)] = one_seed(data, seed=seed, quick=given.quick)
-                figures = [row for one in sorted(known) for row in rows_of(one, known[one])]
-                if not given.quick:
-                    report.write("spans", figures, notes=NOTES, sets=known)
-    print(table(figures))
+                told = one_seed(data, seed=seed, quick=given.quick)
+                figures[name] = kept(name, about, seed=seed, told=told, write=not given.quick)
+    print(table([row for rows in figures.values() for row in rows]))
+
+
+def kept(
+    name: str, about: dict[str, Any], *, seed: int, told: dict[str, Any], write: bool
+) -> list[Figure]:
+    """Put a seed beside what is known by now, by whichever run, and return the set's figures."""
+    path = report.RESULTS / "spans.json"
+    known = json.loads(path.read_text())["sets"] if write and path.is_file() else {}
+    seeds = known.get(name, {}).get("seeds", {}) | {str(seed): told}
+    known[name] = about | {"seeds": seeds}
+    if write:
+        rows = [row for one in sorted(known) for row in rows_of(one, known[one])]
+        report.write("spans", rows, notes=NOTES, sets=known)
+    return rows_of(name, known[name])
 
 
 @contextmanager
@@ -162,8 +171,6 @@ def f1s(spans: Sequence[Sequence[Span]], *, data: Marked) -> dict[str, Any]:
 def rows_of(name: str, known: dict[str, Any]) -> list[Figure]:
     """Return the figures of one set, over the seeds that were measured."""
     crf, seeds = known["crf"], [known["seeds"][seed] for seed in sorted(known["seeds"])]
-    if not seeds:
-        return []
     ours = [one["ours"] for one in seeds]
     rows = [
         beaten(f"{name}, all spans", [one["micro"] for one in ours], by=crf["micro"]),
@@ -183,8 +190,8 @@ def rows_of(name: str, known: dict[str, Any]) -> list[Figure]:
 
 
 def beaten(row: str, values: Sequence[float], *, by: float) -> Figure:
-    """Return a figure that is to reach its peer."""
-    return Figure(row, **mean_of(values), peer=by, bar=by)
+    """Return a figure that is to reach its peer, once there are seeds to tell it from chance."""
+    return Figure(row, **mean_of(values), peer=by, bar=by if len(values) > 1 else None)
 
 
 def bought(name: str, budgets: Sequence[int], seeds: Sequence[dict[str, Any]]) -> list[Figure]:
@@ -200,8 +207,9 @@ def bought(name: str, budgets: Sequence[int], seeds: Sequence[dict[str, Any]]) -
         if place
     ]
     gain = (both[MNLP] - both[RANDOM])[:, 1:].mean(axis=1)
-    told = mean_of(gain.tolist())
-    return [*rows, Figure(f"{name}, gain of MNLP over the curve", **told, bar=0.0, low_bar=0.0)]
+    bar = 0.0 if len(gain) > 1 else None
+    row = f"{name}, gain of MNLP over the curve"
+    return [*rows, Figure(row, **mean_of(gain.tolist()), bar=bar, low_bar=bar)]
 
 
 def agreed(name: str, seeds: Sequence[dict[str, Any]]) -> list[Figure]:
