@@ -151,7 +151,7 @@ def behind_proxy(place: Path, *, nginx: str) -> Iterator[Any]:
     from config.services import free_port
     from config.supervisor import Supervisor
 
-    inner = free_port(18900)
+    inner = free_port(18900 + os.getpid() % 900)
     outer = free_port(inner + 1)
     address = f"http://127.0.0.1:{outer}"
     account = DeskAccount("admin@vernacular.localhost", "weighing-it", "0" * 39 + "1", "weight")
@@ -193,7 +193,7 @@ def _proxy(place: Path, *, nginx: str, inner: int, outer: int) -> Iterator[None]
     (place / "weights").touch()
     running = subprocess.Popen([nginx, "-c", f"{place}/nginx.conf", "-e", f"{place}/nginx.error"])
     try:
-        time.sleep(1)
+        time.sleep(4)  # for three of these it tries to get its port
         if running.poll() is not None:
             sys.exit(f"nginx did not start:\n{(place / 'nginx.error').read_text()}")
         yield
