@@ -60,7 +60,8 @@ def test_raters_who_differ_widely_are_held_however_many_choices() -> None:
 
 
 def test_one_rater_does_not_speak_for_others() -> None:
-    assert non_inferior(duel(np.ones(400, int), raters=1)).verdict == "HOLD"
+    alone = non_inferior(duel(np.ones(400, int), raters=1))
+    assert (alone.verdict, alone.finding.holds) == ("HOLD", False)
     assert non_inferior(duel(np.ones(400, int), raters=2)).verdict == "PASS"
 
 
