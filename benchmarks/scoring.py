@@ -276,7 +276,7 @@ def utilisation(
 ) -> float | None:
     """Return the share of the GPU's bfloat16 operations that the real tokens needed."""
     peak = next((top for name, top in PEAK.items() if name in torch.cuda.get_device_name()), None)
-    lengths = np.array([len(row) for row in network._tokens(texts)], np.float64)
+    lengths = np.array([len(row.ids) for row in network._tokens(texts)], np.float64)
     matrices = 12 * shape.layers * shape.width**2
     operations = 2 * matrices * lengths + 4 * shape.layers * shape.width * lengths**2
     return None if peak is None else float(operations.mean() * texts_per_second / peak)

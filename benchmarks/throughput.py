@@ -238,8 +238,8 @@ def theirs(network: Encoder, texts: Sequence[str], setting: Setting) -> float:
     """Return the tokens a second of the Trainer."""
     stretch = Stretch(setting)
     rows = [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": place % len(LABELS)}
-        for place, ids in enumerate(network._tokens(texts))
+        {"input_ids": row.ids, "attention_mask": [1] * len(row.ids), "labels": place % len(LABELS)}
+        for place, row in enumerate(network._tokens(texts))
     ]
     with tempfile.TemporaryDirectory() as folder:
         told = TrainingArguments(

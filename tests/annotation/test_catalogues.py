@@ -122,7 +122,7 @@ FULL = """\
 #: a.py:1 b.py:2
 #, fuzzy, python-format
 #| msgctxt "old"
-#| msgid "Sav"
+#| msgid "Saves"
 msgctxt "menu"
 msgid "Save"
 msgstr "Denk"
@@ -138,7 +138,7 @@ def test_every_part_of_an_entry_is_read() -> None:
     assert entry.comments == ("Two translators", "and one more")
     assert (entry.extracted, entry.references) == (("for them",), ("a.py:1 b.py:2",))
     assert (entry.flags, entry.fuzzy) == (("fuzzy", "python-format"), True)
-    assert entry.previous == ("old", "Sav", None)
+    assert entry.previous == ("old", "Saves", None)
     assert (gone.msgid, gone.forms, gone.obsolete) == ("gone", ("dem",), True)
 
 
