@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from annotation.errors import InvalidInputError
+from annotation.methods.texts import GLUE, excerpt, glued, parts_of, problem_with
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,23 @@ def objective(name: str) -> Objective:
             f"There is no kind of question named “{name}”.",
             remedy=f"There are: {', '.join(kinds())}.",
         ) from None
+
+
+def whole(name: str, *, told: str) -> str:
+    """A text that somebody typed, as a sample of that kind of question holds it.
+
+    Of pairs both texts with a tab between them, or as they are stored already.
+    """
+    parts = objective(name).PARTS
+    given = [told] if parts == 1 else list(parts_of(told) if GLUE in told else told.split("\t"))
+    if len(given) != parts:
+        raise InvalidInputError(
+            f"“{excerpt(told, length=40)}” is no pair.", remedy="Put a tab between its two texts."
+        )
+    for part in given:
+        if problem := problem_with(part):
+            raise InvalidInputError(f"The text {problem}.", remedy="Change it.")
+    return glued(given)
 
 
 def kinds() -> dict[str, Objective]:

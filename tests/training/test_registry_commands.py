@@ -9,13 +9,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from annotation.models import Annotation, GoldItem
+from annotation.errors import InvalidInputError
+from annotation.methods.texts import glued
+from annotation.models import Annotation, Campaign, GoldItem
 from learning.actions.serving import deploy, serving_version
 from learning.actions.versions import register_version
 from learning.gateways.weights import check_weights, weights_dir
 from learning.models import ModelVersion
-from tests.make import make_campaign
+from tests.make import make_campaign, make_gold
 from tests.training.test_runs import make_run, train
+from training.actions.cases import add_case, case_from_gold
 from training.actions.evaluation import evaluate
 from training.actions.pruning import needed_digests
 from training.models import GateRun, TrainingRun, Waiver
@@ -217,6 +220,23 @@ def test_predict_is_stamped_with_what_serves(run, released):
     assert json.loads(say("predict", slug, "admin1 n1", language="wo"))["version"] == 1
     with pytest.raises(CommandError, match="of the language 'xx'"):
         call_command("predict", slug, "a", language="xx")
+
+
+def test_of_pairs_both_texts_are_told_with_a_tab_between(run, released):
+    Campaign.objects.filter(pk=run.campaign.pk).update(objective="pairs")
+    slug, labels = run.campaign.slug, run.campaign.labels
+    told = json.loads(say("predict", slug, "admin1 n1\tn1", language="wo"))
+    assert told["text"] == "admin1 n1\tn1"
+    with pytest.raises(CommandError, match="a tab between"):
+        call_command("predict", slug, "admin1 n1", language="wo")
+    campaign = Campaign.objects.get(pk=run.campaign.pk)
+    key = labels.first().key
+    case = add_case(campaign, tag="wo", text="one\tother", expected=[key])
+    assert case.text == glued(["one", "other"])
+    with pytest.raises(InvalidInputError, match="a tab between"):
+        add_case(campaign, tag="wo", text="one alone", expected=[key])
+    gold = make_gold(campaign, "wo", key, text=glued(["known", "pair"]))
+    assert case_from_gold(gold).text == gold.sample.text
 
 
 def test_lineage_and_withdrawal_by_command(run, released):

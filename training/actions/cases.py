@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from annotation.errors import ConflictError, InvalidInputError
-from annotation.methods.texts import digest, problem_with
+from annotation.methods.texts import digest
 from annotation.models import Campaign, GoldItem, Language, Sample, User
+from annotation.objectives import whole
 from learning.models import ModelVersion
 from training.actions.datasets import lineage_rows
 from training.actions.distillation import studied
@@ -34,8 +35,7 @@ def add_case(
     language = Language.objects.filter(tag=tag, campaigns__campaign=campaign).first()
     if language is None:
         raise InvalidInputError(f"{tag} takes no part in {campaign}.", remedy="Choose another.")
-    if problem := problem_with(text):
-        raise InvalidInputError(f"The text {problem}.", remedy="Change it.")
+    text = whole(campaign.objective, told=text)
     labels = list(campaign.labels.filter(key__in=expected))
     unknown = sorted(set(expected) - {label.key for label in labels})
     if unknown or not labels:

@@ -9,6 +9,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from annotation.models import Campaign
+from annotation.objectives import objective, whole
 from learning.actions.answering import answer, answer_with
 from training.management.choosing import (
     CAMPAIGN,
@@ -33,7 +35,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whose version, in which language, which texts."""
         parser.add_argument("campaign", help=CAMPAIGN)
-        parser.add_argument("text", nargs="*", help="a text; without any, standard input is read")
+        parser.add_argument(
+            "text",
+            nargs="*",
+            help="a text (of pairs: two with a tab between); without any, standard input is read",
+        )
         parser.add_argument("--language", required=True, help="tag of the texts' language: wo")
         parser.add_argument(
             "--version-number", metavar="N", help=f"not what serves but a {VERSION}"
@@ -47,14 +53,22 @@ class Command(BaseCommand):
         for texts in _batches(options["text"] or _lines()):
             tags = [options["language"]] * len(texts)
             with complaints():
+                wholes = _wholes(campaign, texts)
                 if chosen:
-                    answers = answer_with(chosen, texts=texts, languages=tags)
+                    answers = answer_with(chosen, texts=wholes, languages=tags)
                 else:
-                    answers = answer(campaign, texts=texts, languages=tags)
+                    answers = answer(campaign, texts=wholes, languages=tags)
             for text, told in zip(texts, answers, strict=True):
                 record = {"text": text, **told.record()}
                 self.stdout.write(json.dumps(record, ensure_ascii=False))
             self.stdout.flush()
+
+
+def _wholes(campaign: Campaign, texts: list[str]) -> list[str]:
+    """Pairs as they are stored; a single text is answered whatever it is."""
+    if objective(campaign.objective).PARTS == 1:
+        return texts
+    return [whole(campaign.objective, told=text) for text in texts]
 
 
 def _lines() -> Iterator[str]:
