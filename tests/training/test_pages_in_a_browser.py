@@ -29,6 +29,8 @@ def addresses(campaign: Campaign) -> list[str]:
     pages = (
         "",
         "guidelines/ar/",
+        "languages/ar/",
+        "languages/ar/catalogue/",
         "imports/",
         f"imports/{campaign.imports.get().pk}/",
         "people/",
