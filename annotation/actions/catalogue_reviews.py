@@ -97,8 +97,9 @@ def _said(home: CampaignLanguage) -> Iterator[tuple[Key, tuple[str, Consensus]]]
     )
     for row in agreed.select_related("sample", "label").order_by("sample_id").iterator():
         meta = row.sample.meta
-        if message := meta.get("msgid"):
-            yield (meta.get("msgctxt"), message), (parts_of(row.sample.text)[0], row)
+        message, context = meta.get("msgid"), meta.get("msgctxt")
+        if isinstance(message, str) and isinstance(context, str | None):
+            yield (context, message), (parts_of(row.sample.text)[0], row)
 
 
 def _found(

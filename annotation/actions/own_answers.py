@@ -131,7 +131,7 @@ def _answers(user: User) -> Iterator[Row]:
         place = {
             "campaign": one.item.campaign_language.campaign.slug,
             "language": sample.language.tag,
-            "text": "" if sample.withdrawn_at else sample.text,
+            "text": "" if sample.withdrawn_at else sample.shown,
         }
         yield _row(
             "answer",
@@ -206,7 +206,7 @@ def _tested(user: User) -> Iterator[Row]:
             language=one.session.campaign_language.language.tag,
             at=one.answered_at.isoformat() if one.answered_at else "",
             number=one.position,
-            text=one.gold.sample.text,
+            text=one.gold.sample.shown,
             label=one.label.key if one.label else "",
             note=one.objection,
         )
@@ -224,7 +224,7 @@ def _groups(user: User) -> Iterator[Row]:
             campaign=place.campaign.slug,
             language=place.language.tag,
             at=one.answered_at.isoformat(),
-            text=one.text.sample.text,
+            text=one.text.sample.shown,
             label=one.label.key,
             note=one.why,
         )

@@ -27,9 +27,11 @@ def normalise(text: str) -> str:
     True
     >>> normalise("ọ̀") == normalise("ọ")
     False
+    >>> normalise(glued(["Denc ", " Save"])) == normalise(glued(["denc", "save"]))
+    True
     """
-    folded = unicodedata.normalize("NFC", text).casefold()
-    return " ".join(unicodedata.normalize("NFC", folded).split())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return GLUE.join(" ".join(part.split()) for part in folded.split(GLUE))
 
 
 def digest(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from annotation.errors import InvalidInputError
-from annotation.methods.texts import GLUE, excerpt, glued, parts_of, problem_with
+from annotation.methods.texts import DIVIDER, GLUE, excerpt, glued, problem_with
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,16 @@ def objective(name: str) -> Objective:
 def whole(name: str, *, told: str) -> str:
     """A text that somebody typed, as a sample of that kind of question holds it.
 
-    Of pairs both texts with a tab between them, or as they are stored already.
+    Of pairs both texts with a tab or a line of "⸻" between them, or as they are stored already.
     """
     parts = objective(name).PARTS
-    given = [told] if parts == 1 else list(parts_of(told) if GLUE in told else told.split("\t"))
+    typed = told.replace("\r\n", "\n")
+    between = next((mark for mark in (GLUE, DIVIDER) if mark in typed), "\t")
+    given = [told] if parts == 1 else typed.split(between)
     if len(given) != parts:
         raise InvalidInputError(
-            f"“{excerpt(told, length=40)}” is no pair.", remedy="Put a tab between its two texts."
+            f"“{excerpt(told, length=40)}” is no pair.",
+            remedy="Put a tab, or a line with ⸻, between its two texts.",
         )
     for part in given:
         if problem := problem_with(part):

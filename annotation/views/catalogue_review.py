@@ -16,6 +16,8 @@ from annotation.errors import InvalidInputError
 from annotation.models import CampaignLanguage
 from annotation.permissions import Ability, required
 
+MOST_BYTES = 3_000_000
+
 
 class ReviewForm(forms.Form):
     """A catalogue, and which answers mean that a translation is wrong."""
@@ -42,6 +44,18 @@ class ReviewForm(forms.Form):
             widget=forms.CheckboxSelectMultiple,
             choices=[(label.key, label.name_in(home.language.tag)) for label in labels],
         )
+
+    def clean_file(self) -> Any:
+        """No larger than a page may take in; the command takes more."""
+        file = self.cleaned_data["file"]
+        if file.size > MOST_BYTES:
+            raise ValidationError(
+                _(
+                    "The file has %(size)d bytes; a page takes %(most)d: manage.py review_catalogue takes more."
+                )
+                % {"size": file.size, "most": MOST_BYTES}
+            )
+        return file
 
     def clean(self) -> dict[str, Any]:
         """Review it at once: what is wrong with the file is said beside it."""

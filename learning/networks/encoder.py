@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
 from annotation.errors import InvalidInputError, NotFoundError
-from annotation.methods.texts import GLUE, parts_of
+from annotation.methods.texts import GLUE
 from learning.networks import Batch
 from learning.networks.folders import write_settings
 from learning.networks.packing import batches
@@ -91,7 +91,7 @@ class Encoder:
             if not len(rows):
                 continue
             # A longer part is cut first, so that neither text of a pair is lost to the other.
-            parts = zip(*(parts_of(whole[row]) for row in rows), strict=True)
+            parts = zip(*(whole[row].split(GLUE, 1) for row in rows), strict=True)
             told = self._tokenizer(
                 *(list(part) for part in parts),
                 truncation=True,

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-from annotation.methods.texts import GLUE
+from annotation.methods.texts import GLUE, glued
 from learning.networks import Batch
 from learning.networks.folders import TOKENIZER, WEIGHTS, read_weights, write_settings
 from learning.networks.ngrams import NgramCounts, hash_texts, in_pairs, normalise, salted
@@ -56,6 +56,13 @@ RECIPE: dict[str, Any] = {
 }
 
 Ints = npt.NDArray[np.int64]
+
+
+def _counting(text: str) -> str:
+    """What counts of a text: its beginning, of a pair that of both texts."""
+    if GLUE not in text:
+        return text[:LONGEST]
+    return glued([part[: LONGEST // 2] for part in text.split(GLUE, 1)])
 
 
 class StarterModule(torch.nn.Module):
@@ -154,7 +161,7 @@ class Starter:
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
         """Turn texts into hashed features and subwords; a text counts up to ``LONGEST``."""
-        clean = [normalise(text[:LONGEST]) for text in texts]
+        clean = [normalise(_counting(text)) for text in texts]
         buckets, weights, starts = self._hashed(clean, languages)
         tokens, token_starts = self._subwords(clean)
         return {
@@ -244,7 +251,7 @@ class Starter:
         met = [torch.zeros(0, dtype=torch.int64)]
         for start in range(0, len(texts), PREPARED):
             part = slice(start, start + PREPARED)
-            clean = [normalise(text[:LONGEST]) for text in texts[part]]
+            clean = [normalise(_counting(text)) for text in texts[part]]
             buckets, _, _ = self._hashed(clean, languages[part])
             met.append(torch.from_numpy(np.unique(buckets)))
         return torch.cat(met)

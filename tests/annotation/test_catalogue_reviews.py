@@ -11,6 +11,7 @@ from django.test import Client
 
 from annotation.actions.catalogue_reviews import review
 from annotation.errors import InvalidInputError
+from annotation.methods.texts import glued
 from annotation.models import Campaign, CampaignLanguage, Consensus, Sample
 from tests.annotation.bringing import bring
 from tests.make import make_campaign, make_user
@@ -48,6 +49,7 @@ msgstr "Génn"
 def home() -> CampaignLanguage:
     campaign = make_campaign(objective="pairs", labels=("right", "wrong"), languages=("wo",))
     assert bring(campaign, PO, "wo.po").rows_kept == 5
+    assert Sample.objects.filter(text=glued(["%d i mbind", "%d texts"])).exists()
     say(campaign, "Denc", "wrong", 0.97)
     say(campaign, "Ubbi", "right", 0.99)
     say(campaign, "Tëj", "wrong", 0.6)
@@ -120,6 +122,7 @@ def test_the_page_counts_first_and_then_hands_the_file_out(
     assert b"<dd>2</dd>" in post("count")
     assert post("download") == review(home, data=PO.encode(), wrong=["wrong"]).data
     assert b"Save it as UTF-8" in post("download", "msgid".encode("utf-16"))
+    assert b"review_catalogue takes more" in post("download", b"#\n" * 1_600_000)
 
 
 def test_the_command_writes_a_new_file_and_never_over_another(

@@ -53,6 +53,13 @@ def test_a_pair_is_read_alike_whoever_stands_beside_it(network: Network, tmp_pat
     )
 
 
+def test_a_first_text_of_any_length_leaves_room_for_the_second() -> None:
+    starter = open_network("starter", labels=LABELS, seed=0)
+    texts = [glued(["rain " * 9_000, second]) for second in ("goat", "river")]
+    first, second = (starter.collate([text], ["wo"])["buckets"].tolist() for text in texts)
+    assert first != second
+
+
 def test_the_starter_learns_whether_two_texts_say_the_same() -> None:
     rng = np.random.default_rng(3)
     starter = open_network("starter", labels=LABELS, seed=0)

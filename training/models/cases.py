@@ -3,6 +3,7 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotation.methods.texts import shown
 from annotation.models import Campaign, GoldItem, Label, Language, User
 from training.models.gates import GateRun
 
@@ -34,7 +35,7 @@ class RegressionCase(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.text[:60]
+        return shown(self.text)[:60]
 
 
 class CaseCheck(models.Model):

@@ -28,11 +28,13 @@ def edited(catalogue: Catalogue, edits: Iterable[tuple[Entry, Edit]]) -> bytes:
     # A last line without an end gets one for the time being, so that lines can follow it.
     ended = bool(catalogue.lines[-1].end)
     raws[-1] += b"" if ended else b"\n"
-    # From the end of the file, so that places before it stay true.
-    for entry, edit in sorted(edits, key=lambda pair: pair[1], reverse=True):
+    pieces, upto = [catalogue.mark], 0
+    for entry, edit in sorted(edits, key=lambda pair: pair[1]):
         end = catalogue.lines[entry.layout.keyword].end or b"\n"
-        raws[edit.first : edit.last] = [text.encode(catalogue.charset) + end for text in edit.texts]
-    data = catalogue.mark + b"".join(raws)
+        pieces += raws[upto : edit.first]
+        pieces += [text.encode(catalogue.charset) + end for text in edit.texts]
+        upto = max(upto, edit.last)
+    data = b"".join([*pieces, *raws[upto:]])
     return data if ended else data.removesuffix(b"\n").removesuffix(b"\r")
 
 

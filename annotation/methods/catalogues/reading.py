@@ -15,13 +15,14 @@ from annotation.methods.catalogues.parts import (
 from annotation.methods.catalogues.strings import unescaped
 
 _BLANKS = " \t\v\f"
-_LITERAL = r'"((?:[^"\\]|\\.)*)"'
+# Possessive: nothing is tried again, so that a string of megabytes costs what it is long.
+_LITERAL = r'"((?:[^"\\]++|\\.)*+)"'
 _LITERALS = re.compile(_LITERAL)
 _KEYWORD = re.compile(
     rf"(msgctxt|msgid_plural|msgid|msgstr)(?:\[(\d{{1,3}})\])?[{_BLANKS}]*"
-    rf"((?:{_LITERAL}[{_BLANKS}]*)*)"
+    rf"((?:{_LITERAL}[{_BLANKS}]*+)*+)"
 )
-_CONTINUED = re.compile(rf"(?:{_LITERAL}[{_BLANKS}]*)+")
+_CONTINUED = re.compile(rf"(?:{_LITERAL}[{_BLANKS}]*+)++")
 _QUOTE = 'Write a keyword and a text in straight quotes, with \\" for a quote inside it.'
 
 

@@ -134,11 +134,16 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
 def _whole(values: Mapping[str, object], rules: Rules) -> str:
     if rules.parts == 1:
         if values.get("second") not in (None, ""):
-            raise _RefusedError("second", "is given, but this campaign asks about single texts")
+            raise _RefusedError(
+                "second",
+                "is given, but this campaign asks about single texts; name the column otherwise"
+                " if it is something else",
+            )
         return _text(values, "text")
     if values.get("second") is None and isinstance(meta := values.get("meta"), Mapping):
         # A catalogue of translations: each stands beside what it is a translation of.
-        values = {**values, "second": meta.get("msgid")}
+        # The text is the last form of a plural, so it stands for the plural's source.
+        values = {**values, "second": meta.get("msgid_plural") or meta.get("msgid")}
     return glued([_text(values, "text"), _text(values, "second")])
 
 

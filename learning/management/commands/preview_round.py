@@ -64,5 +64,5 @@ class Command(BaseCommand):
         texts = Sample.objects.in_bulk([int(pick.item_id) for pick in shown])
         self.stdout.write(f"\n{len(batch.items)} picks, the first {len(shown)}:")
         for pick in shown:
-            text = " ".join(texts[int(pick.item_id)].text.split())[:60]
+            text = " ".join(texts[int(pick.item_id)].shown.split())[:60]
             self.stdout.write(f"  {text}\n    {pick.rationale}")
