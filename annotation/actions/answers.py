@@ -195,14 +195,15 @@ def _held(item: Item | None, *, told: DeskAnnotation) -> Annotation | None:
 
 
 def _read(home: CampaignLanguage, *, told: DeskAnnotation) -> Said:
-    if told.skipped:
-        return Said(State.SKIPPED)
     keys = list(home.campaign.labels.values_list("key", flat=True))
     kind = objective(home.campaign.objective)
     parsed = kind.parse(told.result, keys=keys, flags=FLAGS)
+    if told.skipped:
+        return Said(State.SKIPPED, note=parsed.note)
     if parsed.flag:
-        return Said(State.SKIPPED, flag=parsed.flag)
-    return Said(State.ANSWERED, label=parsed.label, reason=parsed.reason, detail=parsed.detail)
+        return Said(State.SKIPPED, flag=parsed.flag, note=parsed.note)
+    why = {"reason": parsed.reason, "detail": parsed.detail}
+    return Said(State.ANSWERED, label=parsed.label, note=parsed.note, **why)
 
 
 def _is_old_news(held: Annotation, *, told: DeskAnnotation, said: Said, again: bool) -> bool:

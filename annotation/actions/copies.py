@@ -5,6 +5,7 @@ once. A copy that says what we once said is behind, and mirroring mends it; one 
 else was edited by somebody there, and that is a revision.
 """
 
+from dataclasses import replace
 from uuid import UUID
 
 from annotation.actions.revisions import Said, revise, said_by
@@ -47,7 +48,8 @@ def take_copy(original: Annotation, *, told: DeskAnnotation, said: Said) -> bool
         edited = True
         revise(
             original,
-            said=Said(said.state, label=said.label, flag=said.flag, note=original.note),
+            # A copy without a note may be older than notes are at the desk.
+            said=replace(said, note=said.note or original.note),
             updated_at=told.updated_at,
             lead_seconds=told.lead_seconds,
         )
@@ -66,7 +68,7 @@ def _says(original: Annotation, said: Said) -> bool:
     if ours.state == State.DELETED:
         # The desk keeps no answer that was taken back; ours lies there as skipped.
         return said.state in (State.SKIPPED, State.DELETED)
-    return _same(ours.state, ours.label, ours.flag, said)
+    return _same(ours, said)
 
 
 def _is_behind(original: Annotation, said: Said) -> bool:
@@ -76,8 +78,9 @@ def _is_behind(original: Annotation, said: Said) -> bool:
     past = original.revisions.filter(
         number__gte=original.mirrored_revision, number__lt=original.revision
     )
-    return any(_same(one.state, one.answer.get("label", ""), one.flag, said) for one in past)
+    return any(_same(said_by(one), said) for one in past)
 
 
-def _same(state: str, label: str, flag: str, said: Said) -> bool:
-    return (state, label) == (said.state, said.label) and said.flag in ("", flag)
+def _same(ours: Said, said: Said) -> bool:
+    same = (ours.state, ours.label) == (said.state, said.label)
+    return same and said.flag in ("", ours.flag) and said.note in ("", ours.note)

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F, Max, Q
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext
 
 from annotation.actions.accounts import find_accounts_again
 from annotation.errors import ConflictError, VernacularError
@@ -120,6 +121,7 @@ def _present_config(home: CampaignLanguage) -> DeskConfig:
         choices=[Choice(key=label.key, name=label.name_in(tag)) for label in labels],
         rtl=home.language.direction == Direction.RTL,
         flags=_flags(tag),
+        note=_note(tag),
     )
     guideline = home.guidelines.aggregate(newest=Max("version"))["newest"] or 0
     digest = hashlib.sha256(f"{guideline}\n{xml}".encode()).hexdigest()
@@ -138,8 +140,18 @@ def _present_config(home: CampaignLanguage) -> DeskConfig:
 
 def _flags(tag: str) -> list[Choice]:
     """What can be said of a text instead of answering, in the language if we speak it."""
-    with translation.override(tag if translation.check_for_language(tag) else None):
+    with _spoken(tag):
         return [Choice(key, str(name)) for key, name in Annotation.Flag.choices if key]
+
+
+def _note(tag: str) -> str:
+    """The words that the light page asks for a note in."""
+    with _spoken(tag):
+        return gettext("A note, if you like: which dialect, what is unclear")
+
+
+def _spoken(tag: str) -> translation.override:
+    return translation.override(tag if translation.check_for_language(tag) else None)
 
 
 def _found_project(home: CampaignLanguage, *, desk: LabelingDesk) -> DeskProject | None:

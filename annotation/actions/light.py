@@ -33,7 +33,7 @@ from annotation.models import (
     QuarantinedAnswer,
     Reservation,
 )
-from annotation.objectives import objective
+from annotation.objectives import LONGEST_NOTE, objective
 from annotation.permissions import team_of
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ State = Annotation.State
 Told = Mapping[str, object]
 
 STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
-LONGEST_NOTE = 500
 MOST_EDITS = 1_000_000
 # Nobody looks at one text for a day: beyond it a clock has jumped.
 LONGEST_LOOK_S = 86_400.0

@@ -86,7 +86,9 @@ def _put_down(annotation: Annotation, *, home: CampaignLanguage, desk: LabelingD
     skipped = annotation.state != State.ANSWERED
     said: dict[str, Any] = {
         "unique_id": str(annotation.uid),
-        "result": kind.result_of(annotation.answer.get("label", ""), flag=annotation.flag),
+        "result": kind.result_of(
+            annotation.answer.get("label", ""), flag=annotation.flag, note=annotation.note
+        ),
         "lead_seconds": annotation.lead_seconds,
         "skipped": skipped,
     }

@@ -22,8 +22,8 @@ class Said:
         return {"label": self.label} if self.label else {}
 
 
-def said_by(annotation: Annotation) -> Said:
-    """What an annotation says now."""
+def said_by(annotation: Annotation | AnnotationRevision) -> Said:
+    """What an annotation says now, or said once."""
     return Said(
         annotation.state,
         label=annotation.answer.get("label", ""),

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from annotation.errors import InvalidInputError
 from annotation.methods.texts import DIVIDER, GLUE, excerpt, glued, problem_with
 
+# What somebody may say beside their answer, in characters.
+LONGEST_NOTE = 500
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -26,6 +29,7 @@ class Parsed:
 
     label: str = ""
     flag: str = ""
+    note: str = ""
     reason: str = ""
     detail: str = ""
 
@@ -40,16 +44,22 @@ class Objective(Protocol):
     ORDERED: bool
 
     def desk_config(
-        self, *, question: str, choices: list[Choice], rtl: bool, flags: Sequence[Choice] = ()
+        self,
+        *,
+        question: str,
+        choices: list[Choice],
+        rtl: bool,
+        flags: Sequence[Choice] = (),
+        note: str = "",
     ) -> str:
-        """Write the form that asks the question."""
+        """Write the form that asks the question, and for a note in those words, if in any."""
 
     def parse(
         self, result: object, *, keys: Collection[str], flags: Collection[str] = ()
     ) -> Parsed:
         """Read one answer as the desk tells it."""
 
-    def result_of(self, label: str, *, flag: str = "") -> list[dict[str, Any]]:
+    def result_of(self, label: str, *, flag: str = "", note: str = "") -> list[dict[str, Any]]:
         """Write an answer as the desk would tell it; none if nothing was chosen."""
 
 

@@ -3,19 +3,22 @@
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from django.utils.translation import gettext_lazy as _
 
-from annotation.objectives import Choice, Parsed
+from annotation.methods.texts import excerpt
+from annotation.objectives import LONGEST_NOTE, Choice, Parsed
 
 TITLE = _("one of several classes")
 PARTS = 1
 ORDERED = False
 TEXT = "text"
 FIELD = "label"
+NOTE = "note"
 HOTKEYS = 9
 # Stands before what is said of a text instead of a label; no label's key has a colon.
 FLAG = "flag:"
@@ -26,9 +29,16 @@ PLAIN_DOLLAR = "\u2060$\u2060"
 
 
 def desk_config(
-    *, question: str, choices: list[Choice], rtl: bool, flags: Sequence[Choice] = ()
+    *,
+    question: str,
+    choices: list[Choice],
+    rtl: bool,
+    flags: Sequence[Choice] = (),
+    note: str = "",
 ) -> str:
     """The form of a question as the desk reads it, safe for any text.
+
+    With words that ask for a note there is a field for one, which may stay empty.
 
     >>> print(desk_config(question="A < B?", choices=[Choice("yes", "Waaw & yes")], rtl=False))
     <View><Header value="A &lt; B?" /><View><Text name="text" value="$text" /></View><Choices \
@@ -38,9 +48,7 @@ value="Waaw &amp; yes" alias="yes" hotkey="1" /></Choices></View>
     root = ET.Element("View")
     if shown(question):
         ET.SubElement(root, "Header", value=shown(question))
-    wrapper = ET.SubElement(root, "View")
-    if rtl:
-        wrapper.set("style", "direction: rtl; text-align: right")
+    wrapper = _written(root, rtl=rtl)
     ET.SubElement(wrapper, "Text", name=TEXT, value=f"${TEXT}")
     box = ET.SubElement(root, "Choices", name=FIELD, toName=TEXT, choice="single")
     box.set("required", "true")
@@ -53,6 +61,11 @@ value="Waaw &amp; yes" alias="yes" hotkey="1" /></Choices></View>
             element.set("hotkey", str(number))
     for flag in flags:
         ET.SubElement(box, "Choice", value=names[flag.key], alias=f"{FLAG}{flag.key}")
+    if shown(note):
+        ET.SubElement(root, "Header", value=shown(note), size="6")
+        field = ET.SubElement(_written(root, rtl=rtl), "TextArea", name=NOTE, toName=TEXT)
+        # One note that may be mended; what was typed counts without its button, too.
+        field.attrib |= {"maxSubmissions": "1", "editable": "true", "rows": "2"}
     return ET.tostring(root, encoding="unicode")
 
 
@@ -73,16 +86,36 @@ def parse(result: object, *, keys: Collection[str], flags: Collection[str] = ())
     """The key or flag that was chosen, or the reason why this is no answer to our question.
 
     >>> parse([{"from_name": "label", "value": {"choices": ["yes"]}}], keys=["yes", "no"])
-    Parsed(label='yes', flag='', reason='', detail='')
+    Parsed(label='yes', flag='', note='', reason='', detail='')
     >>> parse([], keys=["yes"]).reason
     'empty'
+    >>> parse(result_of("yes", note="so they say"), keys=["yes", "no"]).note
+    'so they say'
     """
     if not isinstance(result, list):
         return _malformed("The answer is not a list.")
-    if not result:
-        return Parsed(reason="empty", detail="Nothing was chosen.")
     if not all(isinstance(part, dict) for part in result):
         return _malformed("A part of the answer is not an object.")
+    notes = [part.get("value") for part in result if part.get("from_name") == NOTE]
+    if not all(_is_note(value) for value in notes):
+        return _malformed("The note is not a text.")
+    note = "\n".join(line for value in notes for line in value["text"]).strip()
+    rest = [part for part in result if part.get("from_name") != NOTE]
+    said = _answered(rest, keys=keys, flags=flags)
+    # A longer one lies whole at the desk, which has no limit to set.
+    return replace(said, note=excerpt(note, length=LONGEST_NOTE))
+
+
+def _is_note(value: object) -> bool:
+    lines = value.get("text") if isinstance(value, dict) else None
+    return isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+
+
+def _answered(
+    result: list[dict[str, Any]], *, keys: Collection[str], flags: Collection[str]
+) -> Parsed:
+    if not result:
+        return Parsed(reason="empty", detail="Nothing was chosen.")
     strange = next((part for part in result if part.get("from_name") != FIELD), None)
     if strange is not None:
         name = str(strange.get("from_name"))[:100]
@@ -92,7 +125,7 @@ def parse(result: object, *, keys: Collection[str], flags: Collection[str] = ())
     return _chosen(result[0].get("value"), keys=keys, flags=flags)
 
 
-def result_of(label: str, *, flag: str = "") -> list[dict[str, Any]]:
+def result_of(label: str, *, flag: str = "", note: str = "") -> list[dict[str, Any]]:
     """An answer as the desk would tell it, which `parse` reads like any other.
 
     >>> parse(result_of("yes"), keys=["yes", "no"]).label
@@ -101,7 +134,11 @@ def result_of(label: str, *, flag: str = "") -> list[dict[str, Any]]:
     if not label and not flag:
         return []
     value = {"choices": [label or FLAG + flag]}
-    return [{"from_name": FIELD, "to_name": TEXT, "type": "choices", "value": value}]
+    said = [{"from_name": FIELD, "to_name": TEXT, "type": "choices", "value": value}]
+    if note:
+        text = {"text": [note]}
+        said.append({"from_name": NOTE, "to_name": TEXT, "type": "textarea", "value": text})
+    return said
 
 
 def _chosen(value: object, *, keys: Collection[str], flags: Collection[str]) -> Parsed:
@@ -119,6 +156,14 @@ def _chosen(value: object, *, keys: Collection[str], flags: Collection[str]) -> 
         name = str(chosen[0])[:100]
         return Parsed(reason="unknown_label", detail=f"There is no label “{name}”.")
     return Parsed(label=chosen[0])
+
+
+def _written(root: ET.Element, *, rtl: bool) -> ET.Element:
+    """A part of the form that holds the language's own words, and runs as they do."""
+    part = ET.SubElement(root, "View")
+    if rtl:
+        part.set("style", "direction: rtl; text-align: right")
+    return part
 
 
 def _malformed(detail: str) -> Parsed:

@@ -131,3 +131,27 @@ def test_a_flag_is_read_back_and_one_that_is_not_offered_is_not() -> None:
     assert classes.parse(told, keys=["admin"]).reason == "unknown_label"
     plain = classes.result_of("offensive")
     assert classes.parse(plain, keys=["admin"], flags=["offensive"]).reason == "unknown_label"
+
+
+def test_a_note_may_stand_beside_the_answer_and_is_cut_where_it_does_not_fit() -> None:
+    told = classes.result_of("admin", note="ñu ngi ko waxe 🙂")
+    read = classes.parse(told, keys=["admin"])
+    assert (read.label, read.note, read.reason) == ("admin", "ñu ngi ko waxe 🙂", "")
+    # Label Studio has no limit to set, and whoever writes much has answered all the same.
+    told[1]["value"] = {"text": ["a" * 400, "b" * 400]}
+    read = classes.parse(told, keys=["admin"])
+    assert (read.label, len(read.note), read.note[-1]) == ("admin", 500, "…")
+    told[1]["value"] = {"text": "no list"}
+    assert classes.parse(told, keys=["admin"]).reason == "malformed"
+    assert classes.parse(told[1:], keys=["admin"]).reason == "malformed"
+    alone = classes.result_of("admin", note="only this")[1:]
+    assert classes.parse(alone, keys=["admin"]).reason == "empty"
+
+
+def test_the_form_asks_for_a_note_that_may_stay_empty_where_it_is_given_words() -> None:
+    asked = {"question": "?", "choices": [Choice("admin", "admin")], "rtl": True}
+    root = ET.fromstring(classes.desk_config(**asked, note="Leeral < $text"))  # noqa: S314 - our own
+    (field,) = root.iter("TextArea")
+    assert (field.get("name"), field.get("toName"), field.get("required")) == ("note", "text", None)
+    assert "$text" not in root.findall("Header")[-1].get("value")
+    assert "TextArea" not in classes.desk_config(**asked)

@@ -5,22 +5,58 @@ from django.utils import timezone
 
 from annotation.actions.queue import push_items
 from annotation.models import Annotation, Item, Objection
+from annotation.objectives import classes
 from tests.annotation.test_intake import World
 from tests.make import make_annotator
 
 pytestmark = pytest.mark.django_db
+# What each leads to: an objection, where the item is, and whether the text is set aside.
+LEADS_TO = {
+    "cannot_judge": ([], "pushed", False),
+    "wrong_language": ([("wrong_language", "open")], "pushed", False),
+    "other_dialect": ([("other_dialect", "open")], "pushed", False),
+    "unclear": ([("unclear", "open")], "pushed", False),
+    "offensive": ([("offensive", "open")], "withdrawn", True),
+}
 
 
 def test_the_form_at_the_desk_offers_what_the_light_page_offers() -> None:
     world = World()
     project = world.desk.read_project(world.home.desk_project_id)
-    assert [key for key in Annotation.Flag.values if key and f"flag:{key}" in project.config] == [
-        "cannot_judge",
-        "wrong_language",
-        "other_dialect",
-        "unclear",
-        "offensive",
-    ]
+    offered = [key for key in Annotation.Flag.values if key and f"flag:{key}" in project.config]
+    assert offered == [*LEADS_TO]
+    assert 'TextArea name="note"' in project.config
+
+
+@pytest.mark.parametrize("flag", LEADS_TO)
+def test_each_comes_home_with_its_note_counts_as_no_answer_and_leads_somewhere(flag: str) -> None:
+    world = World()
+    make_annotator("ibou")
+    world.answers(result=classes.result_of("", flag=flag, note="so they say in Kayor"))
+    world.sweep()
+    said = Annotation.objects.get()
+    assert (said.state, said.flag, said.label) == (Annotation.State.SKIPPED, flag, None)
+    assert said.note == "so they say in Kayor"
+    world.item.sample.refresh_from_db()
+    became = (
+        list(Objection.objects.values_list("kind", "state")),
+        world.item.state,
+        world.item.sample.withdrawn_at is not None,
+    )
+    assert became == LEADS_TO[flag]
+
+
+def test_a_note_beside_a_label_is_kept_and_changes_with_it() -> None:
+    world = World()
+    number = world.answers(result=classes.result_of("admin", note="or accounts?"))
+    world.sweep()
+    answer = Annotation.objects.get()
+    assert (answer.label.key, answer.note) == ("admin", "or accounts?")
+    world.desk.edit(number, label="", result=classes.result_of("accounts", note="sure"))
+    world.sweep()
+    answer.refresh_from_db()
+    assert (answer.label.key, answer.note) == ("accounts", "sure")
+    assert list(answer.revisions.values_list("note", flat=True)) == ["or accounts?", "sure"]
 
 
 def test_an_unclear_text_goes_to_the_next_person_and_to_the_coordinator() -> None:

@@ -21,6 +21,7 @@ from annotation.models import (
     Item,
     QuarantinedAnswer,
 )
+from annotation.objectives import classes
 from tests.annotation.lighting import fetch, give, held
 from tests.annotation.owing import owe, push, settle_at
 from tests.fakes import FakeLabelingDesk
@@ -304,6 +305,22 @@ def test_an_edit_at_the_desk_is_a_revision_and_a_copy_that_is_behind_is_none(wor
     world.mirror()
     assert world.sweep().revised == 0
     assert [r.label.key for r in only().revisions.all()] == ["admin", "dates", "accounts"]
+
+
+def test_a_note_lies_at_the_desk_too_and_what_is_written_there_comes_home(world):
+    item = world.at_the_desk()
+    world.fetch(world.awa)
+    give(world.awa, item, "admin", note="or dates?")
+    world.mirror()
+    (copy,) = world.copies()
+    assert classes.parse(copy.result, keys=["admin"]).note == "or dates?"
+    assert (world.sweep().revised, only().note) == (0, "or dates?")
+    world.desk.edit(copy.id, label="", result=classes.result_of("admin", note="surely not"))
+    assert (world.sweep().revised, only().note, only().revision) == (1, "surely not", 2)
+    # Copies that were put down before notes were say nothing of it.
+    world.desk.edit(copy.id, label="dates")
+    assert (world.sweep().revised, only().note, only().label.key) == (1, "surely not", "dates")
+    assert (world.mirror().mirrored, world.sweep().revised) == (0, 0)
 
 
 def test_what_is_deleted_at_the_desk_is_deleted_here_but_not_what_it_never_had(world):
