@@ -128,7 +128,7 @@ def _store(
     home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation, now: datetime, again: bool
 ) -> Outcome:
     held = _held(item, told=told)
-    said = _read(home, told=told)
+    said = _read(home, item=item, told=told)
     if held is not None and (item is None or held.item_id != item.pk):
         # Another desk counts anew, or a task was renamed: the person has taken nothing back.
         detail = f"We hold another item's answer under number {told.id}."
@@ -194,16 +194,17 @@ def _held(item: Item | None, *, told: DeskAnnotation) -> Annotation | None:
     return held
 
 
-def _read(home: CampaignLanguage, *, told: DeskAnnotation) -> Said:
+def _read(home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation) -> Said:
     keys = list(home.campaign.labels.values_list("key", flat=True))
     kind = objective(home.campaign.objective)
-    parsed = kind.parse(told.result, keys=keys, flags=FLAGS)
+    text = item.sample.text if item and kind.READS_TEXT else ""
+    parsed = kind.parse(told.result, keys=keys, flags=FLAGS, text=text)
     if told.skipped:
         return Said(State.SKIPPED, note=parsed.note)
     if parsed.flag:
         return Said(State.SKIPPED, flag=parsed.flag, note=parsed.note)
     why = {"reason": parsed.reason, "detail": parsed.detail}
-    return Said(State.ANSWERED, label=parsed.label, note=parsed.note, **why)
+    return Said(State.ANSWERED, answer=parsed.answer, note=parsed.note, **why)
 
 
 def _is_old_news(held: Annotation, *, told: DeskAnnotation, said: Said, again: bool) -> bool:

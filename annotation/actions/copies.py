@@ -82,5 +82,5 @@ def _is_behind(original: Annotation, said: Said) -> bool:
 
 
 def _same(ours: Said, said: Said) -> bool:
-    same = (ours.state, ours.label) == (said.state, said.label)
+    same = (ours.state, ours.answer) == (said.state, said.answer)
     return same and said.flag in ("", ours.flag) and said.note in ("", ours.note)

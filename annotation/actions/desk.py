@@ -22,9 +22,10 @@ from annotation.models import (
     DeskEvent,
     Direction,
     Item,
+    Label,
     QuarantinedAnswer,
 )
-from annotation.objectives import Choice, classes, objective
+from annotation.objectives import Choice, form, objective
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def homes_to_patrol(now: datetime, *, before: datetime) -> list[int]:
 
 def _instruction(home: CampaignLanguage) -> str:
     newest = home.guidelines.order_by("-version").first()
-    return classes.instruction(
+    return form.instruction(
         newest.text if newest else "",
         tag=home.language.tag,
         rtl=home.language.direction == Direction.RTL,
@@ -284,7 +285,12 @@ def _repair(
 def _refuse_to_orphan(home: CampaignLanguage, *, keys: set[str]) -> None:
     """A form without a key that was already given would make those answers unreadable."""
     given = Annotation.objects.answered().filter(item__campaign_language=home)
-    lost = set(given.values_list("answer__label", flat=True).distinct()) - keys
+    kind = objective(home.campaign.objective)
+    plain = given.filter(label__value__isnull=True).values_list("answer__label", flat=True)
+    composed = Label.everything.filter(pk__in=given.values("label"), value__isnull=False)
+    said = [{"label": key} for key in plain.distinct()]
+    said += [{"label": one.key, "value": one.value} for one in composed]
+    lost = {key for answer in said for key in kind.keys_in(answer)} - keys
     if lost:
         raise ConflictError(
             f"People have already answered with {', '.join(sorted(map(str, lost)))}.",

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotation.actions.campaigns import set_guideline
+from annotation.actions.choosing import chosen_label
 from annotation.actions.exposures import gold_for_people, unseen_gold
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.agreement import Agreement, agreement
@@ -25,6 +26,7 @@ from annotation.models import (
     Sample,
     User,
 )
+from annotation.objectives import Fields
 
 State = GroupSession.State
 MOST_TEXTS = 40
@@ -107,17 +109,14 @@ def open_group(
 
 @transaction.atomic
 def answer_text(
-    text: GroupText, *, annotator: Annotator, label_key: str, why: str, now: datetime
+    text: GroupText, *, annotator: Annotator, fields: Fields, why: str, now: datetime
 ) -> GroupAnswer:
     """Keep what a member says of a text; it can be changed until answers lie side by side."""
     session = GroupSession.objects.select_for_update().get(pk=text.session_id)
     if not session.members.filter(pk=annotator.pk).exists():
         raise ConflictError(_("You are not in this session."))
-    label = Label.objects.filter(
-        campaign=session.campaign_language.campaign_id, key=label_key
-    ).first()
-    if label is None:
-        raise InvalidInputError(_("Choose one of the labels."))
+    campaign = session.campaign_language.campaign
+    label = chosen_label(campaign, fields=fields, text=text.sample.text)
     there = GroupAnswer.objects.filter(text=text, annotator=annotator).first()
     if session.state != State.ANSWERING:
         if there is not None and there.label_id == label.pk:

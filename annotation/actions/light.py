@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import isfinite
+from typing import cast
 
 from django.db import transaction
 from django.utils.dateparse import parse_datetime
@@ -30,10 +31,11 @@ from annotation.models import (
     Annotator,
     AnswerNumber,
     CampaignLanguage,
+    Item,
     QuarantinedAnswer,
     Reservation,
 )
-from annotation.objectives import LONGEST_NOTE, objective
+from annotation.objectives import LONGEST_NOTE, objective, read_form
 from annotation.permissions import team_of
 
 logger = logging.getLogger(__name__)
@@ -140,7 +142,7 @@ def _take_safely(
 def _take(
     lease: Reservation, *, home: CampaignLanguage, told: Told, uid: uuid.UUID, now: datetime
 ) -> Receipt:
-    said = _read(home, told=told)
+    said = _read(home, item=lease.item, told=told)
     held = answer_under(uid)
     if held is not None and held.annotation.item_id != lease.item_id:
         detail = "Its number was used for an answer on another text."
@@ -252,7 +254,7 @@ def _create(lease: Reservation, *, said: Said, told: Told, uid: uuid.UUID, now: 
     note_revision(annotation)
 
 
-def _read(home: CampaignLanguage, *, told: Told) -> Said:
+def _read(home: CampaignLanguage, *, item: Item, told: Told) -> Said:
     """What was said, or why it does not fit the question."""
     label, flag, note = (told.get(name) or "" for name in ("label", "flag", "note"))
     if not isinstance(label, str) or not isinstance(flag, str) or not isinstance(note, str):
@@ -262,18 +264,38 @@ def _read(home: CampaignLanguage, *, told: Told) -> Said:
         return Said(State.DELETED)
     if len(note) > LONGEST_NOTE:
         return _unfit(Reason.MALFORMED, f"The note has more than {LONGEST_NOTE} characters.")
-    if flag and label:
+    if flag and (label or told.get("fields")):
         return _unfit(Reason.MALFORMED, "A label and a flag were both given.")
     if flag:
         if flag not in Annotation.Flag.values:
             return _unfit(Reason.UNKNOWN_FIELD, f"There is no flag “{storable(flag)[:100]}”.")
         return Said(State.SKIPPED, flag=flag, note=note)
-    kind = objective(home.campaign.objective)
+    return _answered(home, item=item, told=told, note=note)
+
+
+def _answered(home: CampaignLanguage, *, item: Item, told: Told, note: str) -> Said:
+    fields = _fields(told)
+    if fields is None:
+        return _unfit(Reason.MALFORMED, "The fields of an answer are lists of texts by name.")
+    name = home.campaign.objective
     keys = list(home.campaign.labels.values_list("key", flat=True))
-    parsed = kind.parse(kind.result_of(label), keys=keys)
+    text = item.sample.text if objective(name).READS_TEXT else ""
+    parsed = read_form(name, fields, keys=keys, text=text)
     if parsed.reason:
         return _unfit(parsed.reason, parsed.detail)
-    return Said(State.ANSWERED, label=parsed.label, note=note)
+    return Said(State.ANSWERED, answer=parsed.answer, note=note)
+
+
+def _fields(told: Told) -> dict[str, list[str]] | None:
+    """What a form sent, if only the label that was pressed; None if no form could have sent it."""
+    fields = told.get("fields") or {"label": [told.get("label") or ""]}
+    fits = isinstance(fields, dict) and all(
+        isinstance(name, str)
+        and isinstance(given, list)
+        and all(isinstance(one, str) for one in given)
+        for name, given in fields.items()
+    )
+    return cast("dict[str, list[str]]", fields) if fits else None
 
 
 def _unfit(reason: str, detail: str) -> Said:

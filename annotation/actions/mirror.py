@@ -42,7 +42,7 @@ def mirror(
     waiting = to_mirror(home).filter(
         item__desk_task_id__isnull=False, annotator__user__desk_user_id__isnull=False
     )
-    for annotation in waiting.select_related("item", "annotator__user", "label")[:BATCH]:
+    for annotation in waiting.select_related("item__sample", "annotator__user", "label")[:BATCH]:
         try:
             number = _put_down(annotation, home=home, desk=desk)
         except DeskRefusedError as error:
@@ -87,7 +87,10 @@ def _put_down(annotation: Annotation, *, home: CampaignLanguage, desk: LabelingD
     said: dict[str, Any] = {
         "unique_id": str(annotation.uid),
         "result": kind.result_of(
-            annotation.answer.get("label", ""), flag=annotation.flag, note=annotation.note
+            annotation.answer,
+            flag=annotation.flag,
+            note=annotation.note,
+            text=annotation.item.sample.text,
         ),
         "lead_seconds": annotation.lead_seconds,
         "skipped": skipped,

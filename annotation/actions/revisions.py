@@ -1,34 +1,31 @@
 """What an answer says, and the trail of what it said before; both desks write it here."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from annotation.actions.choosing import label_for
 from annotation.models import Annotation, AnnotationRevision, Item, Label
+from annotation.objectives import Answer
 
 
 @dataclass(frozen=True)
 class Said:
-    """What an answer says in our terms, or why it does not fit them."""
+    """What an answer says in our terms, or why it does not fit them.
+
+    ``answer`` is what is stored of it: see :data:`annotation.objectives.Answer`.
+    """
 
     state: str
-    label: str = ""
+    answer: Answer = field(default_factory=dict)
     flag: str = ""
     note: str = ""
     reason: str = ""
     detail: str = ""
 
-    @property
-    def answer(self) -> dict[str, str]:
-        """The answer as it is stored."""
-        return {"label": self.label} if self.label else {}
-
 
 def said_by(annotation: Annotation | AnnotationRevision) -> Said:
     """What an annotation says now, or said once."""
     return Said(
-        annotation.state,
-        label=annotation.answer.get("label", ""),
-        flag=annotation.flag,
-        note=annotation.note,
+        annotation.state, answer=annotation.answer, flag=annotation.flag, note=annotation.note
     )
 
 
@@ -49,9 +46,9 @@ def revise(
 
 def label_of(item: Item, *, said: Said) -> Label | None:
     """The label that was chosen, if one was."""
-    if not said.label:
+    if not said.answer.get("label"):
         return None
-    return Label.objects.get(campaign=item.campaign_language.campaign_id, key=said.label)
+    return label_for(item.campaign_language.campaign, answer=said.answer)
 
 
 def note_revision(annotation: Annotation) -> None:

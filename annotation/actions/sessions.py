@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from annotation.actions.choosing import chosen_label
 from annotation.actions.concerns import close_well
 from annotation.actions.exposures import (
     ENOUGH_UNSEEN,
@@ -20,7 +21,7 @@ from annotation.actions.exposures import (
 )
 from annotation.actions.quarantine import requalify
 from annotation.actions.standings import COUNTING, stand, standing_of
-from annotation.errors import ConflictError, InvalidInputError
+from annotation.errors import ConflictError
 from annotation.methods.guidelines import paragraphs, speaks_of
 from annotation.methods.qualification import (
     Decision,
@@ -37,11 +38,11 @@ from annotation.models import (
     CalibrationSession,
     CampaignLanguage,
     GoldItem,
-    Label,
     Recalibration,
     SessionAnswer,
     Standing,
 )
+from annotation.objectives import Fields
 
 Kind = CalibrationSession.Kind
 Result = CalibrationSession.Result
@@ -159,7 +160,7 @@ def question_of(session: CalibrationSession) -> SessionAnswer | None:
 
 @transaction.atomic
 def answer_question(
-    session: CalibrationSession, *, position: int, label_key: str, now: datetime
+    session: CalibrationSession, *, position: int, fields: Fields, now: datetime
 ) -> SessionAnswer:
     """Take one answer, show the next question or end; an answer that is there stays as it is."""
     locked = CalibrationSession.objects.select_for_update().get(pk=session.pk)
@@ -168,10 +169,8 @@ def answer_question(
         raise ConflictError(_("That question was not asked yet."))
     if answer.label_id is not None:
         return answer
-    campaign = locked.campaign_language.campaign
-    label = Label.objects.filter(campaign=campaign, key=label_key).first()
-    if label is None:
-        raise InvalidInputError(_("Choose one of the labels."))
+    campaign, text = locked.campaign_language.campaign, answer.gold.sample.text
+    label = chosen_label(campaign, fields=fields, text=text)
     answer.label, answer.answered_at = label, now
     answer.save(update_fields=["label", "answered_at"])
     right = label.pk == answer.truth_id

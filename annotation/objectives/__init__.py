@@ -4,8 +4,8 @@ An objective is a module that speaks the protocol below; its name is what ``Camp
 holds. ``annotation/objectives/README.md`` tells how to add one.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from annotation.errors import InvalidInputError
@@ -13,6 +13,12 @@ from annotation.methods.texts import DIVIDER, GLUE, excerpt, glued, problem_with
 
 # What somebody may say beside their answer, in characters.
 LONGEST_NOTE = 500
+
+
+# An answer as it is stored: `label`, the `value` of a composed one, and what else was said.
+Answer = Mapping[str, Any]
+# What a form of ours sent: by the field's name all that was filled in or ticked there.
+Fields = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,27 @@ class Choice:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What an answer says, a label or what is wrong with the text, or why it cannot be used."""
+    """What an answer says, or what is wrong with the text, or why it cannot be used.
+
+    ``label`` is the key of one of the campaign's labels or, with a ``value``, of what the answer
+    is composed of: equal values have equal keys. ``more`` is what was said beside it, by name.
+    """
 
     label: str = ""
     flag: str = ""
     note: str = ""
     reason: str = ""
     detail: str = ""
+    value: Any = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The answer as it is stored; empty for a flag."""
+        if not self.label:
+            return {}
+        composed = {} if self.value is None else {"value": self.value}
+        return {"label": self.label, **composed, **self.more}
 
 
 class Objective(Protocol):
@@ -42,6 +62,12 @@ class Objective(Protocol):
     PARTS: int
     # Whether the labels stand in an order, so that some mistakes are greater than others.
     ORDERED: bool
+    # Whether an answer is one label; otherwise it is composed of labels (`Label.value`).
+    PLAIN: bool
+    # Whether an answer cannot be read without the text that it is about.
+    READS_TEXT: bool
+    # The part of our own pages that takes the answer: `annotation/_fields_FORM.html`.
+    FORM: str
 
     def desk_config(
         self,
@@ -55,12 +81,37 @@ class Objective(Protocol):
         """Write the form that asks the question, and for a note in those words, if in any."""
 
     def parse(
-        self, result: object, *, keys: Collection[str], flags: Collection[str] = ()
+        self,
+        result: object,
+        *,
+        keys: Collection[str],
+        flags: Collection[str] = (),
+        text: str = "",
     ) -> Parsed:
-        """Read one answer as the desk tells it."""
+        """Read one answer as the desk tells it; ``text`` is what it is about, where that counts."""
 
-    def result_of(self, label: str, *, flag: str = "", note: str = "") -> list[dict[str, Any]]:
-        """Write an answer as the desk would tell it; none if nothing was chosen."""
+    def result_of(
+        self, answer: Answer, *, flag: str = "", note: str = "", text: str = ""
+    ) -> list[dict[str, Any]]:
+        """Write an answer as the desk would tell it; none if nothing was chosen.
+
+        Whatever a stranger may have sent as an answer is written too: `parse` says what is wrong.
+        """
+
+    def told(self, fields: Fields) -> Answer:
+        """Make of the fields of a form of ours what `result_of` writes."""
+
+    def keys_in(self, answer: Answer) -> Collection[str]:
+        """The keys of the campaign's labels that an answer is made of."""
+
+    def name_of(self, value: Any, *, names: Mapping[str, str]) -> str:
+        """Say in a few words what a composed answer says; ``names`` are the labels' by key."""
+
+
+def read_form(name: str, fields: Fields, *, keys: Collection[str], text: str = "") -> Parsed:
+    """Read an answer that was given in a form of ours, as strictly as one from the desk."""
+    kind = objective(name)
+    return kind.parse(kind.result_of(kind.told(fields), text=text), keys=keys, text=text)
 
 
 def objective(name: str) -> Objective:

@@ -7,9 +7,33 @@ off by two, in the agreement between people and in what a version is worth.
 
 from django.utils.translation import gettext_lazy as _
 
-from annotation.objectives.classes import PARTS, desk_config, parse, result_of
+from annotation.objectives.classes import (
+    FORM,
+    PARTS,
+    PLAIN,
+    READS_TEXT,
+    desk_config,
+    keys_in,
+    name_of,
+    parse,
+    result_of,
+    told,
+)
 
-__all__ = ["ORDERED", "PARTS", "TITLE", "desk_config", "parse", "result_of"]
+__all__ = [
+    "FORM",
+    "ORDERED",
+    "PARTS",
+    "PLAIN",
+    "READS_TEXT",
+    "TITLE",
+    "desk_config",
+    "keys_in",
+    "name_of",
+    "parse",
+    "result_of",
+    "told",
+]
 
 TITLE = _("one of several grades, in order")
 ORDERED = True

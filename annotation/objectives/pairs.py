@@ -7,9 +7,33 @@ and an encoder reads them as the pair that it was made for.
 
 from django.utils.translation import gettext_lazy as _
 
-from annotation.objectives.classes import ORDERED, desk_config, parse, result_of
+from annotation.objectives.classes import (
+    FORM,
+    ORDERED,
+    PLAIN,
+    READS_TEXT,
+    desk_config,
+    keys_in,
+    name_of,
+    parse,
+    result_of,
+    told,
+)
 
-__all__ = ["ORDERED", "PARTS", "TITLE", "desk_config", "parse", "result_of"]
+__all__ = [
+    "FORM",
+    "ORDERED",
+    "PARTS",
+    "PLAIN",
+    "READS_TEXT",
+    "TITLE",
+    "desk_config",
+    "keys_in",
+    "name_of",
+    "parse",
+    "result_of",
+    "told",
+]
 
 TITLE = _("two texts, one of several classes")
 PARTS = 2

@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from annotation.actions.calibration_story import labels_of
+from annotation.actions.choosing import chosen_label
 from annotation.actions.disputes import adjudicate, disputed, to_adjudicate, undo
 from annotation.actions.hours import Work, work_done
 from annotation.actions.objections import keep_text, note_dialect, open_again, set_text_aside
@@ -34,6 +36,7 @@ from annotation.models import (
     User,
 )
 from annotation.permissions import Ability, members_of, person_of, required, roles_with, team_of
+from annotation.views.fields import fields_of, form_of
 from annotation.views.outcomes import attempt
 
 PER_PAGE = 10
@@ -58,9 +61,8 @@ def language_desk(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         "page": page,
         "disputes": [(row, _answers(row.sample)) for row in page],
         "asked_again": disputed(home).count() - disputes.count,
-        "labels": [
-            (label, label.name_in(tag)) for label in home.campaign.labels.order_by("position")
-        ],
+        "labels": labels_of(home),
+        "form": form_of(home.campaign),
         "objections": [(row, _voices(row)) for row in objections[:SHOWN]],
         "more_objections": max(objections.count() - SHOWN, 0),
         "settled": _settled(home),
@@ -80,9 +82,10 @@ def language_desk(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
 def decide_dispute(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     home = _home(slug, tag)
     sample = get_object_or_404(Sample, campaign=home.campaign, language=home.language, pk=pk)
-    label = home.campaign.labels.filter(key=request.POST.get("label", "")).first()
-    if label is None:
-        messages.error(request, _("Choose the answer that is right, then say why."))
+    try:
+        label = chosen_label(home.campaign, fields=fields_of(request), text=sample.text)
+    except InvalidInputError as error:
+        messages.error(request, f"{_('Choose the answer that is right, then say why.')} {error}")
         return redirect("language_desk", slug, tag)
     act = partial(
         adjudicate,

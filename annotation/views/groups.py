@@ -35,6 +35,7 @@ from annotation.permissions import (
     signed_in,
     team_of,
 )
+from annotation.views.fields import fields_of, form_of
 from annotation.views.outcomes import attempt
 from annotation.views.sessions import home_at, number_in
 
@@ -97,6 +98,7 @@ def group(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "member": member,
         "leads": leads,
         "labels": labels_of(home),
+        "form": form_of(home.campaign),
         "token": str(uuid.uuid4()),
         "guideline": home.guidelines.order_by("-version").first(),
     }
@@ -122,7 +124,7 @@ def _take(
         answer_text(
             text,
             annotator=member,
-            label_key=request.POST.get("label", ""),
+            fields=fields_of(request),
             why=request.POST.get("why", ""),
             now=timezone.now(),
         )

@@ -42,6 +42,7 @@ from annotation.models import (
 )
 from annotation.permissions import Ability, has_agreed, may, person_of, required
 from annotation.tasks import mirror_soon, push_soon
+from annotation.views.fields import fields_of, form_of
 from annotation.views.unsaved import forget_unsaved, keeps_unsaved, unsaved
 
 # What a person may take along where there is no line for days.
@@ -98,7 +99,10 @@ def _take_form(
     kind, _colon, value = request.POST.get("answer", "").partition(":")
     told: dict[str, object] = {name: request.POST.get(name, "") for name in ("uid", "item", "note")}
     told |= {name: _number(request.POST.get(name)) for name in ("edit", "guideline_version")}
-    told |= {"take_back": True} if kind == "take_back" else {kind or "label": value}
+    if kind == "form":
+        told |= {"fields": fields_of(request)}
+    else:
+        told |= {"take_back": True} if kind == "take_back" else {kind or "label": value}
     try:
         receipt = take_answer(annotator, home=home, told=told, now=timezone.now())
     except NotFoundError as error:
@@ -291,6 +295,7 @@ def _shell(home: CampaignLanguage, annotator: Annotator) -> dict[str, Any]:
     return {
         "home": home,
         "labels": labels,
+        "form": form_of(campaign),
         "flags": flags,
         "guideline": guideline,
         "lang": with_script(language.tag, script=language.script),

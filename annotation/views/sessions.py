@@ -32,6 +32,7 @@ from annotation.models import (
     SessionAnswer,
 )
 from annotation.permissions import Ability, person_of, required
+from annotation.views.fields import fields_of, form_of
 from annotation.views.outcomes import attempt
 
 
@@ -149,6 +150,7 @@ def session(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "session": mine,
         "question": question_of(mine),
         "labels": labels_of(home),
+        "form": form_of(home.campaign),
         "feedback": feedback_on(last, home=home) if last else None,
     }
     if mine.ended_at is None:
@@ -171,7 +173,7 @@ def _take_answer(request: HttpRequest, mine: CalibrationSession) -> HttpResponse
         answer_question(
             mine,
             position=position,
-            label_key=request.POST.get("label", ""),
+            fields=fields_of(request),
             now=timezone.now(),
         )
     except VernacularError as error:

@@ -18,7 +18,8 @@ import numpy as np
 
 from annotation.errors import TransientError, VernacularError
 from annotation.gateways.wire import sign_in
-from annotation.objectives.classes import FIELD, TEXT
+from annotation.objectives.classes import FIELD
+from annotation.objectives.form import TEXT
 from config.demo.characters import Behaviour, Person, behave
 
 logger = logging.getLogger(__name__)

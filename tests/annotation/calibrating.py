@@ -48,7 +48,7 @@ def say(session: CalibrationSession, *, right: bool = True, now: datetime = NOW)
     waiting = question_of(session)
     assert waiting is not None
     key = waiting.truth.key if right else wrong_key(waiting)
-    return answer_question(session, position=waiting.position, label_key=key, now=now)
+    return answer_question(session, position=waiting.position, fields={"label": [key]}, now=now)
 
 
 def go_through(

@@ -64,7 +64,7 @@ def make_group(home: CampaignLanguage) -> None:
     group = open_group(home, title=LONG, members=people, number=3, disputed=False)
     for text in group.texts.all():
         for who, key in zip(people, ("dates", "admin"), strict=True):
-            answer_text(text, annotator=who, label_key=key, why=LONG, now=timezone.now())
+            answer_text(text, annotator=who, fields={"label": [key]}, why=LONG, now=timezone.now())
     put_side_by_side(group)
     remark(group, author=people[0].user, says=LONG, token=str(group.pk), text=group.texts.first())
 

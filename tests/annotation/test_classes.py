@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from annotation.errors import InvalidInputError
 from annotation.objectives import Choice, classes, objective
+from annotation.objectives.form import instruction
 from tests.fakes import choice
 
 # What XML can hold: everything but control characters and lone surrogates.
@@ -67,7 +68,7 @@ def test_a_guideline_is_shown_as_text_whatever_it_holds(text):
             tags.append(tag)
 
     reader = Reader()
-    reader.feed(classes.instruction(text, tag="wo", rtl=False))
+    reader.feed(instruction(text, tag="wo", rtl=False))
     reader.close()
     assert set(tags) <= {"div", "p", "br"}
 
@@ -126,15 +127,15 @@ def test_flags_stand_after_the_labels_under_keys_that_no_label_has() -> None:
 
 
 def test_a_flag_is_read_back_and_one_that_is_not_offered_is_not() -> None:
-    told = classes.result_of("", flag="offensive")
+    told = classes.result_of({}, flag="offensive")
     assert classes.parse(told, keys=["admin"], flags=["offensive"]).flag == "offensive"
     assert classes.parse(told, keys=["admin"]).reason == "unknown_label"
-    plain = classes.result_of("offensive")
+    plain = classes.result_of({"label": "offensive"})
     assert classes.parse(plain, keys=["admin"], flags=["offensive"]).reason == "unknown_label"
 
 
 def test_a_note_may_stand_beside_the_answer_and_is_cut_where_it_does_not_fit() -> None:
-    told = classes.result_of("admin", note="ñu ngi ko waxe 🙂")
+    told = classes.result_of({"label": "admin"}, note="ñu ngi ko waxe 🙂")
     read = classes.parse(told, keys=["admin"])
     assert (read.label, read.note, read.reason) == ("admin", "ñu ngi ko waxe 🙂", "")
     # Label Studio has no limit to set, and whoever writes much has answered all the same.
@@ -144,7 +145,7 @@ def test_a_note_may_stand_beside_the_answer_and_is_cut_where_it_does_not_fit() -
     told[1]["value"] = {"text": "no list"}
     assert classes.parse(told, keys=["admin"]).reason == "malformed"
     assert classes.parse(told[1:], keys=["admin"]).reason == "malformed"
-    alone = classes.result_of("admin", note="only this")[1:]
+    alone = classes.result_of({"label": "admin"}, note="only this")[1:]
     assert classes.parse(alone, keys=["admin"]).reason == "empty"
 
 

@@ -32,7 +32,7 @@ def test_the_form_at_the_desk_offers_what_the_light_page_offers() -> None:
 def test_each_comes_home_with_its_note_counts_as_no_answer_and_leads_somewhere(flag: str) -> None:
     world = World()
     make_annotator("ibou")
-    world.answers(result=classes.result_of("", flag=flag, note="so they say in Kayor"))
+    world.answers(result=classes.result_of({}, flag=flag, note="so they say in Kayor"))
     world.sweep()
     said = Annotation.objects.get()
     assert (said.state, said.flag, said.label) == (Annotation.State.SKIPPED, flag, None)
@@ -48,11 +48,11 @@ def test_each_comes_home_with_its_note_counts_as_no_answer_and_leads_somewhere(f
 
 def test_a_note_beside_a_label_is_kept_and_changes_with_it() -> None:
     world = World()
-    number = world.answers(result=classes.result_of("admin", note="or accounts?"))
+    number = world.answers(result=classes.result_of({"label": "admin"}, note="or accounts?"))
     world.sweep()
     answer = Annotation.objects.get()
     assert (answer.label.key, answer.note) == ("admin", "or accounts?")
-    world.desk.edit(number, label="", result=classes.result_of("accounts", note="sure"))
+    world.desk.edit(number, label="", result=classes.result_of({"label": "accounts"}, note="sure"))
     world.sweep()
     answer.refresh_from_db()
     assert (answer.label.key, answer.note) == ("accounts", "sure")

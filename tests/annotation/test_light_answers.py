@@ -315,7 +315,9 @@ def test_a_note_lies_at_the_desk_too_and_what_is_written_there_comes_home(world)
     (copy,) = world.copies()
     assert classes.parse(copy.result, keys=["admin"]).note == "or dates?"
     assert (world.sweep().revised, only().note) == (0, "or dates?")
-    world.desk.edit(copy.id, label="", result=classes.result_of("admin", note="surely not"))
+    world.desk.edit(
+        copy.id, label="", result=classes.result_of({"label": "admin"}, note="surely not")
+    )
     assert (world.sweep().revised, only().note, only().revision) == (1, "surely not", 2)
     # Copies that were put down before notes were say nothing of it.
     world.desk.edit(copy.id, label="dates")

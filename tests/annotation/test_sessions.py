@@ -65,8 +65,8 @@ def test_the_same_answer_twice_counts_once_and_the_first_stands() -> None:
     asked = question_of(session)
     assert asked is not None
     wrong = wrong_key(asked)
-    answer_question(session, position=0, label_key=wrong, now=NOW)
-    again = answer_question(session, position=0, label_key=asked.truth.key, now=NOW)
+    answer_question(session, position=0, fields={"label": [wrong]}, now=NOW)
+    again = answer_question(session, position=0, fields={"label": [asked.truth.key]}, now=NOW)
     session.refresh_from_db()
     assert (session.right, session.wrong) == (0, 1)
     assert again.label is not None
@@ -278,9 +278,9 @@ def test_answers_that_make_no_sense_change_nothing() -> None:
     home, awa = make_home(), make_annotator()
     session = begin_session(awa, home, kind="qualify", now=NOW)
     with pytest.raises(InvalidInputError, match="labels"):
-        answer_question(session, position=0, label_key="nonsense", now=NOW)
+        answer_question(session, position=0, fields={"label": ["nonsense"]}, now=NOW)
     with pytest.raises(ConflictError, match="not asked yet"):
-        answer_question(session, position=7, label_key="dates", now=NOW)
+        answer_question(session, position=7, fields={"label": ["dates"]}, now=NOW)
     session.refresh_from_db()
     assert (session.right, session.wrong) == (0, 0)
 
@@ -318,7 +318,7 @@ def test_a_session_comes_to_what_its_counts_come_to(said: list[bool], twice: boo
             break
         key = asked.truth.key if right else wrong_key(asked)
         for _ in range(1 + twice):
-            answer_question(session, position=asked.position, label_key=key, now=NOW)
+            answer_question(session, position=asked.position, fields={"label": [key]}, now=NOW)
         session.refresh_from_db()
     state = State()
     for one in session.answers.filter(label__isnull=False):
