@@ -39,6 +39,10 @@ class Reservation(models.Model):
     locked_until = models.DateTimeField(
         null=True, blank=True, help_text=_("Until when the desk keeps its task for that person.")
     )
+    pending = models.BooleanField(
+        default=False,
+        help_text=_("The desk has not said yet that it keeps its task: nobody is shown it."),
+    )
     guideline_version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
