@@ -26,6 +26,19 @@ from annotation.models.items import Item
 from annotation.models.languages import Direction, Language
 from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User
+from annotation.models.report_parts import (
+    PublicDoor,
+    ReportContact,
+    ReportGlance,
+    ReportLetter,
+    ReportLink,
+    ReportMessage,
+    ReportOriginal,
+    ReportVote,
+    Reproduction,
+    Workaround,
+)
+from annotation.models.reports import Report, ReportEvent, ReportState, Severity
 from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
 from annotation.models.sessions import (
@@ -82,22 +95,36 @@ __all__ = [
     "Membership",
     "Objection",
     "Outgoing",
+    "PublicDoor",
     "Purpose",
     "QuarantinedAnswer",
     "Recalibration",
     "RefusedRow",
     "Reliability",
+    "Report",
+    "ReportContact",
+    "ReportEvent",
+    "ReportGlance",
+    "ReportLetter",
+    "ReportLink",
+    "ReportMessage",
+    "ReportOriginal",
+    "ReportState",
+    "ReportVote",
+    "Reproduction",
     "Reservation",
     "Role",
     "Sample",
     "SampleImport",
     "SecondLook",
     "SessionAnswer",
+    "Severity",
     "Source",
     "Standing",
     "StandingChange",
     "User",
     "WeeklyCounts",
     "Withdrawal",
+    "Workaround",
     "WorkedExample",
 ]

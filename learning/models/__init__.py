@@ -7,6 +7,7 @@ from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.quota_changes import QuotaChange
 from learning.models.rounds import Allotment, Pick, QuotaAccount, Round
 from learning.models.stops import SelectionGain, StopDecision, StopReading
+from learning.models.trials import Trial
 from learning.models.versions import Deployment, ModelParent, ModelVersion, Temperature
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "StopDecision",
     "StopReading",
     "Temperature",
+    "Trial",
 ]

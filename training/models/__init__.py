@@ -16,6 +16,7 @@ from training.models.letters import Letter
 from training.models.lineage import LearnedAnswer
 from training.models.readings import Reading
 from training.models.recipes import RecipeChange
+from training.models.report_fixes import Probe, ProbeChoice, ReportCase, Verification
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
 from training.models.waivers import Waiver
 from training.models.wishes import MeasureWish
@@ -36,11 +37,15 @@ __all__ = [
     "Letter",
     "Maintenance",
     "MeasureWish",
+    "Probe",
+    "ProbeChoice",
     "Reading",
     "RecipeChange",
     "RegressionCase",
+    "ReportCase",
     "SnapshotRow",
     "TrainingRun",
     "Verdict",
+    "Verification",
     "Waiver",
 ]
