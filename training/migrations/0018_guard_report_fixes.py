@@ -2,7 +2,7 @@ from django.db import migrations
 
 EVENT = "annotation_reportevent"
 UNPROVEN = "no report is released without a case and a fix that was verified on what serves"
-UNASKED = "a case that holds a reporter's text needs their consent to testing"
+UNASKED = "a case that holds words of a reporter needs their consent to testing"
 NO_PROOF = f"""NEW.to_state = 'released' AND NOT (
     EXISTS (SELECT 1 FROM training_reportcase l JOIN training_regressioncase c ON c.id = l.case_id
         WHERE l.report_id = NEW.report_id AND c.active)
