@@ -29,6 +29,9 @@ class Prediction(models.Model):
         help_text=_("Best minus second-best probability, after the language's temperature.")
     )
     label_position = models.PositiveSmallIntegerField(help_text=_("Position of the best label."))
+    answer = models.JSONField(
+        null=True, help_text=_("What is suggested, where positions and logits do not say it.")
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
