@@ -4,10 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.methods import aggregation
-from annotation.models import Adjudication, Annotation, CampaignLanguage, GoldGlance, GoldItem
+from annotation.models import (
+    Adjudication,
+    Annotation,
+    CampaignLanguage,
+    GoldGlance,
+    GoldItem,
+    Label,
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +30,7 @@ class Table:
     @classmethod
     def of(cls, home: CampaignLanguage, *, labels: int) -> "Table":
         """Read the newest answer of each active person on each sample, and what is known of them."""
-        said, gold = _newest_answers(home), known_answers(home)
+        said, gold = newest_answers(home), known_answers(home)
         known = _adjudicated(home) | gold
         samples = sorted({answer.item.sample_id for answer in said})
         people = sorted({answer.annotator_id for answer in said})
@@ -56,13 +63,23 @@ def known_answers(home: CampaignLanguage) -> dict[int, int]:
 
     Nor on gold that was retired: its label may be wrong, and the answers speak for themselves.
     """
-    gold = GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
+    return dict(_gold(home).values_list("sample_id", "label__position"))
+
+
+def known_labels(home: CampaignLanguage) -> tuple[dict[int, Label], set[int]]:
+    """Return the known label by sample, gold before decisions, and which samples are gold."""
+    gold = {one.sample_id: one.label for one in _gold(home).select_related("label")}
+    decided = {one.sample_id: one.label for one in _decided(home).select_related("label")}
+    return decided | gold, set(gold)
+
+
+def _gold(home: CampaignLanguage) -> "QuerySet[GoldItem]":
+    return GoldItem.objects.exclude(origin=GoldItem.SPEAKERS).filter(
         sample__items__campaign_language=home, retired_at=None
     )
-    return dict(gold.values_list("sample_id", "label__position"))
 
 
-def _newest_answers(home: CampaignLanguage) -> list[Annotation]:
+def newest_answers(home: CampaignLanguage) -> list[Annotation]:
     """The newest answer of each active person on each sample, in a fixed order."""
     newest: dict[tuple[int, int], Annotation] = {}
     answers = (
@@ -100,7 +117,10 @@ def _of_who_was_shown_it() -> Exists:
 
 def _adjudicated(home: CampaignLanguage) -> dict[int, int]:
     """What coordinators have decided, which is believed though it is not gold."""
-    standing = Adjudication.objects.filter(
+    return dict(_decided(home).values_list("sample_id", "label__position"))
+
+
+def _decided(home: CampaignLanguage) -> "QuerySet[Adjudication]":
+    return Adjudication.objects.filter(
         undone_at=None, sample__campaign=home.campaign_id, sample__language=home.language_id
     )
-    return dict(standing.values_list("sample_id", "label__position"))

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation.actions.concerns import open_concern
-from annotation.actions.consensus import SPREAD
+from annotation.actions.estimates.classes import SPREAD
 from annotation.actions.exposures import knows_the_answer
 from annotation.methods import drift
 from annotation.models import (

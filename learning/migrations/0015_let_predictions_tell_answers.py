@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('learning', '0014_add_trials'),
+        ("learning", "0014_add_trials"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='prediction',
-            name='answer',
-            field=models.JSONField(help_text='What is suggested, where positions and logits do not say it.', null=True),
+            model_name="prediction",
+            name="answer",
+            field=models.JSONField(
+                help_text="What is suggested, where positions and logits do not say it.", null=True
+            ),
         ),
     ]
