@@ -117,13 +117,14 @@ def _present_config(home: CampaignLanguage) -> DeskConfig:
     CampaignLanguage.objects.select_for_update().get(pk=home.pk)
     campaign, tag = home.campaign, home.language.tag
     labels = list(campaign.labels.order_by("position"))
-    xml = objective(campaign.objective).desk_config(
-        question=campaign.question,
-        choices=[Choice(key=label.key, name=label.name_in(tag)) for label in labels],
-        rtl=home.language.direction == Direction.RTL,
-        flags=_flags(tag),
-        note=_note(tag),
-    )
+    with _spoken(tag):
+        xml = objective(campaign.objective).desk_config(
+            question=campaign.question,
+            choices=[Choice(key=label.key, name=label.name_in(tag)) for label in labels],
+            rtl=home.language.direction == Direction.RTL,
+            flags=_flags(tag),
+            note=_note(tag),
+        )
     guideline = home.guidelines.aggregate(newest=Max("version"))["newest"] or 0
     digest = hashlib.sha256(f"{guideline}\n{xml}".encode()).hexdigest()
     newest = home.desk_configs.order_by("-version").first()

@@ -147,6 +147,6 @@ def whole(name: str, *, told: str) -> str:
 
 def kinds() -> dict[str, Objective]:
     """Every kind of question by its name, the commonest first."""
-    from annotation.objectives import classes, grades, pairs
+    from annotation.objectives import classes, grades, pairs, spans
 
-    return {"classes": classes, "grades": grades, "pairs": pairs}
+    return {"classes": classes, "grades": grades, "pairs": pairs, "spans": spans}
