@@ -64,42 +64,15 @@ class Adapters:
         return torch.tensor([number.get(tag, 0) for tag in tags], dtype=torch.int64)
 
 
-class AdaptedEncoder(Encoder):
-    """A frozen encoder whose layers add to each row what its language's adapter says."""
+class Carrier:
+    """A network that nobody touches any more, whose layers carry an adapter for each language.
 
-    kind = "adapted"
+    What is a kind of network beside that says how to call its layers for a batch.
+    """
 
-    def __init__(
-        self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any, adapters: Adapters
-    ) -> None:
-        super().__init__(labels, name=name, module=module, tokenizer=tokenizer)
-        self.adapters = adapters
-        self._learning: tuple[str, ...] | None = None
-
-    @classmethod
-    def over(cls, encoder: Encoder, *, method: str, rank: int) -> "AdaptedEncoder":
-        """Make an encoder's layers ready for adapters; it still answers as it did."""
-        module = encoder.module
-        network = cls(
-            encoder.labels,
-            name=encoder.name,
-            module=module,
-            tokenizer=encoder._tokenizer,
-            adapters=Adapters(method, rank),
-        )
-        names = reached(module)
-        heads = [name for name in names if _width(module, name) == len(encoder.labels)]
-        if not heads:
-            raise InvalidInputError(
-                f"The head of {encoder.name} is of a kind that adapters do not fit.",
-                remedy="Use another encoder, or another method of training.",
-            )
-        layers = _feed_forward(module, names) if method == BOTTLENECK else names
-        kinds: dict[str, type[Routed]] = dict.fromkeys(
-            layers, Bottleneck if method == BOTTLENECK else Lora
-        )
-        network._wrap(kinds | {heads[-1]: Head})
-        return network
+    module: Any
+    adapters: Adapters
+    _learning: tuple[str, ...] | None = None
 
     def _wrap(self, kinds: Mapping[str, type[Routed]]) -> None:
         self.module.route = route = Route()
@@ -142,10 +115,80 @@ class AdaptedEncoder(Encoder):
     def trainable(self) -> list[torch.nn.Parameter]:
         """Return the adapters of the languages that learn; everything, if none were named."""
         if self._learning is None:
-            return super().trainable()
+            return [part for part in self.module.parameters() if part.requires_grad]
         numbers = [self.adapters.place(tag) for tag in self._learning]
         layers = routed(self.module).values()
         return [part for n in numbers for layer in layers for part in layer.tensors(n).values()]
+
+    @contextmanager
+    def _bare(self) -> Iterator[None]:
+        """Take the layers' additions off for a while."""
+        layers = routed(self.module)
+        for name, layer in layers.items():
+            put_in(self.module, name, layer.base)
+        try:
+            yield
+        finally:
+            for name, layer in layers.items():
+                put_in(self.module, name, layer)
+
+    def _keep(self, folder: Path) -> None:
+        """Write the adapters beside the network that carries them."""
+        weights = {
+            f"{name}.{part}.{tag}": tensor.detach().cpu().contiguous()
+            for name, layer in routed(self.module).items()
+            for number, tag in enumerate(self.adapters.languages)
+            for part, tensor in layer.tensors(number).items()
+        }
+        save_file(weights, folder / ADAPTERS)
+
+    def _take_up(self, folder: Path, *, told: Adapters) -> None:
+        """Bring stored adapters back."""
+        self.add(told.languages)
+        self.adapters = told
+        weights = read_weights(folder / ADAPTERS)
+        with torch.no_grad():
+            for name, layer in routed(self.module).items():
+                for number, tag in enumerate(told.languages):
+                    for part, tensor in layer.tensors(number).items():
+                        tensor.copy_(_weights(weights, f"{name}.{part}.{tag}", like=tensor))
+
+
+class AdaptedEncoder(Carrier, Encoder):
+    """A frozen encoder whose layers add to each row what its language's adapter says."""
+
+    kind = "adapted"
+
+    def __init__(
+        self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any, adapters: Adapters
+    ) -> None:
+        super().__init__(labels, name=name, module=module, tokenizer=tokenizer)
+        self.adapters = adapters
+
+    @classmethod
+    def over(cls, encoder: Encoder, *, method: str, rank: int) -> "AdaptedEncoder":
+        """Make an encoder's layers ready for adapters; it still answers as it did."""
+        module = encoder.module
+        network = cls(
+            encoder.labels,
+            name=encoder.name,
+            module=module,
+            tokenizer=encoder._tokenizer,
+            adapters=Adapters(method, rank),
+        )
+        names = reached(module)
+        heads = [name for name in names if _width(module, name) == len(encoder.labels)]
+        if not heads:
+            raise InvalidInputError(
+                f"The head of {encoder.name} is of a kind that adapters do not fit.",
+                remedy="Use another encoder, or another method of training.",
+            )
+        layers = _feed_forward(module, names) if method == BOTTLENECK else names
+        kinds: dict[str, type[Routed]] = dict.fromkeys(
+            layers, Bottleneck if method == BOTTLENECK else Lora
+        )
+        network._wrap(kinds | {heads[-1]: Head})
+        return network
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
         """Turn texts into padded tokens, with the number of each row's adapter."""
@@ -194,25 +237,7 @@ class AdaptedEncoder(Encoder):
         """Write the encoder as it would write itself, and the adapters beside it."""
         with self._bare():
             super().save(folder)
-        weights = {
-            f"{name}.{part}.{tag}": tensor.detach().cpu().contiguous()
-            for name, layer in routed(self.module).items()
-            for number, tag in enumerate(self.adapters.languages)
-            for part, tensor in layer.tensors(number).items()
-        }
-        save_file(weights, folder / ADAPTERS)
-
-    @contextmanager
-    def _bare(self) -> Iterator[None]:
-        """Take the layers' additions off for a while."""
-        layers = routed(self.module)
-        for name, layer in layers.items():
-            put_in(self.module, name, layer.base)
-        try:
-            yield
-        finally:
-            for name, layer in layers.items():
-                put_in(self.module, name, layer)
+        self._keep(folder)
 
     @classmethod
     def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> "AdaptedEncoder":
@@ -220,14 +245,7 @@ class AdaptedEncoder(Encoder):
         encoder = Encoder.load(folder, settings=settings)
         told = Adapters.of(settings["adapters"])
         network = cls.over(encoder, method=told.method, rank=told.rank)
-        network.add(told.languages)
-        network.adapters = told
-        weights = read_weights(folder / ADAPTERS)
-        with torch.no_grad():
-            for name, layer in routed(network.module).items():
-                for number, tag in enumerate(told.languages):
-                    for part, tensor in layer.tensors(number).items():
-                        tensor.copy_(_weights(weights, f"{name}.{part}.{tag}", like=tensor))
+        network._take_up(folder, told=told)
         return network
 
 

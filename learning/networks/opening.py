@@ -1,8 +1,9 @@
 """Opening networks: a fresh one by name, a stored one by its folder."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from annotation.errors import ConflictError, InvalidInputError
 from learning.networks import Network
@@ -55,19 +56,27 @@ def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Networ
 
         kinds = {kind.kind: kind for kind in (RoundedStarter, RoundedEncoder)}
         return kinds[settings["kind"]].load(folder, settings=settings)
-    if (settings.get("kind"), settings.get("backbone")) == ("adapted", "starter"):
-        from learning.networks.own_rows import AdaptedStarter
-
-        return AdaptedStarter.load(folder, settings=settings)
     if settings.get("kind") == "adapted":
-        from learning.networks.adapted import AdaptedEncoder
-
-        return AdaptedEncoder.load(folder, settings=settings)
+        return _adapted(folder, settings=settings)
     if settings.get("kind") in ("token-starter", "token-encoder"):
         from learning.networks.tokens import load_token_network
 
         return load_token_network(folder, settings=settings)
+    if settings.get("kind") in ("generator", "adapted-generator"):
+        from learning.networks.generator import open_generator
+
+        return open_generator(str(folder))
     raise InvalidInputError(
         f"The network in {folder} is of an unknown kind: {settings.get('kind')!r}.",
         remedy="It may come from a newer version of the product.",
     )
+
+
+def _adapted(folder: Path, *, settings: Mapping[str, Any]) -> Network:
+    if settings.get("backbone") == "starter":
+        from learning.networks.own_rows import AdaptedStarter
+
+        return AdaptedStarter.load(folder, settings=settings)
+    from learning.networks.adapted import AdaptedEncoder
+
+    return AdaptedEncoder.load(folder, settings=settings)

@@ -22,6 +22,12 @@ class Route:
     def __init__(self) -> None:
         self.rows: torch.Tensor | None = None
 
+    def of(self, states: torch.Tensor) -> torch.Tensor | None:
+        """Return the rows of these states: a search by beams puts several for each of the batch."""
+        if self.rows is None or len(states) == len(self.rows):
+            return self.rows
+        return self.rows.repeat_interleave(len(states) // len(self.rows))
+
 
 class Routed(nn.Module):
     """A linear layer with adapters, one a language; a kind says what they add."""
@@ -87,7 +93,7 @@ class Lora(Routed):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Return what the layer says and, scaled, what the adapters add: ... x o."""
         said: torch.Tensor = self.base(states)
-        rows = self.route.rows
+        rows = self.route.of(states)
         if rows is not None:
             added = mapped(mapped(states, self.down, rows=rows), self.up, rows=rows)
         elif len(self.down):
@@ -115,7 +121,7 @@ class Bottleneck(Routed):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Return what the layer says and what the row's own adapter adds: N x T x o."""
         said: torch.Tensor = self.base(states)
-        rows = self.route.rows
+        rows = self.route.of(states)
         if rows is None:
             return said
         thin = mapped(said, self.down, rows=rows, biases=self.down_bias)
@@ -135,7 +141,7 @@ class Head(Routed):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Return logits: N x K."""
         said: torch.Tensor = self.base(states)
-        rows = self.route.rows
+        rows = self.route.of(states)
         if rows is not None:
             return said + mapped(states, self.up, rows=rows, biases=self.up_bias)
         for weight, bias in zip(self.up, self.up_bias, strict=True):
@@ -181,8 +187,12 @@ def put_in(module: nn.Module, name: str, part: nn.Module) -> None:
 
 
 @torch.no_grad()
-def reached(module: nn.Module, *, rows: int = 3, tokens: int = 5) -> list[str]:
+def reached(
+    module: nn.Module, *, rows: int = 3, tokens: int = 5, also: Sequence[str] = ()
+) -> list[str]:
     """Return the linear layers that see a batch row by row, in the order of their work.
+
+    ``also`` names what else the module wants to be given tokens as.
 
     Some layers of some encoders see the batch flattened, or see places instead of texts; what
     belongs to a row cannot be told there, and they are left as they are.
@@ -202,7 +212,7 @@ def reached(module: nn.Module, *, rows: int = 3, tokens: int = 5) -> list[str]:
     home = next(module.parameters()).device
     ones = torch.ones((rows, tokens), dtype=torch.int64, device=home)
     try:
-        module(input_ids=ones * 0, attention_mask=ones)
+        module(input_ids=ones * 0, attention_mask=ones, **dict.fromkeys(also, ones * 0))
     finally:
         for handle in handles:
             handle.remove()

@@ -12,8 +12,10 @@ import torch
 
 from annotation.errors import ConflictError, InvalidInputError
 from learning.networks import Network
-from learning.networks.adapted import AdaptedEncoder
+from learning.networks.adapted import AdaptedEncoder, Carrier
+from learning.networks.adapted_generator import AdaptedGenerator
 from learning.networks.encoder import Encoder
+from learning.networks.generator import Generator
 from learning.networks.own_rows import AdaptedStarter
 from learning.networks.routing import Lora, routed
 from learning.networks.starter import Starter
@@ -37,7 +39,9 @@ def dressed(network: Network, *, recipe: Recipe, languages: Sequence[str]) -> Ne
     return adapted
 
 
-def _adapted(network: Network, *, recipe: Recipe) -> AdaptedEncoder | AdaptedStarter:
+def _adapted(
+    network: Network, *, recipe: Recipe
+) -> AdaptedEncoder | AdaptedGenerator | AdaptedStarter:
     if isinstance(network, Starter) and recipe.method == O_LORA:
         raise InvalidInputError(
             "O-LoRA needs an encoder; the starter has no layers to be kept apart in.",
@@ -47,8 +51,11 @@ def _adapted(network: Network, *, recipe: Recipe) -> AdaptedEncoder | AdaptedSta
         return network
     if isinstance(network, Starter):
         return AdaptedStarter.over(network)
-    if isinstance(network, AdaptedEncoder):
-        return _same(network, recipe=recipe)
+    if isinstance(network, AdaptedEncoder | AdaptedGenerator):
+        _refuse_another(network, recipe=recipe)
+        return network
+    if type(network) is Generator:
+        return AdaptedGenerator.over(network, method=recipe.method, rank=recipe.rank)
     if type(network) is Encoder:
         return AdaptedEncoder.over(network, method=recipe.method, rank=recipe.rank)
     raise InvalidInputError(
@@ -57,7 +64,7 @@ def _adapted(network: Network, *, recipe: Recipe) -> AdaptedEncoder | AdaptedSta
     )
 
 
-def _same(network: AdaptedEncoder, *, recipe: Recipe) -> AdaptedEncoder:
+def _refuse_another(network: Carrier, *, recipe: Recipe) -> None:
     kept = network.adapters
     if (kept.method, kept.rank) != (recipe.method, recipe.rank):
         raise ConflictError(
@@ -66,7 +73,6 @@ def _same(network: AdaptedEncoder, *, recipe: Recipe) -> AdaptedEncoder:
             remedy=f"Go on with method {kept.method} and rank {kept.rank}, or roll back to a"
             " version without adapters.",
         )
-    return network
 
 
 def penalty(network: Network) -> torch.Tensor:
@@ -76,7 +82,7 @@ def penalty(network: Network) -> torch.Tensor:
     term, the size of what is learned, is AdamW's weight decay. Nought for any other network.
     """
     found = 0.0 * network.trainable()[0].sum()
-    if not isinstance(network, AdaptedEncoder) or network.adapters.method != O_LORA:
+    if not isinstance(network, Carrier) or network.adapters.method != O_LORA:
         return found
     learn = {network.adapters.place(tag) for tag in network.learning}
     for layer in routed(network.module).values():
@@ -125,7 +131,7 @@ def thinned(up: torch.Tensor, down: torch.Tensor) -> tuple[torch.Tensor, torch.T
 
 def _factors(network: Network) -> list[tuple[int, int]]:
     """Return the places of A and B of each LoRA layer among the trainable tensors."""
-    if not isinstance(network, AdaptedEncoder):
+    if not isinstance(network, Carrier):
         return []
     place = {id(part): number for number, part in enumerate(network.trainable())}
     found = []
