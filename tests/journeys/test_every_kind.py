@@ -110,6 +110,7 @@ def test_a_kind_of_question_walks_the_loop_at_a_real_label_studio(
     assert judged.accuracy is not None
     text = asked.filter(kind=Item.Kind.GOLD).first() or asked.first()
     (said,) = answer_with(run.candidate, texts=[text.sample.text], languages=["wo"])
-    assert said.label and 0 <= said.confidence <= 1
+    assert said.label
+    assert 0 <= said.confidence <= 1
     card = export_version(run.candidate, folder=tmp_path / "out")
     assert set(card["labels"]) == set(KINDS[name].labels)
