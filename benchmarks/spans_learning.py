@@ -11,8 +11,9 @@ from annotation.methods.span_metrics import measures, tally
 from annotation.methods.spans import Span, encode
 from benchmarks.spans_data import Marked, Part
 from learning.methods.sequences import mnlp_of, within_budget
+from learning.networks.opening import open_network
 from learning.networks.token_starter import TOKEN_RECIPE, TokenStarter
-from learning.networks.tokens import open_token_network, read, text_losses, units_of
+from learning.networks.tokens import read, text_losses, units_of
 
 Ints = npt.NDArray[np.int64]
 MNLP, RANDOM = "MNLP", "random"
@@ -50,7 +51,7 @@ class Lessons:
 
 def taught(lessons: Lessons, *, data: Marked, seed: int) -> TokenStarter:
     """Teach a fresh starter with the product's recipe for it and the product's loss."""
-    network = open_token_network("starter", classes=data.labels, seed=seed)
+    network = open_network("starter", labels=data.labels, seed=seed, spans=True)
     assert isinstance(network, TokenStarter)
     tags = [data.language] * len(lessons.texts)
     network.prepare(lessons.texts, tags, cuts=lessons.cuts)

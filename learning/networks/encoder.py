@@ -67,7 +67,7 @@ class Encoder:
         """Open a checkpoint and put a new head on it; the seed decides the head."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            module, tokenizer = _open(name, labels=len(labels))
+            module, tokenizer = open_checkpoint(name, labels=len(labels))
         return cls(labels, name=name, module=module, tokenizer=tokenizer)
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
@@ -136,7 +136,7 @@ class Encoder:
     def embed(self, batch: Batch) -> torch.Tensor:
         """Return the mean of the last layer over each text's tokens: N x d."""
         inner = getattr(self.module, self.module.base_model_prefix)
-        return _mean(inner(**batch).last_hidden_state, batch["attention_mask"])
+        return mean_of(inner(**batch).last_hidden_state, batch["attention_mask"])
 
     def quantised(self, quantise: Callable[[Any], Any]) -> "Encoder":
         """Return a copy that answers with what is made of its weights."""
@@ -177,13 +177,13 @@ class Encoder:
     def load(cls, folder: Path, *, settings: Mapping[str, Any]) -> "Encoder":
         """Bring a stored encoder back, bit for bit, without the network."""
         labels = settings["labels"]
-        module, tokenizer = _open(str(folder), labels=len(labels), whole=True)
+        module, tokenizer = open_checkpoint(str(folder), labels=len(labels), whole=True)
         return cls(labels, name=settings["name"], module=module, tokenizer=tokenizer)
 
 
 def _both(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
     answer = module(**batch, output_hidden_states=True)
-    return answer.logits, _mean(answer.hidden_states[-1], batch["attention_mask"])
+    return answer.logits, mean_of(answer.hidden_states[-1], batch["attention_mask"])
 
 
 def _in_bfloat16(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -191,7 +191,8 @@ def _in_bfloat16(module: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]
         return _both(module, batch)
 
 
-def _mean(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean of N x T x d states over the T tokens that the mask (N x T) counts: N x d."""
     weights = mask.unsqueeze(-1).to(states.dtype)
     mean: torch.Tensor = (states * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
     return mean
@@ -219,8 +220,14 @@ def _refuse_pickles(folder: Path) -> None:
     )
 
 
-def _open(name: str, *, labels: int, whole: bool = False) -> tuple[Any, Any]:
-    """Read configuration, weights and tokenizer; nothing pickled, nothing remote that runs."""
+def open_checkpoint(
+    name: str, *, labels: int, head: Any = AutoModelForSequenceClassification, whole: bool = False
+) -> tuple[Any, Any]:
+    """Read configuration, weights and tokenizer; nothing pickled, nothing remote that runs.
+
+    ``head`` is the class of ``transformers`` that puts so many outputs on the encoder; a ``whole``
+    checkpoint must bring that head's weights along.
+    """
     local = Path(name).is_dir()
     if local:
         _refuse_pickles(Path(name))
@@ -228,7 +235,7 @@ def _open(name: str, *, labels: int, whole: bool = False) -> tuple[Any, Any]:
     try:
         config = AutoConfig.from_pretrained(name, num_labels=labels, **options)
         tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **options)
-        module, report = AutoModelForSequenceClassification.from_pretrained(
+        module, report = head.from_pretrained(
             name,
             config=config,
             use_safetensors=True,

@@ -6,14 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from annotation.errors import ConflictError, InvalidInputError
+from annotation.methods.spans import tag_names
 from learning.networks import Network
 from learning.networks.folders import read_settings
+from learning.networks.tokens import TokenNetwork
 
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def open_network(name: str, *, labels: Sequence[str], seed: int) -> Network:
-    """Make a fresh network: ``starter``, or an encoder by its hub name or its path."""
+def open_network(name: str, *, labels: Sequence[str], seed: int, spans: bool = False) -> Network:
+    """Make a fresh network: ``starter``, or an encoder by its hub name or its path.
+
+    One for ``spans`` says of every unit of a text which tag it has (:mod:`learning.networks.tokens`).
+    """
+    if spans:
+        return _token_network(name, classes=labels, seed=seed)
     if len(labels) < 2 or len(set(labels)) != len(labels):
         raise InvalidInputError(
             "A network needs at least two labels, all different.",
@@ -23,15 +30,35 @@ def open_network(name: str, *, labels: Sequence[str], seed: int) -> Network:
         from learning.networks.starter import Starter
 
         return Starter.fresh(labels, seed=seed)
+    _check_name(name)
+    from learning.networks.encoder import Encoder
+
+    return Encoder.fresh(labels, name=name, seed=seed)
+
+
+def _token_network(name: str, *, classes: Sequence[str], seed: int) -> TokenNetwork:
+    if not classes or len(set(classes)) != len(classes):
+        raise InvalidInputError(
+            "A network for spans needs at least one class, all different.",
+            remedy="Give the campaign its labels first.",
+        )
+    if name == "starter":
+        from learning.networks.token_starter import TokenStarter
+
+        return TokenStarter.fresh(tag_names(classes), seed=seed)
+    _check_name(name)
+    from learning.networks.token_encoder import TokenEncoder
+
+    return TokenEncoder.fresh(tag_names(classes), name=name, seed=seed)
+
+
+def _check_name(name: str) -> None:
     if not Path(name).is_dir() and not HUB_NAME.fullmatch(name):
         raise InvalidInputError(
             f"There is no network called {name!r}.",
             remedy="Use starter, the name of an encoder such as xlm-roberta-base, or the path"
             " of a folder that holds one.",
         )
-    from learning.networks.encoder import Encoder
-
-    return Encoder.fresh(labels, name=name, seed=seed)
 
 
 def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Network:
@@ -59,9 +86,7 @@ def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Networ
     if settings.get("kind") == "adapted":
         return _adapted(folder, settings=settings)
     if settings.get("kind") in ("token-starter", "token-encoder"):
-        from learning.networks.tokens import load_token_network
-
-        return load_token_network(folder, settings=settings)
+        return _tagging(folder, settings=settings)
     if settings.get("kind") in ("generator", "adapted-generator"):
         from learning.networks.generator import open_generator
 
@@ -80,3 +105,13 @@ def _adapted(folder: Path, *, settings: Mapping[str, Any]) -> Network:
     from learning.networks.adapted import AdaptedEncoder
 
     return AdaptedEncoder.load(folder, settings=settings)
+
+
+def _tagging(folder: Path, *, settings: Mapping[str, Any]) -> TokenNetwork:
+    if settings["kind"] == "token-starter":
+        from learning.networks.token_starter import TokenStarter
+
+        return TokenStarter.load(folder, settings=settings)
+    from learning.networks.token_encoder import TokenEncoder
+
+    return TokenEncoder.load(folder, settings=settings)

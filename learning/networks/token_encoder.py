@@ -13,19 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoModelForTokenClassification
 
 from annotation.errors import InvalidInputError
 from learning.networks import Batch
-from learning.networks.encoder import (
-    TOKENS,
-    Encoder,
-    Tokens,
-    _explained,
-    _mean,
-    _refuse_pickles,
-)
+from learning.networks.encoder import TOKENS, Encoder, Tokens, mean_of, open_checkpoint
 from learning.networks.packing import batches
 from learning.networks.tokens import Cuts, units_of
 
@@ -125,7 +117,7 @@ class TokenEncoder(Encoder):
         outside = flat.new_zeros(1, len(self.labels))
         outside[0, 0] = OUTSIDE_LOGIT
         logits = torch.cat([flat, outside])[batch["first"]]
-        means = _mean(said.hidden_states[-1], batch["attention_mask"])
+        means = mean_of(said.hidden_states[-1], batch["attention_mask"])
         text = torch.repeat_interleave(batch["windows"])
         sums = means.new_zeros(len(batch["windows"]), means.shape[1]).index_add_(0, text, means)
         return logits, sums / batch["windows"].clamp_min(1).unsqueeze(1)
@@ -166,27 +158,10 @@ def _placed(found: Mapping[str, Any], *, rows: Sequence[int], units: Ints) -> _W
 
 
 def _open(name: str, *, labels: Sequence[str], whole: bool = False) -> tuple[Any, Any]:
-    """Read configuration, weights and tokenizer; nothing pickled, nothing remote that runs."""
-    local = Path(name).is_dir()
-    if local:
-        _refuse_pickles(Path(name))
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": local}
-    try:
-        config = AutoConfig.from_pretrained(name, num_labels=len(labels), **options)
-        tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True, **options)
-        module, report = AutoModelForTokenClassification.from_pretrained(
-            name,
-            config=config,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            ignore_mismatched_sizes=not whole,
-            **options,
-        )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise _explained(name, error, local=local) from error
-    if whole and (report["missing_keys"] or report["mismatched_keys"]):
-        raise InvalidInputError(f"The weights in {name} do not fit its labels and configuration.")
+    """Open a checkpoint under a head for tags; its tokenizer must say where tokens stand."""
+    module, tokenizer = open_checkpoint(
+        name, labels=len(labels), head=AutoModelForTokenClassification, whole=whole
+    )
     if not tokenizer.is_fast:
         raise InvalidInputError(
             f"The tokenizer of {name} does not say where its tokens stand in the text.",

@@ -16,18 +16,16 @@ needs: a number a text. Units follow from the text alone: targets that people's 
 Shapes: N texts, U units of all of them, C classes, K = 2 C + 1 tags.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from annotation.errors import InvalidInputError
 from annotation.methods.span_chain import Chain, best_path, lattice, span_probability
-from annotation.methods.spans import Span, classes_of, stretches, tag_names, units
+from annotation.methods.spans import Span, classes_of, stretches, units
 from learning.networks import Batch, Network
 
 Floats = npt.NDArray[np.float64]
@@ -51,34 +49,6 @@ def units_of(texts: Sequence[str], *, cuts: Cuts = ()) -> list[Ints]:
     """Return each text's units; without ``cuts`` they follow from the text alone."""
     given = cuts or [()] * len(texts)
     return [units(text, cuts=at) for text, at in zip(texts, given, strict=True)]
-
-
-def open_token_network(name: str, *, classes: Sequence[str], seed: int) -> TokenNetwork:
-    """Make a fresh token network: ``starter``, or an encoder by its hub name or its path."""
-    if not classes or len(set(classes)) != len(classes):
-        raise InvalidInputError(
-            "A network for spans needs at least one class, all different.",
-            remedy="Give the campaign its labels first.",
-        )
-    tags = tag_names(classes)
-    if name == "starter":
-        from learning.networks.token_starter import TokenStarter
-
-        return TokenStarter.fresh(tags, seed=seed)
-    from learning.networks.token_encoder import TokenEncoder
-
-    return TokenEncoder.fresh(tags, name=name, seed=seed)
-
-
-def load_token_network(folder: Path, *, settings: Mapping[str, Any]) -> TokenNetwork:
-    """Bring a stored token network back by the kind that its settings name."""
-    if settings["kind"] == "token-starter":
-        from learning.networks.token_starter import TokenStarter
-
-        return TokenStarter.load(folder, settings=settings)
-    from learning.networks.token_encoder import TokenEncoder
-
-    return TokenEncoder.load(folder, settings=settings)
 
 
 def text_losses(

@@ -12,12 +12,11 @@ from annotation.errors import InvalidInputError
 from annotation.methods.spans import Span, encode, tag_names, units
 from learning.methods.sequences import mnlp_of
 from learning.networks.chance import by_chance
-from learning.networks.opening import load_network
+from learning.networks.opening import load_network, open_network
 from learning.networks.token_encoder import OUTSIDE_LOGIT
 from learning.networks.tokens import (
     TokenNetwork,
     decoded,
-    open_token_network,
     read,
     text_losses,
 )
@@ -44,7 +43,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(checkpoint: Path) -> Open:
     def open_one(kind: str) -> TokenNetwork:
         name = str(checkpoint) if kind == "encoder" else kind
-        return open_token_network(name, classes=CLASSES, seed=3)
+        return open_network(name, labels=CLASSES, seed=3, spans=True)
 
     return open_one
 
@@ -198,4 +197,4 @@ def test_weights_of_units_count_and_texts_count_alike() -> None:
 
 def test_a_network_for_spans_needs_classes_and_a_tokenizer_that_knows_places() -> None:
     with pytest.raises(InvalidInputError, match="at least one class"):
-        open_token_network("starter", classes=[], seed=0)
+        open_network("starter", labels=[], seed=0, spans=True)
