@@ -380,3 +380,10 @@ def test_readers_never_crash_and_every_row_is_kept_or_told(
             assert found.reason
             (found.reason + found.excerpt).encode()
             assert "\0" not in found.reason + found.excerpt
+
+
+def test_an_empty_context_is_not_no_context():
+    file = b'msgid "Save"\nmsgstr "Denc"\n\nmsgctxt ""\nmsgid "Save"\nmsgstr "Denkal"\n'
+    plain, empty = (row.values for row in read_rows(io.BytesIO(file), format="po", wanted=Wanted()))
+    assert (plain["id"], empty["id"]) == ("Save", "\x04Save")
+    assert ("msgctxt" in plain["meta"], empty["meta"]["msgctxt"]) == (False, "")

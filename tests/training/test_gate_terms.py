@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 
 from annotation.errors import ConflictError, VernacularError
+from annotation.methods.texts import glued
 from annotation.models import Campaign, GoldItem, Item, Label
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
@@ -102,6 +103,16 @@ def test_no_run_fails_because_of_a_case_and_the_next_snapshot_goes_without_its_l
     make_gold(campaign, "wo", text="the password was changed for all of YOU")
     with pytest.raises(ConflictError, match="1 training samples are gold"):
         refuse_gold(run.snapshot, marks=GoldMarks.binding(campaign))
+
+
+def test_a_premise_of_gold_is_not_learned_beside_another_hypothesis():
+    campaign, run = make_run(gold=0)
+    premise, short = "The password was changed for all of you.", "Save"
+    make_gold(campaign, "wo", text=glued([premise, short]))
+    shared = make_sample(campaign, "wo", glued([premise.upper(), "Nobody can come in any more."]))
+    other = make_sample(campaign, "wo", glued(["Something that was never said before.", short]))
+    marks = GoldMarks.binding(campaign)
+    assert [marks.near(shared), marks.near(other)] == [True, False]
 
 
 def test_a_case_that_the_candidate_learned_is_told_as_such_and_decides_nothing():

@@ -222,13 +222,17 @@ def test_predict_is_stamped_with_what_serves(run, released):
         call_command("predict", slug, "a", language="xx")
 
 
-def test_of_pairs_both_texts_are_told_with_a_tab_between(run, released):
+def test_of_pairs_both_texts_are_told_with_a_tab_between(run, released, monkeypatch):
     Campaign.objects.filter(pk=run.campaign.pk).update(objective="pairs")
     slug, labels = run.campaign.slug, run.campaign.labels
     told = json.loads(say("predict", slug, "admin1 n1\tn1", language="wo"))
     assert told["text"] == "admin1 n1\tn1"
     with pytest.raises(CommandError, match="Put a tab"):
         call_command("predict", slug, "admin1 n1", language="wo")
+    monkeypatch.setattr("sys.stdin", io.StringIO("admin1 n1\nadmin1 n1\tn1\n"))
+    bad, good = map(json.loads, say("predict", slug, language="wo").splitlines())
+    assert "Put a tab" in bad["error"]
+    assert good == told
     campaign = Campaign.objects.get(pk=run.campaign.pk)
     key = labels.first().key
     case = add_case(campaign, tag="wo", text="one\tother", expected=[key])

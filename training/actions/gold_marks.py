@@ -5,9 +5,13 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
+from annotation.methods.texts import GLUE, digest, parts_of
 from annotation.models import Campaign, Item, Sample
 from training.methods.leaks import Likeness
 from training.models import RegressionCase
+
+# A shorter half of a pair, such as a button's one word, says nothing of the other half.
+TELLING = 20
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class GoldMarks:
     digests: frozenset[str]
     groups: frozenset[str]
     likeness: Likeness = field(default_factory=lambda: Likeness(()))
+    halves: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, campaign: Campaign) -> "GoldMarks":
@@ -50,21 +55,34 @@ class GoldMarks:
     ) -> "GoldMarks":
         """Make marks of samples (id, digest, group, text) and of cases (digest, text)."""
         told, asked = list(rows), list(cases)
+        texts = [*(row[3] for row in told), *(row[1] for row in asked)]
         return cls(
             frozenset(row[0] for row in told),
             frozenset([*(row[1] for row in told), *(row[0] for row in asked)]),
             frozenset(row[2] for row in told if row[2]),
-            Likeness([*(row[3] for row in told), *(row[1] for row in asked)]),
+            Likeness(texts),
+            frozenset(half for text in texts for half in _halves(text)),
         )
 
     def near(self, sample: Sample) -> bool:
-        """Tell whether the sample is gold, says (nearly) the same as gold, or translates it."""
+        """Tell whether the sample is gold, says (nearly) the same as gold, or translates it.
+
+        Of a pair one half is enough: a premise that a model has learned stands with others too.
+        """
         return (
             sample.pk in self.samples
             or sample.digest in self.digests
             or bool(sample.group and sample.group in self.groups)
             or self.likeness.like(sample.text)
+            or not self.halves.isdisjoint(_halves(sample.text))
         )
+
+
+def _halves(text: str) -> list[str]:
+    """Digests of the texts of a pair that are long enough to be recognised; none of a single text."""
+    if GLUE not in text:
+        return []
+    return [digest(part) for part in parts_of(text) if len(part) >= TELLING]
 
 
 def _examining(campaign: Campaign) -> Iterable[tuple[int, str, str, str]]:

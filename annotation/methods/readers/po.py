@@ -86,7 +86,9 @@ def _row(entry: polib.POEntry, *, first: int, position: int, language: str) -> R
     skipped = _reason_to_skip(entry)
     if skipped:
         return Row(first, position, skipped=skipped)
-    name = f"{entry.msgctxt}\x04{entry.msgid}" if entry.msgctxt else entry.msgid
+    # An empty context is one, too: gettext tells "" from none.
+    there = entry.msgctxt is not None
+    name = f"{entry.msgctxt}\x04{entry.msgid}" if there else entry.msgid
     if len(name) > _LONGEST_ID:
         name = "sha256:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
     values: dict[str, object] = {
@@ -124,7 +126,7 @@ def _meta(entry: polib.POEntry) -> dict[str, object]:
         "occurrences": [":".join(filter(None, place)) for place in entry.occurrences],
         "flags": entry.flags,
     }
-    return {key: value for key, value in meta.items() if value}
+    return {key: value for key, value in meta.items() if value or (key, value) == ("msgctxt", "")}
 
 
 def _language(metadata: dict[str, str], *, before: str) -> str:

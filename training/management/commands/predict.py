@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from annotation.errors import InvalidInputError
 from annotation.models import Campaign
 from annotation.objectives import objective, whole
 from learning.actions.answering import answer, answer_with
@@ -29,7 +30,8 @@ class Command(BaseCommand):
     help = (
         "Have the serving version answer texts: those given here, or each line of standard input."
         " Every answer is one JSON line with the label, calibrated probabilities, and the version and"
-        " digest that gave it. After a promotion or a rollback the next line is the other version's."
+        " digest that gave it; of a line that is no pair, where pairs are asked, the error, and the next"
+        " line goes on. After a promotion or a rollback the next line is the other version's."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -51,24 +53,42 @@ class Command(BaseCommand):
         name = options["version_number"]
         chosen = version_named(campaign, name=name) if name else None
         for texts in _batches(options["text"] or _lines()):
-            tags = [options["language"]] * len(texts)
             with complaints():
-                wholes = _wholes(campaign, texts)
+                wholes, wrong = _wholes(campaign, texts, strict=bool(options["text"]))
+            given = [one for one in wholes if one is not None]
+            tags = [options["language"]] * len(given)
+            with complaints():
                 if chosen:
-                    answers = answer_with(chosen, texts=wholes, languages=tags)
+                    answers = answer_with(chosen, texts=given, languages=tags)
                 else:
-                    answers = answer(campaign, texts=wholes, languages=tags)
-            for text, told in zip(texts, answers, strict=True):
-                record = {"text": text, **told.record()}
-                self.stdout.write(json.dumps(record, ensure_ascii=False))
+                    answers = answer(campaign, texts=given, languages=tags)
+            coming = iter(answers)
+            for text, one, why in zip(texts, wholes, wrong, strict=True):
+                said = {"error": why} if one is None else next(coming).record()
+                self.stdout.write(json.dumps({"text": text, **said}, ensure_ascii=False))
             self.stdout.flush()
 
 
-def _wholes(campaign: Campaign, texts: list[str]) -> list[str]:
-    """Pairs as they are stored; a single text is answered whatever it is."""
+def _wholes(
+    campaign: Campaign, texts: list[str], *, strict: bool
+) -> tuple[list[str | None], list[str]]:
+    """Pairs as they are stored, or None and why not; a single text is answered whatever it is.
+
+    Of a stream that goes on for hours one bad line is told and passed over.
+    """
     if objective(campaign.objective).PARTS == 1:
-        return texts
-    return [whole(campaign.objective, told=text) for text in texts]
+        return list(texts), [""] * len(texts)
+    wholes, wrong = list[str | None](), list[str]()
+    for text in texts:
+        try:
+            wholes.append(whole(campaign.objective, told=text))
+            wrong.append("")
+        except InvalidInputError as error:
+            if strict:
+                raise
+            wholes.append(None)
+            wrong.append(str(error))
+    return wholes, wrong
 
 
 def _lines() -> Iterator[str]:
