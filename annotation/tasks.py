@@ -19,6 +19,8 @@ MOST_RETRIES = 4
 MAIL_PATIENCE = 30
 # What the desk kept waiting so long was asked for again meanwhile.
 OLD_AFTER_SECONDS = 120
+# Somebody looks at a page meanwhile.
+KEPT_WITHIN_SECONDS = 30
 # Long files leave the desk the other threads; two that write at once would be no quicker.
 IMPORTS_AT_ONCE = 1
 # A broker that is away is left alone at once.
@@ -33,7 +35,7 @@ IMPATIENT = {
 # What was asked for begins so late that all that happens until then goes along.
 SECONDS_BETWEEN = 3
 
-_asked: dict[tuple[str, int], float] = {}
+_asked: dict[tuple[str | int, ...], float] = {}
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
 _leaving = Event()
 
@@ -122,6 +124,23 @@ def mirror(*, campaign_language_id: int, **_: object) -> None:
         mirroring.mirror(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
+
+
+@shared_task(expires=KEPT_WITHIN_SECONDS)
+def keep(*, annotator_id: int, campaign_language_id: int, most: int, **_: object) -> None:
+    """Have the desk keep texts for somebody on the light page, who asks again by and by."""
+    from django.utils import timezone
+
+    from annotation.actions.handouts import reserve
+    from annotation.gateways.door import open_door
+    from annotation.models import Annotator, CampaignLanguage
+
+    homes = CampaignLanguage.objects.select_related("campaign", "language")
+    home = homes.filter(pk=campaign_language_id).first()
+    annotator = Annotator.objects.select_related("user").filter(pk=annotator_id).first()
+    if home is not None and annotator is not None:
+        desk = open_door(timeout=KEPT_WITHIN_SECONDS / 3)
+        reserve(annotator, home=home, desk=desk, now=timezone.now(), most=most)
 
 
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
@@ -233,12 +252,26 @@ def push_soon(campaign_language_id: int) -> None:
     _ask_soon(push, campaign_language_id)
 
 
+def keep_soon(annotator_id: int, campaign_language_id: int, *, most: int) -> None:
+    """Have the desk asked at once to keep texts for somebody; once in a few seconds is enough."""
+    kwargs = {"annotator_id": annotator_id, "campaign_language_id": campaign_language_id}
+    if _is_first(keep, annotator_id, campaign_language_id):
+        Thread(target=_ask_for, args=(keep, {**kwargs, "most": most}, 0), daemon=True).start()
+
+
 def _ask_soon(task: Any, campaign_language_id: int) -> None:
-    now, key = monotonic(), (task.name, campaign_language_id)
-    if now - _asked.get(key, -SECONDS_BETWEEN) >= SECONDS_BETWEEN:
-        _asked[key] = now
+    if _is_first(task, campaign_language_id):
         kwargs = {"campaign_language_id": campaign_language_id}
         Thread(target=_ask_for, args=(task, kwargs), daemon=True).start()
+
+
+def _is_first(task: Any, *numbers: int) -> bool:
+    """Whether this process has not asked for the same a moment ago."""
+    now, key = monotonic(), (task.name, *numbers)
+    if now - _asked.get(key, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
+        return False
+    _asked[key] = now
+    return True
 
 
 def members_soon(campaign_language_ids: Collection[int]) -> None:

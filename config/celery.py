@@ -27,6 +27,9 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
 app.conf.task_routes = {
     "annotation.tasks.attend": {"queue": "io"},
+    "annotation.tasks.keep": {"queue": "io"},
+    "annotation.tasks.let_in": {"queue": "io"},
+    "annotation.tasks.mirror": {"queue": "io"},
     "annotation.tasks.patrol": {"queue": "io"},
     "annotation.tasks.push": {"queue": "io"},
     "annotation.tasks.run_import": {"queue": "io"},

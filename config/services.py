@@ -151,10 +151,10 @@ def answers_ping(path: Path) -> bool:
 
 
 def web_process(layout: Layout) -> Process:
-    """The pages: one process, four threads."""
+    """The pages: one process, eight threads, of which two at most wait for Label Studio."""
     command = [
         *(sys.executable, "-m", "gunicorn", "config.wsgi:application"),
-        *("--bind", f"127.0.0.1:{layout.web_port}", "--workers", "1", "--threads", "4"),
+        *("--bind", f"127.0.0.1:{layout.web_port}", "--workers", "1", "--threads", "8"),
         *("--worker-class", "gthread", "--graceful-timeout", "5", "--log-level", "warning"),
         *("--name", "vernacular-web"),
     ]

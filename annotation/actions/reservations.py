@@ -18,6 +18,10 @@ Ended = Reservation.Ended
 
 # Somebody at the desk has it: not asked for again before they may be done with it.
 TAKEN_FOR = timedelta(minutes=10)
+# A worker that asks the desk to keep something has its answer by then, or is dead.
+ASKED_FOR = timedelta(minutes=5)
+# The desk keeps a task a little longer, so that the answer is there before it is free.
+BEYOND = timedelta(minutes=15)
 
 
 class Among(enum.Enum):
@@ -66,6 +70,12 @@ def release(leases: Sequence[Reservation], *, ended: str, now: datetime) -> None
     mine.update(released_at=now, ended=ended)
 
 
+def certain(leases: Sequence[Reservation]) -> None:
+    """Show leases that waited for the desk, since no desk gives away what they hold."""
+    mine = Reservation.objects.filter(pk__in=[one.pk for one in leases], pending=True)
+    mine.update(pending=False, locked_until=None)
+
+
 def length() -> timedelta:
     """How long an item stays reserved."""
     return timedelta(hours=settings.ENV.reservation_hours)
@@ -76,21 +86,34 @@ def held_by(
 ) -> "QuerySet[Reservation]":
     """What somebody holds in a language and may still answer, most useful first."""
     held = Reservation.objects.held(now=now).filter(
-        annotator=annotator, item__campaign_language=home, item__state__in=Item.OPEN
+        annotator=annotator, item__campaign_language=home, item__state__in=Item.OPEN, pending=False
     )
     return held.select_related("item__sample").order_by("item__priority", "item__pk")
+
+
+def _pending(
+    annotator: Annotator, *, home: CampaignLanguage, now: datetime
+) -> "QuerySet[Reservation]":
+    """What the desk has yet to say that it keeps for somebody."""
+    held = Reservation.objects.held(now=now).filter(annotator=annotator, pending=True)
+    return held.filter(item__campaign_language=home)
 
 
 @transaction.atomic
 def top_up(
     annotator: Annotator, *, home: CampaignLanguage, now: datetime, most: int, among: Among
 ) -> ToppedUp:
-    """Renew what a person holds and add what is missing; return what the desk must keep."""
+    """Renew what a person holds and add what is missing; return what the desk must keep.
+
+    What lies at the desk and is to be kept there waits, unseen, until the desk has said so.
+    """
     # One at a time in a language: what is counted here is still true when it is written.
     here = CampaignLanguage.objects.select_for_update().get(pk=home.pk)
     late = Reservation.objects.filter(item__campaign_language=home, released_at=None)
     late.filter(until__lte=now).update(released_at=now, ended=Ended.EXPIRED)
     held = list(held_by(annotator, home=home, now=now))
+    asked = among is Among.AT_DESK and here.desk_project_id is not None
+    waiting = _pending(annotator, home=here, now=now).count() if asked else 0
     renewed = [one for one in held if one.until < now + length() / 2]
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
     for one in renewed:
@@ -99,13 +122,25 @@ def top_up(
     found = _wanting(here, now=now, among=among).exclude(_seen_by(annotator, now=now))
     # Whose answer they were told in a session, or in an example, tells nothing of them.
     found = found.exclude(sample__in=knows_the_answer(annotator, here))
+    lease: dict[str, Any] = {"annotator": annotator, "guideline_version": newest, "pending": asked}
+    lease |= {"until": now + (ASKED_FOR if asked else length())}
+    # Should the worker die it may lie locked there all the same, and is asked back.
+    lease |= {"locked_until": now + length() + BEYOND if asked else None}
     added = Reservation.objects.bulk_create(
-        Reservation(item=item, annotator=annotator, until=now + length(), guideline_version=newest)
-        for item in found.order_by("priority", "pk")[: max(most - len(held), 0)]
+        Reservation(item=item, **lease)
+        for item in found.order_by("priority", "pk")[: max(most - len(held) - waiting, 0)]
     )
     # The desk may have been away when it was to keep one, or to keep it for longer.
     again = [one for one in held if one.locked_until is None or one.locked_until < one.until]
     return ToppedUp(added, again)
+
+
+def more_at_the_desk(annotator: Annotator, *, home: CampaignLanguage, now: datetime) -> bool:
+    """Whether something lies at the desk that a person could answer, if the desk kept it."""
+    if _pending(annotator, home=home, now=now).exists():
+        return True
+    found = _wanting(home, now=now, among=Among.AT_DESK).exclude(_seen_by(annotator, now=now))
+    return found.exclude(sample__in=knows_the_answer(annotator, home)).exists()
 
 
 def waiting_for(annotator: Annotator, *, home: CampaignLanguage, now: datetime) -> int:

@@ -3,16 +3,23 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import BoundedSemaphore
 from typing import Any
 
 import httpx
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from annotation.errors import DeskDownError, DeskRefusedError, TransientError
 from annotation.gateways import DeskAccount
 from annotation.gateways.wire import TokenRefusedError, body_of, csrf_of, refusal, sign_in
 
 logger = logging.getLogger(__name__)
+
+# So many of the pages' threads may wait for Label Studio; the others go on serving.
+AT_ONCE = 2
+TURN_S = 2.0
+_turns = BoundedSemaphore(AT_ONCE)
 
 
 def open_accounts() -> "AccountsAtTheDesk":
@@ -34,6 +41,19 @@ def desk_settings() -> dict[str, Any]:
         "timeout": env.label_studio_timeout,
         "entry_key": env.label_studio_entry_key,
     }
+
+
+@contextmanager
+def in_turn() -> Iterator[None]:
+    """Talk to Label Studio while somebody waits for a page, with no more than a few at once."""
+    if not _turns.acquire(timeout=TURN_S):
+        raise TransientError(
+            _("Label Studio is busy with others just now."), remedy=_("Try again in a moment.")
+        )
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 @contextmanager

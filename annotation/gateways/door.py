@@ -30,9 +30,10 @@ ENTRY_SALT = "vernacular.entry"
 OFFICE_SALT = "vernacular.office"
 
 
-def open_door() -> "DoorOfTheDesk":
-    """The door of the Label Studio that `up` runs, or that was set."""
-    return DoorOfTheDesk(**desk_settings())
+def open_door(*, timeout: float | None = None) -> "DoorOfTheDesk":
+    """The door of the Label Studio that `up` runs, or that was set, with so much patience."""
+    told = desk_settings()
+    return DoorOfTheDesk(**(told | {"timeout": min(told["timeout"], timeout or told["timeout"])}))
 
 
 class DoorOfTheDesk(AccountsAtTheDesk):

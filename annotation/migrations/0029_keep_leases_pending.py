@@ -4,15 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0028_add_reports'),
+        ("annotation", "0028_add_reports"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='reservation',
-            name='pending',
-            field=models.BooleanField(default=False, help_text='The desk has not said yet that it keeps its task: nobody is shown it.'),
+            model_name="reservation",
+            name="pending",
+            field=models.BooleanField(
+                default=False,
+                help_text="The desk has not said yet that it keeps its task: nobody is shown it.",
+            ),
         ),
     ]

@@ -9,9 +9,12 @@ from django.views.decorators.http import require_safe
 
 from annotation.actions.entry import enter_desk
 from annotation.errors import OverlayMissingError, VernacularError
+from annotation.gateways.accounts import in_turn
 from annotation.gateways.door import open_door
 from annotation.models import CampaignLanguage
 from annotation.permissions import Ability, person_of, required
+
+PATIENCE_S = 10.0
 
 
 @required(Ability.ANSWER)
@@ -26,7 +29,9 @@ def desk_entry(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     home = get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
     user = person_of(request)
     try:
-        link = enter_desk(user, home=home, desk=open_door(), now=timezone.now())
+        with in_turn():
+            desk = open_door(timeout=PATIENCE_S)
+            link = enter_desk(user, home=home, desk=desk, now=timezone.now())
     except VernacularError as error:
         return _closed(request, error, home=home)
     return HttpResponseRedirect(link, headers={"Referrer-Policy": "no-referrer"})

@@ -24,14 +24,11 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.handouts import BATCH, give_back, is_open, reserve
+from annotation.actions.handouts import BATCH, Handed, give_back, hand_out, is_open
 from annotation.actions.light import Outcome, Receipt, take_answer
 from annotation.actions.numbers import answer_under
 from annotation.actions.standings import may_answer
-from annotation.errors import NotFoundError, TransientError
-from annotation.gateways import DeskDoor
-from annotation.gateways.accounts import desk_settings
-from annotation.gateways.door import DoorOfTheDesk
+from annotation.errors import NotFoundError
 from annotation.methods.tags import with_script
 from annotation.models import (
     Annotation,
@@ -41,15 +38,16 @@ from annotation.models import (
     Reservation,
 )
 from annotation.permissions import Ability, has_agreed, may, person_of, required
-from annotation.tasks import mirror_soon, push_soon
+from annotation.tasks import keep_soon, mirror_soon, push_soon
 from annotation.views.fields import fields_of, form_of
 from annotation.views.unsaved import forget_unsaved, keeps_unsaved, unsaved
 
 # What a person may take along where there is no line for days.
 MOST_AHEAD = 200
 MOST_AT_ONCE = 50
-# Somebody waits for the page: the desk has less time to answer than in a worker.
-DESK_TIMEOUT_S = 4.0
+# With so few texts in hand the plain page has the desk asked for more; the script has a limit of
+# its own.
+LOW = 8
 SHELL = (
     "annotation/light.css",
     "annotation/light-data.js",
@@ -84,8 +82,9 @@ def answer_page(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     if changed:
         context |= _to_change(annotator, home=home, uid=changed)
     elif "X-Keep-Page" not in request.headers:
-        leases = reserve(annotator, home=home, desk=_desk(), now=timezone.now())
-        context["item"] = leases[0].item if leases else None
+        handed = _handed(annotator, home=home, most=BATCH, low=LOW)
+        context["item"] = handed.leases[0].item if handed.leases else None
+        context["coming"] = handed.more
     context = {"uid": changed or uuid.uuid4(), "open": is_open(annotator, home=home)} | context
     if changed or "X-Keep-Page" in request.headers:
         return render(request, "annotation/light.html", context)
@@ -123,13 +122,20 @@ def batch(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
     def work(annotator: Annotator, home: CampaignLanguage, told: Mapping[str, Any]) -> JsonResponse:
         asked = told.get("most")
         most = min(max(asked, 1), MOST_AHEAD) if isinstance(asked, int) else BATCH
-        now = timezone.now()
-        leases = reserve(annotator, home=home, desk=_desk(), now=now, most=most)
-        if len(leases) < most and home.items.filter(state="queued").exists():
+        handed = _handed(annotator, home=home, most=most, low=most)
+        if len(handed.leases) < most and home.items.filter(state="queued").exists():
             push_soon(home.pk)
-        items = [{"item": str(one.item.uid), "text": one.item.sample.shown} for one in leases]
-        shell = _shell(home, annotator)["config"]["shell"]
-        return JsonResponse({"person": _person(annotator), "shell": shell, "items": items})
+        return JsonResponse(
+            {
+                "person": _person(annotator),
+                "shell": _shell(home, annotator)["config"]["shell"],
+                "items": [
+                    {"item": str(one.item.uid), "text": one.item.sample.shown}
+                    for one in handed.leases
+                ],
+                "more": handed.more,
+            }
+        )
 
     return _for_the_script(request, slug, tag, work)
 
@@ -160,8 +166,8 @@ def hand_back(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """Let others have what this person fetched and will not answer."""
     home = _home(slug, tag)
     annotator = _annotator(request, home)
-    given = give_back(annotator, home=home, desk=_desk(), now=timezone.now())
-    if given:
+    if give_back(annotator, home=home, now=timezone.now()):
+        mirror_soon(home.pk)
         messages.success(request, _("The texts you had fetched are free for others again."))
     return redirect("home")
 
@@ -338,6 +344,7 @@ def _words() -> dict[str, str]:
             " this text again."
         ),
         "others": _("{n} answers of another person wait on this phone for their personal link."),
+        "coming": _("Texts are being fetched for you. One moment."),
         "empty": _("There is nothing to answer just now. Come back later."),
         "empty_offline": _("No more texts on this phone. Connect, and more will come."),
         "changing": _("You are changing your answer. What you choose now replaces it."),
@@ -357,12 +364,18 @@ def _number(text: str | None) -> int:
     return int(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _desk() -> DeskDoor | None:
-    try:
-        told = desk_settings()
-    except TransientError:
-        return None
-    return DoorOfTheDesk(**(told | {"timeout": min(told["timeout"], DESK_TIMEOUT_S)}))
+def _handed(annotator: Annotator, *, home: CampaignLanguage, most: int, low: int) -> Handed:
+    """What somebody holds; a worker has the desk keep more for them where that is little."""
+    alone = not _has_desk()
+    handed = hand_out(annotator, home=home, with_desk=not alone, now=timezone.now(), most=most)
+    if handed.more and len(handed.leases) <= low:
+        keep_soon(annotator.pk, home.pk, most=most)
+    return handed
+
+
+def _has_desk() -> bool:
+    """Whether there is to be a Label Studio, be it there just now or not."""
+    return bool(settings.ENV.label_studio_url)
 
 
 def _source(path: str) -> str:

@@ -20,7 +20,7 @@ from annotation.actions.people import add_speaker, join_team, leave_team
 from annotation.actions.quarantine import lay_aside
 from annotation.errors import VernacularError
 from annotation.forms import SpeakerForm
-from annotation.gateways.accounts import open_accounts
+from annotation.gateways.accounts import in_turn, open_accounts
 from annotation.models import (
     Annotation,
     Annotator,
@@ -113,14 +113,15 @@ def add_person(request: HttpRequest, slug: str) -> HttpResponse:
         data = form.cleaned_data
         language = Language.objects.get(tag=data["language"])
         try:
-            welcome = add_speaker(
-                username=data["username"],
-                name=data["name"],
-                language=language,
-                desk=open_accounts(),
-                actor=person_of(request),
-                now=timezone.now(),
-            )
+            with in_turn():
+                welcome = add_speaker(
+                    username=data["username"],
+                    name=data["name"],
+                    language=language,
+                    desk=open_accounts(),
+                    actor=person_of(request),
+                    now=timezone.now(),
+                )
         except VernacularError as error:
             form.add_error(None, str(error))
         else:

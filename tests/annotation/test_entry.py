@@ -17,6 +17,7 @@ from annotation.actions.entry import (
 from annotation.actions.invitations import invite, open_invitation
 from annotation.actions.people import ensure_desk_account, join_team, leave_team
 from annotation.errors import ConflictError, OverlayMissingError
+from annotation.gateways.accounts import in_turn
 from annotation.models import Annotator, Campaign, CampaignLanguage, Consent, Invitation
 from config.bootstrap import ROOT
 from tests.fakes import FakeLabelingDesk
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def desk(monkeypatch: pytest.MonkeyPatch) -> FakeLabelingDesk:
     desk = FakeLabelingDesk()
-    monkeypatch.setattr("annotation.views.desk.open_door", lambda: desk)
+    monkeypatch.setattr("annotation.views.desk.open_door", lambda **_: desk)
     return desk
 
 
@@ -205,3 +206,18 @@ def overlays_own_words() -> dict[str, str]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ENGLISH"
     )
     return ast.literal_eval(told)
+
+
+def test_no_more_than_a_few_pages_wait_for_label_studio_and_the_next_says_so(
+    home: CampaignLanguage, desk: FakeLabelingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.gateways.accounts.TURN_S", 0)
+    client = Client()
+    client.force_login(person("awa").user)
+    with in_turn(), in_turn():
+        refused = client.get(address(home))
+        assert (refused.status_code, "try it again in a minute" in refused.content.decode()) == (
+            503,
+            True,
+        )
+    assert client.get(address(home)).status_code == 302

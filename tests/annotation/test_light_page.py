@@ -3,12 +3,21 @@
 import json
 import re
 import uuid
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from annotation.models import Annotation, Annotator, CampaignLanguage, Guideline, QuarantinedAnswer
+from annotation.models import (
+    Annotation,
+    Annotator,
+    CampaignLanguage,
+    Guideline,
+    QuarantinedAnswer,
+    Reservation,
+)
 from tests.make import (
     make_annotator,
     make_campaign,
@@ -27,7 +36,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     heard: list[int] = []
     monkeypatch.setattr("annotation.views.light.mirror_soon", heard.append)
     monkeypatch.setattr("annotation.views.light.push_soon", lambda pk: None)
-    monkeypatch.setattr("annotation.views.light._desk", lambda: None)
+    monkeypatch.setattr("annotation.views.light._has_desk", lambda: False)
     return heard
 
 
@@ -168,6 +177,43 @@ def test_the_script_is_told_why_it_is_not_let_in(home, awa):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(awa.user)
     assert post(strict, "answers", told).status_code == 403
+
+
+def test_no_page_and_no_answer_waits_for_a_label_studio_that_hangs(home, awa, monkeypatch):
+    """Whatever the gateway would do, it is not called: a worker is asked to."""
+    wanted: list[tuple[int, int, int]] = []
+
+    def hangs(*_told: object, **_more: object) -> None:
+        raise AssertionError("Label Studio was called while somebody waits.")
+
+    monkeypatch.setattr("annotation.gateways.accounts.httpx.Client", hangs)
+    monkeypatch.setattr("annotation.views.light._has_desk", lambda: True)
+    monkeypatch.setattr(
+        "annotation.views.light.keep_soon", lambda *ids, most: wanted.append((*ids, most))
+    )
+    ours = list(home.items.order_by("priority"))
+    home.desk_project_id = 7
+    home.save()
+    for number, item in enumerate(ours):
+        item.desk_task_id, item.state = number + 1, "pushed"
+        item.save()
+    client = signed_in(awa)
+    page = client.get("/answer/mail/wo/").content.decode()
+    assert "Texts are being fetched for you" in page
+    assert "Look again" in page
+    assert wanted == [(awa.pk, home.pk, 25)]
+    told = post(client, "batch", {"most": 5}).json()
+    assert (told["items"], told["more"]) == ([], True)
+    assert wanted[1:] == [(awa.pk, home.pk, 5)]
+    # As the worker leaves it when Label Studio has said that it keeps one.
+    until = timezone.now() + timedelta(hours=1)
+    Reservation.objects.create(item=ours[0], annotator=awa, until=until, locked_until=until)
+    told = post(client, "batch", {"most": 5}).json()
+    assert [one["item"] for one in told["items"]] == [str(ours[0].uid)]
+    given = [{"uid": str(uuid.uuid4()), "item": str(ours[0].uid), "label": "admin"}]
+    said = post(client, "answers", {"person": told["person"], "answers": given}).json()
+    assert said["receipts"][0]["outcome"] == "stored"
+    assert client.post("/answer/mail/wo/back/").status_code == 302
 
 
 def test_what_was_fetched_and_is_not_wanted_is_given_back(home, awa):

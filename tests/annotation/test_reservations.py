@@ -7,10 +7,16 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from annotation.actions.handouts import free_expired, give_back, homes_with_late_leases
+from annotation.actions.handouts import (
+    free_expired,
+    give_back,
+    hand_out,
+    homes_with_late_leases,
+)
 from annotation.actions.mirror import mirror
 from annotation.actions.queue import push_items
-from annotation.models import Annotation, Item, Reservation
+from annotation.errors import TransientError
+from annotation.models import Annotation, Annotator, Item, Reservation
 from tests.annotation.lighting import give, held
 from tests.annotation.test_light_answers import World, world
 from tests.make import make_annotator
@@ -52,7 +58,9 @@ def test_what_the_light_page_has_is_not_handed_out_at_the_desk(world: World):
     world.fetch(world.awa)
     there = world.moussa.user.desk_user_id
     assert world.desk.take_next(world.home.desk_project_id, user_id=there) is None
-    give_back(world.awa, home=world.home, desk=world.desk, now=timezone.now())
+    give_back(world.awa, home=world.home, now=timezone.now())
+    assert homes_with_late_leases(timezone.now()) == [world.home.pk]
+    assert free_expired(world.home, desk=world.desk, now=timezone.now()) == 1
     assert world.desk.take_next(world.home.desk_project_id, user_id=there)
     assert held(world.awa) == 0
 
@@ -91,10 +99,88 @@ def test_a_desk_that_is_slow_to_say_what_it_keeps_may_give_it_to_others(world: W
     taken = world.desk.take_next(project, user_id=moussa)
     assert taken
     assert taken.uid == str(pushed.uid)
-    assert world.fetch(world.awa) == [queued]
+    assert world.fetch(world.awa, now=later) == [queued]
     world.desk.unlock_tasks(project, [taken.id], user_id=moussa)
     Reservation.objects.filter(ended="taken").delete()
-    assert world.fetch(world.awa) == [pushed, queued]
+    assert world.fetch(world.awa, now=later) == [pushed, queued]
+
+
+def at_once(world: World, who: Annotator, **over: Any) -> tuple[list[Item], bool]:
+    """What the page shows somebody, which does not ask the desk, and whether it says more comes."""
+    told = {"with_desk": True, "now": timezone.now()} | over
+    handed = hand_out(who, home=world.home, **told)
+    return [one.item for one in handed.leases], handed.more
+
+
+def test_the_page_shows_what_the_desk_keeps_and_what_lies_not_there_without_asking_it(
+    world: World,
+):
+    items = [world.item(priority=p / 10) for p in range(3)]
+    world.push()
+    ours = [world.item(priority=p) for p in (1, 2, 3, 4)]
+    assert at_once(world, world.awa) == (ours[:3], True)
+    assert at_once(world, world.awa) == (ours[:3], True)
+    world.fetch(world.awa, most=5)
+    assert at_once(world, world.awa) == (items[:2] + ours[:3], True)
+    world.fetch(world.awa)
+    assert at_once(world, world.awa) == (items + ours[:3], False)
+    # Without a desk everything is ours, and nothing else is to come.
+    assert at_once(world, world.moussa, with_desk=False) == (ours[3:], False)
+
+
+def test_what_the_desk_is_asked_for_is_shown_to_nobody_until_it_said_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    item = world.at_the_desk()
+    lock, seen = world.desk.lock_tasks, []
+
+    def slowly(*told: Any, **more: Any) -> set[int]:
+        seen.extend(at_once(world, who) for who in (world.awa, world.moussa))
+        return lock(*told, **more)
+
+    monkeypatch.setattr(world.desk, "lock_tasks", slowly)
+    assert world.fetch(world.awa) == [item]
+    assert seen == [([], True), ([], False)]
+    assert at_once(world, world.awa) == ([item], False)
+
+
+def test_what_a_dead_worker_had_locked_is_free_again_in_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.at_the_desk()
+    lock = world.desk.lock_tasks
+
+    def dies(*told: Any, **more: Any) -> set[int]:
+        lock(*told, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.desk, "lock_tasks", dies)
+    with pytest.raises(KeyboardInterrupt):
+        world.fetch(world.awa)
+    there = {"user_id": world.moussa.user.desk_user_id}
+    assert world.desk.take_next(world.home.desk_project_id, **there) is None
+    later = timezone.now() + timedelta(minutes=6)
+    assert homes_with_late_leases(later) == [world.home.pk]
+    free_expired(world.home, desk=world.desk, now=later)
+    assert world.desk.take_next(world.home.desk_project_id, **there)
+
+
+def test_a_desk_that_was_slow_is_left_alone_for_a_while(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    world.at_the_desk()
+    asked: list[object] = []
+
+    def never(*told: Any, **more: Any) -> set[int]:
+        asked.append(told)
+        raise TransientError("It takes its time.")
+
+    monkeypatch.setattr(world.desk, "lock_tasks", never)
+    for who in (world.awa, world.moussa, world.awa):
+        assert world.fetch(who) == []
+    assert len(asked) == 1
+    world.fetch(world.moussa, now=timezone.now() + timedelta(seconds=31))
+    assert len(asked) == 2
 
 
 def test_what_is_handed_anew_while_the_desk_lets_it_go_stays_with_whoever_has_it(

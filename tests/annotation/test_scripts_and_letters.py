@@ -90,7 +90,7 @@ def test_numbers_are_written_as_the_language_does() -> None:
 
 def light_page(monkeypatch: pytest.MonkeyPatch, tag: str, *, script: str) -> tuple[Client, str]:
     """Somebody before a text of a language on the light page, and where that is."""
-    monkeypatch.setattr("annotation.views.light._desk", lambda: None)
+    monkeypatch.setattr("annotation.views.light._has_desk", lambda: False)
     monkeypatch.setattr("annotation.views.light.push_soon", lambda pk: None)
     make_language(tag, script=script)
     campaign = make_campaign(languages=(tag,), status="running", slug="mail")

@@ -1,6 +1,8 @@
 """People in a real browser, from an invitation to a label: on a phone, at a screen, and out again."""
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,7 @@ from annotation.models import (
     Standing,
     User,
 )
+from annotation.tasks import keep
 from tests.annotation.calibrating import make_home, wrong_key
 from tests.annotation.test_consensus import answer
 from tests.annotation.test_disputes import refit_all
@@ -42,7 +45,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 PHONE: Any = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-TEXTS = 26
+TEXTS = 44
+NOTE = "1 and 2, as they say in Kayor"
+TEXT = re.compile(r"^text \d{3}$")
 
 
 @pytest.fixture
@@ -60,6 +65,8 @@ def home(
     """Wolof, with gold for a session, texts at Label Studio, and nobody yet."""
     for asked in ("mirror_soon", "push_soon"):
         monkeypatch.setattr(f"annotation.views.light.{asked}", lambda pk: None)
+    # What a worker would do a moment later.
+    monkeypatch.setattr("annotation.views.light.keep_soon", kept_at_once)
     access = {f"label_studio_{name}": told for name, told in label_studio.access.items()}
     settings.ENV = settings.ENV.model_copy(update=access | {"web_url": line.url})
     home = make_home(gold=42, slug="mail", status="running")
@@ -72,6 +79,10 @@ def home(
     home.refresh_from_db()
     yield home
     desk.delete_project(home.desk_project_id or 0)
+
+
+def kept_at_once(annotator_id: int, campaign_language_id: int, *, most: int) -> None:
+    keep(annotator_id=annotator_id, campaign_language_id=campaign_language_id, most=most)
 
 
 def until(seen: Callable[[], object], *, seconds: float = 60) -> None:
@@ -141,6 +152,41 @@ def answer_on_the_light_page(page: "Page", line: Line) -> None:
     page.wait_for_selector("#state:not(.waiting)")
 
 
+def answer_in_label_studio(page: "Page") -> None:
+    """Twenty; the line is gone at the sixth, which is asked again, and the ninth has a note."""
+    submit = page.get_by_test_id("bottombar-submit-button")
+    submit.wait_for(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("Escape")
+    before = ""
+    for number in range(20):
+        until(lambda before=before: shown_there(page) not in ("", before))
+        before = shown_there(page)
+        if number == 9:
+            page.get_by_role("textbox").fill(NOTE)
+            page.get_by_role("textbox").blur()
+        page.keyboard.press(str(1 + number % 2))
+        if number == 6:
+            page.context.set_offline(True)
+            submit.click()
+            page.get_by_text("Failed to fetch").first.wait_for()
+            page.context.set_offline(False)
+            page.reload()
+            submit.wait_for()
+            page.wait_for_load_state("networkidle")
+            until(lambda: shown_there(page) != "")
+            page.keyboard.press("Escape")
+            assert shown_there(page) == before
+            page.keyboard.press(str(1 + number % 2))
+        submit.click()
+    page.wait_for_load_state("networkidle")
+
+
+def shown_there(page: "Page") -> str:
+    found = page.get_by_text(TEXT)
+    return found.first.text_content() or "" if found.count() else ""
+
+
 def on_the_phone(page: "Page") -> int:
     digits = "".join(one for one in page.text_content("#ahead") or "" if one.isdigit())
     return int(digits or 0)
@@ -169,17 +215,16 @@ def test_awa_is_invited_calibrated_answers_on_her_phone_and_goes_on_in_label_stu
     page = signed_in(browser, line.url, awa.user, viewport={"width": 1280, "height": 800})
     page.goto(f"{line.url}/me/")
     page.get_by_role("link", name="Answer in Label Studio").click()
-    page.get_by_test_id("bottombar-submit-button").wait_for(timeout=60_000)
-    page.wait_for_load_state("networkidle")
-    page.keyboard.press("Escape")
-    page.keyboard.press("1")
-    page.get_by_test_id("bottombar-submit-button").click()
-    until(lambda: sweep(home, desk=desk, now=timezone.now()).stored)
+    answer_in_label_studio(page)
     page.context.close()
-    last = Annotation.objects.get(source="desk")
-    assert (last.annotator, last.label.key) == (awa, "admin")
-    assert last.item_id not in given.values_list("item", flat=True)
-    assert Item.objects.filter(state="answered").count() == 21
+    until(lambda: desk.counters(home.desk_project_id or 0).annotations == 40)
+    sweep(home, desk=desk, now=timezone.now())
+    there = Annotation.objects.filter(annotator=awa, source="desk", state="answered")
+    assert Counter(there.values_list("label__key", flat=True)) == {"admin": 10, "accounts": 10}
+    assert [one.note for one in there.exclude(note="")] == [NOTE]
+    assert not there.filter(item__in=given.values("item")).exists()
+    assert there.values("item").distinct().count() == 20
+    assert Item.objects.filter(state="answered").count() == 40
 
 
 def test_a_coordinator_settles_a_dispute_and_takes_it_back(

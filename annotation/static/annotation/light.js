@@ -17,7 +17,7 @@
   const waits = () => Boolean(data && data.waits);
 
   let db, current = null, editing = null, busy = false, shownAt = 0, turn = Promise.resolve();
-  let sending = false, fetching = false, away = false, failures = 0, timer = 0, blocked = "", lastTried = 0;
+  let sending = false, fetching = false, tries = 0, away = false, failures = 0, timer = 0, blocked = "", lastTried = 0;
 
   // What lies on this phone
 
@@ -366,6 +366,7 @@
     if (!isAsked && (waits() || (lastTried && now - lastTried < SOONEST_MS))) return;
     fetching = true;
     lastTried = now;
+    let more = false;
     try {
       await forget();
       const reply = await post(config.batch, { most });
@@ -373,6 +374,7 @@
       failures = 0;
       if (reply.body.person !== config.person) return void reload("person");
       await merge(reply.body.items);
+      more = reply.body.more;
       if (reply.body.shell !== config.shell) return void reload(reply.body.shell);
     } catch (error) {
       console.warn("light:", error && error.name); // no room for more texts, most likely
@@ -383,6 +385,20 @@
     const { all, texts } = await look();
     if (texts.length && !current) show(texts[0]);
     state(all, texts.length);
+    comeBack(more, most, texts.length);
+  }
+
+  // What lies at the desk is there in a moment, when it has said that it keeps it.
+  function comeBack(more, most, held) {
+    const empty = find("empty");
+    if (!held && more) empty.textContent = words.coming;
+    else if (empty.textContent.trim() === words.coming) empty.textContent = words.empty;
+    if (!more || (held && (most === BATCH || tries > 5))) {
+      tries = 0;
+      return;
+    }
+    setTimeout(() => { lastTried = 0; fetchMore(most); }, 700 * 2 ** Math.min(tries, 5));
+    tries += 1;
   }
 
   const merge = (items) => inOne("readwrite", async (texts, answers) => {
