@@ -194,9 +194,3 @@ def _in_python(path: Path) -> Iterator[Place]:
             shown = "/models/" not in name or id(node) in choices
             singular, plural = str(told[0]), str(told[1]) if wanted > 1 else ""
             yield Place(name, node.lineno, singular, plural, shown)
-
-
-def shipped_languages() -> list[str]:
-    """The languages that the release has catalogues in."""
-    folders = [path for app in APPS for path in (ROOT / app).glob("locale/*/LC_MESSAGES/django.po")]
-    return sorted({path.parent.parent.name for path in folders})

@@ -9,6 +9,7 @@ from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from annotation.methods.texts import shown
 from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
@@ -250,7 +251,7 @@ def record_of(story: GateStory) -> dict[str, Any]:
         "cases": [
             {
                 "language": check.case.language.tag,
-                "text": check.case.text,
+                "text": shown(check.case.text),
                 "champion": check.champion_label.key,
                 "candidate": check.candidate_label.key,
                 "champion_right": check.champion_right,
