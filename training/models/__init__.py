@@ -2,6 +2,7 @@
 
 from training.models.cases import CaseCheck, RegressionCase
 from training.models.dispatches import Dispatch
+from training.models.figures import LanguageFigures, PublicPage
 from training.models.gate_terms import GateChange, Maintenance
 from training.models.gates import (
     Evaluation,
@@ -33,12 +34,14 @@ __all__ = [
     "GoldCall",
     "GoldCandidate",
     "GoldVersion",
+    "LanguageFigures",
     "LearnedAnswer",
     "Letter",
     "Maintenance",
     "MeasureWish",
     "Probe",
     "ProbeChoice",
+    "PublicPage",
     "Reading",
     "RecipeChange",
     "RegressionCase",
