@@ -6,55 +6,138 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0030_guard_reports'),
-        ('learning', '0015_let_predictions_tell_answers'),
-        ('training', '0018_guard_report_fixes'),
+        ("annotation", "0030_guard_reports"),
+        ("learning", "0015_let_predictions_tell_answers"),
+        ("training", "0018_guard_report_fixes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PublicPage',
+            name="PublicPage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('shown', models.BooleanField(default=False, verbose_name='public')),
-                ('changed_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='public_page', to='annotation.campaign')),
-                ('changed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("shown", models.BooleanField(default=False, verbose_name="public")),
+                ("changed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="public_page",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='LanguageFigures',
+            name="LanguageFigures",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ece', models.FloatField(help_text='Calibration error, less its own bias.', null=True)),
-                ('ece_low', models.FloatField(null=True)),
-                ('ece_high', models.FloatField(null=True)),
-                ('ece_items', models.PositiveIntegerField(default=0)),
-                ('gain', models.FloatField(help_text='Accuracy won since, on the same gold.', null=True)),
-                ('gain_low', models.FloatField(null=True)),
-                ('gain_high', models.FloatField(null=True)),
-                ('gain_items', models.PositiveIntegerField(default=0)),
-                ('slices', models.JSONField(default=list, help_text='Parts of the gold: kind, name, items, value, low, high.')),
-                ('tokens_per_word', models.FloatField(null=True)),
-                ('whole_words', models.FloatField(help_text='Share of words that are one token.', null=True)),
-                ('words', models.PositiveIntegerField(default=0)),
-                ('premium', models.FloatField(help_text='Tokens for the same content, against the most frugal language.', null=True)),
-                ('premium_low', models.FloatField(null=True)),
-                ('premium_high', models.FloatField(null=True)),
-                ('parallel', models.PositiveIntegerField(default=0)),
-                ('taken_at', models.DateTimeField()),
-                ('evaluation', models.ForeignKey(help_text='What it was taken from; empty: the language was not measured.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='training.evaluation')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.language')),
-                ('since', models.ForeignKey(help_text='The first version that served: what the gain is counted from.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='learning.modelversion')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='figures', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "ece",
+                    models.FloatField(help_text="Calibration error, less its own bias.", null=True),
+                ),
+                ("ece_low", models.FloatField(null=True)),
+                ("ece_high", models.FloatField(null=True)),
+                ("ece_items", models.PositiveIntegerField(default=0)),
+                (
+                    "gain",
+                    models.FloatField(help_text="Accuracy won since, on the same gold.", null=True),
+                ),
+                ("gain_low", models.FloatField(null=True)),
+                ("gain_high", models.FloatField(null=True)),
+                ("gain_items", models.PositiveIntegerField(default=0)),
+                (
+                    "slices",
+                    models.JSONField(
+                        default=list,
+                        help_text="Parts of the gold: kind, name, items, value, low, high.",
+                    ),
+                ),
+                ("tokens_per_word", models.FloatField(null=True)),
+                (
+                    "whole_words",
+                    models.FloatField(help_text="Share of words that are one token.", null=True),
+                ),
+                ("words", models.PositiveIntegerField(default=0)),
+                (
+                    "premium",
+                    models.FloatField(
+                        help_text="Tokens for the same content, against the most frugal language.",
+                        null=True,
+                    ),
+                ),
+                ("premium_low", models.FloatField(null=True)),
+                ("premium_high", models.FloatField(null=True)),
+                ("parallel", models.PositiveIntegerField(default=0)),
+                ("taken_at", models.DateTimeField()),
+                (
+                    "evaluation",
+                    models.ForeignKey(
+                        help_text="What it was taken from; empty: the language was not measured.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="training.evaluation",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.language",
+                    ),
+                ),
+                (
+                    "since",
+                    models.ForeignKey(
+                        help_text="The first version that served: what the gain is counted from.",
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="figures",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'language figures',
-                'ordering': ('version', 'language__tag'),
-                'constraints': [models.UniqueConstraint(fields=('version', 'language'), name='one_row_of_figures_per_version_and_language')],
+                "verbose_name_plural": "language figures",
+                "ordering": ("version", "language__tag"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("version", "language"),
+                        name="one_row_of_figures_per_version_and_language",
+                    )
+                ],
             },
         ),
     ]
