@@ -81,6 +81,28 @@ def macro_f1(
     return _estimate(value, _macro_f1(tables), items=n)
 
 
+def counted_f1(table: Floats, *, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
+    """Return the mean F1 over C classes from N x C x 3 hits, answers and truths, with a bootstrap.
+
+    For answers that are more than one class of a text: items are drawn, with all that they hold.
+
+    >>> hit, missed = [[1, 1, 1], [0, 0, 0]], [[0, 0, 0], [0, 0, 1]]
+    >>> counted_f1(np.array([hit, missed]), rng=np.random.default_rng(0)).value
+    0.5
+    """
+    n = _some(len(table))
+    flat, rows = np.asarray(table, dtype=np.float64).reshape(n, -1), max(1, BLOCK // n)
+    drawn = [
+        rng.multinomial(n, np.full(n, 1 / n), min(rows, draws - start)) @ flat
+        for start in range(0, draws, rows)
+    ]
+    sums = np.concatenate([flat.sum(axis=0)[None], *drawn]).reshape(-1, *table.shape[1:])
+    seen = sums[:, :, 1] + sums[:, :, 2]
+    f1 = 2 * sums[:, :, 0] / np.maximum(seen, 1e-12)
+    means = f1.sum(axis=1) / np.maximum((seen > 0).sum(axis=1), 1)
+    return _estimate(float(means[0]), means[1:], items=n)
+
+
 def weighted_kappa(
     predicted: npt.ArrayLike,
     *,

@@ -98,6 +98,6 @@ class Peeking(list[Any]):
 def test_calibration_is_no_exception() -> None:
     version = make_run(gold=20)[1].candidate
     with pytest.raises(CircularEvidenceError):
-        calibrations.fit_calibrations(version, golds=Peeking(), logits={}, temperatures={})
+        calibrations.fit_calibrations(version, golds=Peeking(), outputs={}, temperatures={})
     with pytest.raises(CircularEvidenceError):
         calibrations.check_calibrations(version, golds=Peeking(), evaluations=[])

@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from django.db import transaction
 
 from annotation.actions.judging import judging
 from learning.methods import conformal, selective
 from learning.methods.metrics import Estimate, accuracy
-from learning.methods.probabilities import softmax
 from learning.models import LanguageCalibration, ModelVersion
+from training.actions.shapes import Sureness
 from training.models import Evaluation
 
 if TYPE_CHECKING:
@@ -25,29 +24,27 @@ def fit_calibrations(
     version: ModelVersion,
     *,
     golds: Sequence["Gold"],
-    logits: Mapping[str, tuple[Any, Any]],
+    outputs: Mapping[str, tuple[Any, Any]],
     temperatures: Mapping[int, float],
 ) -> None:
     """Write down, per language, from when the version answers alone and how large its sets are.
 
-    ``logits`` are those of the development gold, with the truth, by language tag.
+    ``outputs`` are those on the development gold, with the truth, by language tag.
     """
     told = {
-        gold.language.tag: _probabilities(
-            *logits[gold.language.tag], temperatures[gold.language.pk]
+        gold.language.tag: _sureness(
+            gold, outputs[gold.language.tag][0], temperature=temperatures[gold.language.pk]
         )
         for gold in golds
     }
-    rules = conformal.weighted(
-        {tag: conformal.of_truth(conformal.lac(p), truth=truth) for tag, (p, truth) in told.items()}
-    )
+    rules = conformal.weighted({tag: one.strange for tag, one in told.items()})
     with transaction.atomic():
         for gold in golds:
             tag = gold.language.tag
             LanguageCalibration.objects.update_or_create(
                 version=version,
                 language=gold.language,
-                defaults=_fitted(*told[tag], rule=rules[tag]),
+                defaults=_fitted(told[tag], rule=rules[tag]),
             )
         version.calibrations.exclude(language__in=[gold.language for gold in golds]).delete()
 
@@ -66,24 +63,20 @@ def check_calibrations(
             calibration.save()
 
 
-def _probabilities(logits: Any, truth: Any, temperature: float) -> tuple[Any, Any]:
-    if not len(truth):
-        return np.zeros((0, 1)), np.zeros(0, np.int64)
-    return softmax(logits, temperature=temperature), np.asarray(truth, np.int64)
+def _sureness(gold: "Gold", outputs: Any, *, temperature: float) -> Sureness:
+    if not gold.samples:
+        return Sureness.nothing()
+    return gold.shape.sureness(outputs, truth=gold.truth, temperature=temperature)
 
 
-def _fitted(
-    probabilities: conformal.Floats, truth: Any, *, rule: conformal.SetRule
-) -> dict[str, Any]:
-    best, sure = probabilities.argmax(axis=1), probabilities.max(axis=1, initial=0.0)
-    alone = selective.answer_alone(sure, correct=best == truth)
-    told = conformal.lac(probabilities)
-    sets = conformal.label_sets(told, threshold=rule.threshold)
+def _fitted(told: Sureness, *, rule: conformal.SetRule) -> dict[str, Any]:
+    alone = selective.answer_alone(told.sure, correct=told.right)
+    sizes = told.sets(rule.threshold)
     return {
         "gold": rule.gold,
         "set_level": rule.level,
         "set_threshold": rule.threshold if math.isfinite(rule.threshold) else EVERYTHING,
-        "set_size": float(sets.sum(axis=1).mean()) if len(sets) else None,
+        "set_size": float(sizes.mean()) if len(sizes) else None,
         "approximate": rule.approximate,
         "risk_target": selective.RISK,
         "answer_threshold": alone.threshold,
@@ -94,12 +87,12 @@ def _checked(
     calibration: LanguageCalibration, evaluation: Evaluation, *, gold: "Gold"
 ) -> dict[str, Any]:
     """Return the promises kept, from what was stored of each gold item's answer."""
-    rows = np.array([evaluation.answers[str(pk)] for pk in gold.samples], np.float64)
-    if not len(rows):
+    rows = [evaluation.answers[str(pk)] for pk in gold.samples]
+    if not rows:
         return {"checked": 0, **_ends("coverage", None), **_ends("risk", None), "aurc": None}
-    right = rows[:, 0] == np.array(gold.truth)
-    true, sure = rows[:, 1], rows[:, 2]
-    held = accuracy(1.0 - true <= calibration.set_threshold)
+    said = gold.shape.answers(rows, truth=gold.truth, labels=len(gold.keys))
+    right, sure = said.right, said.confidence
+    held = accuracy(gold.shape.covered(rows, threshold=calibration.set_threshold))
     threshold = calibration.answer_threshold
     alone = sure >= (math.inf if threshold is None else threshold)
     wrong = accuracy(~right[alone]) if alone.any() else None

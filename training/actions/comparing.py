@@ -2,9 +2,6 @@
 
 import logging
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
@@ -12,7 +9,7 @@ from annotation.models import Campaign, GateMetric, GoldItem, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.cases import learned_cases
-from training.actions.evaluation import Gold, evaluate, gold_of
+from training.actions.evaluation import Gold, answers_of, evaluate, gold_of
 from training.methods import gate as checks
 from training.models import Evaluation, RegressionCase, TrainingRun
 
@@ -107,7 +104,7 @@ def _compared(
         ):
             moved.append(gold.language.tag)
             continue
-        told = [_answers(e, gold) for e in evaluations if e is not None]
+        told = [answers_of(e, gold=gold) for e in evaluations if e is not None]
         compared.append(
             checks.Comparison(
                 gold.language.tag,
@@ -115,7 +112,6 @@ def _compared(
                 told[1],
                 gold.groups,
                 told[2] if anchor else None,
-                np.array(gold.truth, np.int64),
             )
         )
     there = {tag: anchor for tag, anchor in anchors.items() if anchor}
@@ -157,18 +153,6 @@ def ask_cases(
         )
         for case, old, new in zip(cases, *said, strict=True)
     ]
-
-
-def _answers(evaluation: Evaluation, gold: Gold) -> checks.Answers:
-    told: list[Any] = [evaluation.answers[str(sample)] for sample in gold.samples]
-    table = np.array(told, np.float64).reshape(-1, 3)
-    label = table[:, 0].astype(np.int64)
-    return checks.Answers(
-        right=label == np.array(gold.truth, np.int64),
-        confidence=table[:, 2],
-        truth=table[:, 1],
-        label=label,
-    )
 
 
 def _anchors_before(run: TrainingRun) -> dict[int, ModelVersion | None]:

@@ -14,9 +14,11 @@ from annotation.methods.charts import Estimate
 from annotation.models import GateMetric, GoldItem, Language
 from learning.actions.identities import size_of
 from learning.models import ModelVersion
-from training.actions.evaluation import Gold, gold_of
+from training.actions.evaluation import Gold, answers_of, gold_of
+from training.actions.shapes import counted
+from training.methods.findings import Answers
 from training.methods.paired import discordance, harm_p, tango_interval
-from training.methods.resampling import DRAWS, f1_counts, f1_difference, resample
+from training.methods.resampling import DRAWS, f1_difference, resample
 from training.models import Evaluation
 
 Labels = npt.NDArray[np.int64]
@@ -147,44 +149,44 @@ def compared(a: Side, b: Side, *, draws: int = DRAWS) -> Comparison:
 def _row(gold: Gold, a: Evaluation | None, b: Evaluation | None, *, draws: int) -> LanguageRow:
     if a is None or b is None or not gold.samples:
         return LanguageRow(gold.language, len(gold.samples), _estimate(a), _estimate(b))
-    old, new = (_labels(evaluation, gold) for evaluation in (a, b))
-    truth = np.array(gold.truth)
-    fixed, broken = discordance(old == truth, new == truth)
-    low, high = tango_interval(fixed, broken=broken, items=len(truth), level=0.95)
+    old, new = (answers_of(evaluation, gold=gold) for evaluation in (a, b))
+    items = len(gold.samples)
+    fixed, broken = discordance(old.right, new.right)
+    low, high = tango_interval(fixed, broken=broken, items=items, level=0.95)
     return LanguageRow(
         language=gold.language,
-        items=len(truth),
+        items=items,
         a=_estimate(a),
         b=_estimate(b),
         a_macro_f1=a.macro_f1,
         b_macro_f1=b.macro_f1,
-        delta=(fixed - broken) / len(truth),
+        delta=(fixed - broken) / items,
         low=low,
         high=high,
         p=min(1.0, 2 * min(harm_p(fixed, broken=broken), harm_p(broken, broken=fixed))),
         fixed=fixed,
         broken=broken,
-        changed=int((old != new).sum()),
+        changed=changed(old, new),
         f1=_f1(gold, old, new, draws=draws) if draws else Estimate(),
     )
 
 
-def _f1(gold: Gold, old: Labels, new: Labels, *, draws: int) -> Estimate:
+def changed(old: Answers, new: Answers) -> int:
+    """Count the texts that two versions answer differently."""
+    return int(np.sum(old.label != new.label))
+
+
+def _f1(gold: Gold, old: Answers, new: Answers, *, draws: int) -> Estimate:
     """Return the difference of macro-F1 with its 95 % interval (BCa), drawn by the gold alone.
 
     Where no answer changed there is nothing to draw, and an interval of nought would be a lie.
     """
-    if (old == new).all():
+    if not changed(old, new):
         return Estimate()
-    classes = 1 + max(int(np.max(one)) for one in (old, new, np.array(gold.truth)))
-    tables = [f1_counts(said, gold=gold.truth, classes=classes) for said in (old, new)]
     rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
-    found = resample(f1_difference(*tables), groups=gold.groups, rng=rng, draws=draws)
+    difference = f1_difference(counted(old), counted(new))
+    found = resample(difference, groups=gold.groups, rng=rng, draws=draws)
     return Estimate(found.value, found.bound(0.025), found.bound(0.975))
-
-
-def _labels(evaluation: Evaluation, gold: Gold) -> Labels:
-    return np.array([evaluation.answers[str(sample)][0] for sample in gold.samples], np.int64)
 
 
 def _estimate(evaluation: Evaluation | None) -> Estimate:

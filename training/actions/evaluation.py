@@ -5,9 +5,9 @@ train, but it flatters whoever helped to make it.
 """
 
 import hashlib
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,65 +15,80 @@ from django.db import transaction
 
 from annotation.actions.judging import judging
 from annotation.models import Campaign, GoldItem, Language, Sample
-from annotation.objectives import objective
-from learning.methods import metrics
-from learning.methods.calibration import fit_temperatures
-from learning.methods.probabilities import softmax
 from learning.models import ModelVersion, Temperature
 from training.actions.calibrations import check_calibrations, fit_calibrations
+from training.actions.shapes import Shape, shape_of
+from training.methods.findings import Answers
 from training.models import Evaluation
 
 if TYPE_CHECKING:
     from training.methods.loop import Measure
 
-DIGITS = 6
-
 
 @dataclass(frozen=True)
 class Gold:
-    """The gold items of one language, in a fixed order."""
+    """The gold items of one language, in a fixed order; ``truth`` as the campaign's shape codes it.
+
+    ``keys`` are the campaign's labels in their order.
+    """
 
     language: Language
     samples: tuple[int, ...]
     texts: tuple[str, ...]
-    truth: tuple[int, ...]
+    truth: tuple[Any, ...]
     groups: tuple[str, ...]
     digest: str
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """What can be answered: how many labels, and whether they stand in an order."""
-
-    classes: int
-    ordered: bool
+    keys: tuple[str, ...]
+    shape: Shape
 
 
 def gold_of(campaign: Campaign, *, split: str) -> list[Gold]:
     """Return the present gold of every active language, also where there is none."""
     homes = campaign.languages.filter(active=True).select_related("language")
-    return [_gold(campaign, language=home.language, split=split) for home in homes]
+    keys = tuple(campaign.labels.order_by("position").values_list("key", flat=True))
+    shape = shape_of(campaign)
+    return [
+        _gold(campaign, language=home.language, split=split, keys=keys, shape=shape)
+        for home in homes
+    ]
 
 
-def _gold(campaign: Campaign, *, language: Language, split: str) -> Gold:
+def _gold(
+    campaign: Campaign, *, language: Language, split: str, keys: tuple[str, ...], shape: Shape
+) -> Gold:
     ready = Sample.objects.filter(campaign=campaign, language=language).ready()
     items = GoldItem.objects.filter(sample__in=ready, split=split, retired_at=None)
     rows = list(
         items.order_by("sample__uid").values_list(
-            "sample_id", "sample__uid", "sample__text", "label__position", "sample__group"
+            "sample_id",
+            "sample__uid",
+            "sample__text",
+            "sample__group",
+            "label__position",
+            "label__key",
+            "label__value",
         )
     )
+    truth = shape.truth([row[4:] for row in rows], keys=keys)
     digest = hashlib.sha256(f"{split}\n".encode())
-    for _, uid, text, position, group in rows:
-        digest.update(f"{uid.hex}\0{text}\0{position}\0{group}\n".encode())
+    for (_, uid, text, group, *_rest), code in zip(rows, truth, strict=True):
+        digest.update(f"{uid.hex}\0{text}\0{code}\0{group}\n".encode())
     return Gold(
         language,
         samples=tuple(row[0] for row in rows),
         texts=tuple(row[2] for row in rows),
-        truth=tuple(row[3] for row in rows),
-        groups=tuple(row[4] for row in rows),
+        truth=tuple(truth),
+        groups=tuple(row[3] for row in rows),
         digest=digest.hexdigest(),
+        keys=keys,
+        shape=shape,
     )
+
+
+def answers_of(evaluation: Evaluation, *, gold: Gold) -> Answers:
+    """Return what was kept of a version's answers to gold, as they are compared."""
+    rows = [evaluation.answers[str(sample)] for sample in gold.samples]
+    return gold.shape.answers(rows, truth=gold.truth, labels=len(gold.keys))
 
 
 @judging()
@@ -85,7 +100,6 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
     fitted_on = fit_version_temperatures(version, campaign=campaign)
     temperatures = dict(version.temperatures.values_list("language", "value"))
     golds = gold_of(campaign, split=split)
-    scale = _Scale(campaign.labels.count(), ordered=objective(campaign.objective).ORDERED)
     evaluations = [
         _evaluated(
             version,
@@ -93,7 +107,6 @@ def evaluate(version: ModelVersion, *, campaign: Campaign, split: str = "gate") 
             split=split,
             temperature=temperatures.get(gold.language.pk, 1.0),
             fitted_on=fitted_on,
-            scale=scale,
         )
         for gold in golds
     ]
@@ -126,8 +139,8 @@ def digest_of(golds: list[Gold]) -> str:
 
 
 def _fit_temperatures(version: ModelVersion, *, golds: list[Gold], digest: str) -> None:
-    logits = {gold.language.tag: _logits(version, gold) for gold in golds}
-    fitted = fit_temperatures(logits)
+    outputs = {gold.language.tag: _outputs(version, gold) for gold in golds}
+    fitted = golds[0].shape.temperatures(outputs) if golds else {}
     values: dict[int, float] = {}
     with transaction.atomic():
         for gold in golds:
@@ -143,16 +156,17 @@ def _fit_temperatures(version: ModelVersion, *, golds: list[Gold], digest: str) 
             )
             values[gold.language.pk] = found.value
         version.temperatures.exclude(language__in=values).delete()
-        fit_calibrations(version, golds=golds, logits=logits, temperatures=values)
+        fit_calibrations(version, golds=golds, outputs=outputs, temperatures=values)
 
 
-def _logits(version: ModelVersion, gold: Gold) -> tuple[Any, Any]:
+def _outputs(version: ModelVersion, gold: Gold) -> tuple[Any, Any]:
     if not gold.samples:
         return [], []
     from learning.inference import logits_of
 
     tags = [gold.language.tag] * len(gold.texts)
-    return logits_of(version, texts=gold.texts, languages=tags), gold.truth
+    ask = partial(logits_of, version)
+    return gold.shape.read(ask, texts=gold.texts, languages=tags), gold.truth
 
 
 def _evaluated(
@@ -162,7 +176,6 @@ def _evaluated(
     split: str,
     temperature: float,
     fitted_on: str,
-    scale: "_Scale",
 ) -> Evaluation:
     name = {
         "version": version,
@@ -176,44 +189,9 @@ def _evaluated(
         return known
     values: dict[str, Any] = {"items": 0, "answers": {}}
     if gold.samples:
-        logits, _ = _logits(version, gold)
-        told = softmax(logits, temperature=temperature)
-        values = _measured(told, gold=gold, classes=scale.classes)
-        if scale.ordered:
-            values |= _graded(told.argmax(axis=1), gold=gold, classes=scale.classes)
+        outputs, _ = _outputs(version, gold)
+        values = gold.shape.measured(outputs, gold=gold, temperature=temperature, keys=gold.keys)
     return Evaluation.objects.get_or_create(**name, defaults=values)[0]
-
-
-def _measured(probabilities: metrics.Floats, *, gold: Gold, classes: int) -> dict[str, Any]:
-    truth, best = np.array(gold.truth), probabilities.argmax(axis=1)
-    # The draws depend on the gold alone, so that two versions are drawn alike.
-    rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
-    right = metrics.accuracy(best == truth)
-    f1 = metrics.macro_f1(best, truth=truth, classes=classes, rng=rng)
-    true = probabilities[np.arange(len(truth)), truth]
-    told = zip(best.tolist(), true.tolist(), probabilities.max(axis=1).tolist(), strict=True)
-    return {
-        "items": len(truth),
-        "accuracy": right.value,
-        "accuracy_low": right.low,
-        "accuracy_high": right.high,
-        "macro_f1": f1.value,
-        "macro_f1_low": f1.low,
-        "macro_f1_high": f1.high,
-        "nll": float(metrics.nll_of_each(probabilities, truth=truth).mean()),
-        "brier": float(metrics.brier_of_each(probabilities, truth=truth).mean()),
-        "answers": {
-            str(sample): [label, round(p, DIGITS), round(top, DIGITS)]
-            for sample, (label, p, top) in zip(gold.samples, told, strict=True)
-        },
-    }
-
-
-def _graded(best: Any, *, gold: Gold, classes: int) -> dict[str, float]:
-    """How far off the grades are, which accuracy does not tell."""
-    rng = np.random.default_rng(zlib.crc32(gold.digest.encode()))
-    kappa = metrics.weighted_kappa(best, truth=gold.truth, classes=classes, rng=rng)
-    return {"kappa": kappa.value, "kappa_low": kappa.low, "kappa_high": kappa.high}
 
 
 def dev_items(campaign: Campaign) -> dict[str, int]:
@@ -232,28 +210,24 @@ def dev_measure(campaign: Campaign, *, beat: Callable[[], None]) -> "Measure":
     from training.methods import distributed
 
     golds = [gold for gold in gold_of(campaign, split=GoldItem.Split.DEV) if gold.samples]
-    classes = campaign.labels.count()
 
     @judging()
     def measure(network: Any) -> dict[str, float]:
         team = distributed.team()
-        said: dict[int, int] = {}
+        said: dict[int, Any] = {}
         for gold in golds:
             rows = team.share(np.arange(len(gold.texts)))
             tags = [gold.language.tag] * len(rows)
             texts = [gold.texts[row] for row in rows]
-            best = network_logits(network, texts=texts, languages=tags).argmax(axis=1)
-            said |= {gold.samples[row]: int(label) for row, label in zip(rows, best, strict=True)}
+            ask = partial(network_logits, network)
+            best = gold.shape.said(gold.shape.read(ask, texts=texts, languages=tags))
+            said |= {gold.samples[row]: code for row, code in zip(rows, best, strict=True)}
             beat()
         said = team.gathered(said)
         return {
-            gold.language.tag: metrics.macro_f1(
-                np.array([said[sample] for sample in gold.samples]),
-                truth=gold.truth,
-                classes=classes,
-                rng=np.random.default_rng(0),
-                draws=1,
-            ).value
+            gold.language.tag: gold.shape.dev_metric(
+                [said[sample] for sample in gold.samples], gold=gold, keys=gold.keys
+            )
             for gold in golds
         }
 

@@ -135,7 +135,7 @@ def unpacked(predictions: GatePredictions) -> bytes:
 
 def _said(answers: checks.Answers, at: int) -> dict[str, Any]:
     return {
-        "label": int(answers.label[at]) if answers.label is not None else None,
+        "label": answers.label[at].item() if answers.label is not None else None,
         "right": bool(answers.right[at]),
         "confidence": float(answers.confidence[at]),
         "truth_probability": float(answers.truth[at]),

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 from django.utils.translation import gettext as _
 
 from annotation.actions.judging import judging
@@ -20,13 +19,14 @@ from annotation.models import Annotation, Campaign, CampaignLanguage, GateMetric
 from learning.actions.serving import serving_version
 from learning.methods import metrics
 from learning.models import ModelVersion
+from training.actions.comparisons import changed
 from training.actions.evaluation import Gold, gold_of
 from training.actions.lineage import answers_of
+from training.actions.shapes import counted
+from training.methods.findings import Answers
 from training.methods.paired import discordance, tango_interval
-from training.methods.resampling import f1_counts, f1_difference, resample
+from training.methods.resampling import f1_difference, resample
 from training.models import DataSnapshot, Evaluation, LearnedAnswer
-
-Labels = npt.NDArray[np.int64]
 
 # Below this an interval says nothing that anybody should be told.
 FEWEST_ITEMS = 30
@@ -132,10 +132,14 @@ def _gain(home: CampaignLanguage, *, serving: ModelVersion | None, gold: Gold | 
     kept = [n for n, sample in enumerate(gold.samples) if all(str(sample) in a for a in answers)]
     if len(kept) < FEWEST_ITEMS:
         return told
-    said = [np.array([found[str(gold.samples[n])][0] for n in kept], np.int64) for found in answers]
-    truth = np.array([gold.truth[n] for n in kept], np.int64)
-    groups = [gold.groups[n] for n in kept]
-    return _compared(told, said, truth=truth, groups=groups, gold=gold)
+    truth, groups = [gold.truth[n] for n in kept], [gold.groups[n] for n in kept]
+    said = [
+        gold.shape.answers(
+            [found[str(gold.samples[n])] for n in kept], truth=truth, labels=len(gold.keys)
+        )
+        for found in answers
+    ]
+    return _compared(told, said, groups=groups, gold=gold)
 
 
 def version_before(home: CampaignLanguage) -> ModelVersion | None:
@@ -168,14 +172,12 @@ def _answers(version: ModelVersion, home: CampaignLanguage) -> Mapping[str, Sequ
     return told
 
 
-def _compared(
-    told: Gain, said: Sequence[Labels], *, truth: Labels, groups: Sequence[str], gold: Gold
-) -> Gain:
+def _compared(told: Gain, said: Sequence[Answers], *, groups: Sequence[str], gold: Gold) -> Gain:
     metric = told.home.campaign.gate_metric
     if metric == GateMetric.MACRO_F1:
-        found = _by_f1(said, truth=truth, groups=groups, gold=gold)
+        found = _by_f1(said, groups=groups, gold=gold)
     else:
-        found = _by_accuracy(said, truth=truth)
+        found = _by_accuracy(said)
     before, after, delta = found
     return replace(
         told,
@@ -183,36 +185,30 @@ def _compared(
         before=before,
         after=after,
         delta=delta,
-        items=len(truth),
+        items=len(groups),
         metric=metric,
     )
 
 
-def _by_accuracy(said: Sequence[Labels], *, truth: Labels) -> tuple[Estimate, ...]:
-    right = [labels == truth for labels in said]
+def _by_accuracy(said: Sequence[Answers]) -> tuple[Estimate, ...]:
+    right = [answers.right for answers in said]
     fixed, broken = discordance(*right)
-    low, high = tango_interval(fixed, broken=broken, items=len(truth), level=0.95)
+    low, high = tango_interval(fixed, broken=broken, items=len(right[0]), level=0.95)
     ends = [metrics.accuracy(one) for one in right]
-    delta = Estimate((fixed - broken) / len(truth), low, high)
+    delta = Estimate((fixed - broken) / len(right[0]), low, high)
     return *(Estimate(end.value, end.low, end.high) for end in ends), delta
 
 
-def _by_f1(
-    said: Sequence[Labels], *, truth: Labels, groups: Sequence[str], gold: Gold
-) -> tuple[Estimate, ...]:
-    classes = 1 + max(int(labels.max()) for labels in (*said, truth))
+def _by_f1(said: Sequence[Answers], *, groups: Sequence[str], gold: Gold) -> tuple[Estimate, ...]:
     # The draws depend on the gold alone, so that a page says the same whenever it is opened.
     seed = zlib.crc32(gold.digest.encode())
+    tables = [counted(answers) for answers in said]
     ends = [
-        metrics.macro_f1(
-            labels, truth=truth, classes=classes, rng=np.random.default_rng(seed), draws=DRAWS
-        )
-        for labels in said
+        metrics.counted_f1(table, rng=np.random.default_rng(seed), draws=DRAWS) for table in tables
     ]
     points = [Estimate(end.value, end.low, end.high) for end in ends]
-    if (said[0] == said[1]).all():
+    if not changed(*said):
         return *points, Estimate(0.0)
-    tables = [f1_counts(labels, gold=truth, classes=classes) for labels in said]
     rng = np.random.default_rng(seed)
     found = resample(f1_difference(*tables), groups=groups, rng=rng, draws=DRAWS)
     return *points, Estimate(found.value, found.bound(0.025), found.bound(0.975))

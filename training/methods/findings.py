@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,17 @@ CaseRule = Literal["report", "hold", "block"]
 
 @dataclass(frozen=True)
 class Answers:
-    """What one version said on N gold items: right or not, how sure, how near the truth, and what."""
+    """What one version said on N gold items: right or not, how sure, how near the truth, and what.
+
+    ``label`` are codes of answers, equal for equal ones; ``counts`` (N x C x 3) the hits, answers
+    and truths of C classes in each item, of which F1 is made.
+    """
 
     right: BoolArray
     confidence: FloatArray
     truth: FloatArray
-    label: IntArray | None = None
+    label: npt.NDArray[Any] | None = None
+    counts: FloatArray | None = None
 
 
 @dataclass(frozen=True)

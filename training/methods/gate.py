@@ -128,6 +128,9 @@ class _Measured:
 
 
 def _redrawn(comparison: Comparison, rival: Answers, rng: np.random.Generator) -> Resampled:
+    if rival.counts is not None and comparison.new.counts is not None:
+        change = f1_difference(rival.counts, comparison.new.counts)
+        return resample(change, groups=comparison.groups, rng=rng)
     labels = [rival.label, comparison.new.label, comparison.gold]
     if any(one is None for one in labels):
         raise ValueError("F1 needs to know which label was given, and which is right")
