@@ -14,13 +14,13 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.actions.campaigns import agree, refuse_wide_margin
+from annotation.actions.campaigns import LabelSpec, agree, labels_of, refuse_wide_margin
 from annotation.actions.languages import describe_language
 from annotation.actions.people import USERNAME
 from annotation.actions.standings import SettingError
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign, Direction, Language, Role
-from annotation.objectives import kinds
+from annotation.objectives import Habits, kinds
 
 RESERVED = {"new"}
 # Generic for the type checker only: at run time Django's forms take no brackets.
@@ -41,6 +41,7 @@ class CampaignForm(CampaignFields):
         widget=forms.Textarea(attrs={"rows": 5, "spellcheck": "false", "dir": "auto"}),
         help_text=gettext_lazy(
             "One a line, as key = Name. The key is short and never changes; speakers see the name."
+            " What a model wrote has labels of its own: leave the field empty there."
         ),
     )
     languages = forms.CharField(
@@ -116,9 +117,12 @@ class CampaignForm(CampaignFields):
             choices=[(name, kind.TITLE) for name, kind in kinds().items()],
             initial="classes",
             required=False,
-            help_text=_("Pairs want a column “second” beside “text” in every file."),
+            help_text=_(
+                "Pairs want a column “second” beside “text” in every file; what a model wrote"
+                " “output”, or “output_a” and “output_b”, and “source” where there is one."
+            ),
         )
-        self.fields["slug"].required = False
+        self.fields["slug"].required = self.fields["labels"].required = False
         self.fields["most_answers"].required = False
         self.initial["most_answers"] = None
 
@@ -181,6 +185,9 @@ class CampaignForm(CampaignFields):
         keys = [key for key, _name in pairs]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise ValidationError(_("The key %s is there twice.") % twice)
+        kind = str(self.cleaned_data.get("objective") or "classes")
+        if Habits.of(kind).labels:
+            return _usual(kind, told=pairs)
         if len(pairs) < 2:
             raise ValidationError(_("A question needs two labels at least."))
         return pairs
@@ -210,6 +217,15 @@ class CampaignForm(CampaignFields):
     def answered(self) -> list[tuple[str, str]]:
         """Every field as it was typed, for the next page to carry along."""
         return [(field.html_name, str(field.value() or "")) for field in self]
+
+
+def _usual(kind: str, *, told: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The labels that a kind of question always has, with the names that were told."""
+    try:
+        labels = labels_of(kind, told=[LabelSpec(key, name) for key, name in told])
+    except InvalidInputError as error:
+        raise ValidationError(str(error)) from error
+    return [(label.key, label.name) for label in labels]
 
 
 class GuidelinesForm(forms.Form):

@@ -7,7 +7,7 @@ from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
 from annotation.models import GoldItem, RefusedRow, Sample, SampleImport, Source
-from annotation.objectives import objective
+from annotation.objectives import Habits, objective
 
 
 class Admission:
@@ -22,11 +22,14 @@ class Admission:
         labels = list(self.campaign.labels.all())
         self._labels = {label.key: label.pk for label in labels}
         self._sources: dict[tuple[str, str], Source] = {}
+        habits = Habits.of(self.campaign.objective)
         self._rules = Rules.of(
             languages=self._languages,
             labels=[(label.key, label.name) for label in labels],
             defaults=sample_import.options.get("defaults", {}),
             parts=objective(self.campaign.objective).PARTS,
+            least=habits.least,
+            sided=habits.sided,
         )
 
     def admit(self, rows: Sequence[Row]) -> tuple[int, int]:

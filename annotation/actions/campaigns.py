@@ -25,7 +25,7 @@ from annotation.models import (
     User,
 )
 from annotation.models.disagreeing import MOST_EYES
-from annotation.objectives import objective
+from annotation.objectives import Habits, objective
 
 Status = Campaign.Status
 SETTINGS = (
@@ -98,7 +98,7 @@ def create_campaign(  # noqa: PLR0913 - what a campaign is; every door names eac
     agree(campaign, told=settings)
     refuse_wide_margin(campaign.margin)
     campaign.save()
-    _create_labels(campaign, labels)
+    _create_labels(campaign, labels_of(campaign.objective, told=labels))
     homes = {
         home.language.tag.casefold(): home
         for home in (add_language(campaign, tag=tag) for tag in languages)
@@ -189,6 +189,24 @@ def finish_campaign(campaign: Campaign) -> Campaign:
     return _move(
         campaign, to=Status.FINISHED, allowed=(Status.DRAFT, Status.RUNNING, Status.PAUSED)
     )
+
+
+def labels_of(kind: str, *, told: Sequence[LabelSpec]) -> Sequence[LabelSpec]:
+    """The labels of a campaign: as told, or those that its kind of question always has.
+
+    What such labels are called may be told, in every language; their keys and order may not.
+    """
+    usual = Habits.of(kind).labels
+    if not usual:
+        return told
+    given = {spec.key: spec for spec in told}
+    if told and (set(given) != set(usual) or len(told) != len(usual)):
+        raise InvalidInputError(
+            _("Questions of the kind %(kind)s have the labels %(keys)s.")
+            % {"kind": kind, "keys": ", ".join(usual)},
+            remedy=_("Give each of them a name of your own, or no labels at all."),
+        )
+    return [given.get(key) or LabelSpec(key, name) for key, name in usual.items()]
 
 
 def refuse_wide_margin(margin: Decimal) -> None:

@@ -22,6 +22,7 @@ from annotation.actions.uploads import queue_import
 from annotation.errors import NotFoundError
 from annotation.methods.readers import Row, UnreadableFileError, Wanted, read_rows
 from annotation.models import Campaign, Sample, SampleImport
+from annotation.objectives import Habits
 
 __all__ = ["next_import", "queue_import", "reclaim_imports", "release_import", "run_import"]
 
@@ -153,7 +154,8 @@ def _read(job: SampleImport, *, now: Clock, progress: Progress | None, should_st
         raise UnreadableFileError(
             f"{MOST_CLAIMS} workers gave this file up; another will not help."
         )
-    wanted = Wanted(job.options.get("columns", {}), job.options.get("defaults", {}))
+    options, usual = job.options, Habits.of(job.campaign.objective).columns
+    wanted = Wanted(options.get("columns", {}), options.get("defaults", {}), usual)
     path = Path(settings.MEDIA_ROOT) / job.path
     if not job.path or not path.is_file():
         raise UnreadableFileError("Our copy of the file is gone. Import it again.")

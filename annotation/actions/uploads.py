@@ -22,6 +22,7 @@ from annotation.methods.readers import (
 )
 from annotation.methods.readers.cleaning import Refusal, Rules, clean
 from annotation.models import Campaign, SampleImport, User
+from annotation.objectives import Habits
 
 Status = SampleImport.Status
 DEFAULTABLE = ("language", "label", "split", "source", "licence", "origin", "dialect")
@@ -61,7 +62,8 @@ def queue_import(
     kind = _format(options.get("format", ""), filename=name)
     copy, digest, size = _copy(file)
     try:
-        _look_at(copy, kind=kind, wanted=Wanted(columns, defaults))
+        usual = Habits.of(campaign.objective).columns
+        _look_at(copy, kind=kind, wanted=Wanted(columns, defaults, usual))
         queued = SampleImport(
             campaign=campaign,
             filename=name,

@@ -55,7 +55,11 @@ class Parsed:
 
 
 class Objective(Protocol):
-    """What every kind of question tells of itself, and what it can do."""
+    """What every kind of question tells of itself, and what it can do.
+
+    A kind may tell more (:class:`Habits`): that some of a sample's texts may be missing, that its
+    labels are always the same, how files call its columns.
+    """
 
     TITLE: Any
     # Of how many texts a sample is made.
@@ -114,6 +118,33 @@ def read_form(name: str, fields: Fields, *, keys: Collection[str], text: str = "
     return kind.parse(kind.result_of(kind.told(fields), text=text), keys=keys, text=text)
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What only some kinds of question tell of themselves.
+
+    ``least`` of a sample's texts are needed, the others may be missing; ``labels`` are those of
+    every campaign, by key, where a campaign does not bring its own; ``columns`` say which field a
+    column of a file fills that is called so; ``sided`` kinds show two texts in an order that is drawn.
+    """
+
+    least: int
+    labels: Mapping[str, str]
+    columns: Mapping[str, str]
+    sided: bool
+
+    @classmethod
+    def of(cls, name: str) -> "Habits":
+        """Those of a kind: by itself it needs all its texts and takes any labels."""
+        kind = objective(name)
+        labels = getattr(kind, "LABELS", {})
+        return cls(
+            least=getattr(kind, "LEAST_PARTS", kind.PARTS),
+            labels={key: str(words) for key, words in labels.items()},
+            columns=getattr(kind, "COLUMNS", {}),
+            sided=getattr(kind, "SIDED", False),
+        )
+
+
 def objective(name: str) -> Objective:
     """The kind of question of that name."""
     try:
@@ -130,14 +161,14 @@ def whole(name: str, *, told: str) -> str:
 
     Of pairs both texts with a tab or a line of "⸻" between them, or as they are stored already.
     """
-    parts = objective(name).PARTS
+    parts, least = objective(name).PARTS, Habits.of(name).least
     typed = told.replace("\r\n", "\n")
     between = next((mark for mark in (GLUE, DIVIDER) if mark in typed), "\t")
     given = [told] if parts == 1 else typed.split(between)
-    if len(given) != parts:
+    if not least <= len(given) <= parts:
         raise InvalidInputError(
-            f"“{excerpt(told, length=40)}” is no pair.",
-            remedy="Put a tab, or a line with ⸻, between its two texts.",
+            f"“{excerpt(told, length=40)}” is {'no pair' if parts == 2 else 'not of those texts'}.",
+            remedy=f"Put a tab, or a line with ⸻, between its {_number(least, parts)} texts.",
         )
     for part in given:
         if problem := problem_with(part):
@@ -145,8 +176,20 @@ def whole(name: str, *, told: str) -> str:
     return glued(given)
 
 
+def _number(least: int, most: int) -> str:
+    words = {1: "one", 2: "two", 3: "three"}
+    return words[most] if least == most else f"{words[least]} or {words[most]}"
+
+
 def kinds() -> dict[str, Objective]:
     """Every kind of question by its name, the commonest first."""
-    from annotation.objectives import classes, grades, pairs, spans
+    from annotation.objectives import classes, grades, pairs, preferences, ratings, spans
 
-    return {"classes": classes, "grades": grades, "pairs": pairs, "spans": spans}
+    return {
+        "classes": classes,
+        "grades": grades,
+        "pairs": pairs,
+        "spans": spans,
+        "ratings": ratings,
+        "preferences": preferences,
+    }

@@ -21,6 +21,7 @@ FORMATS = (
 COLUMNS = (
     "text",
     "second",
+    "third",
     "language",
     "id",
     "label",
@@ -110,6 +111,7 @@ def _column_names() -> dict[str, str]:
     return {
         "text": _("Text"),
         "second": _("Second text (of pairs)"),
+        "third": _("Third text (of comparisons: the source)"),
         "language": _("Language tag"),
         "id": _("Your own id"),
         "label": _("Known answer (makes gold)"),

@@ -259,7 +259,8 @@ def _to_change(annotator: Annotator, *, home: CampaignLanguage, uid: str) -> dic
     if given.item.campaign_language_id != home.pk:
         raise Http404
     chosen = f"label:{given.answer.get('label', '')}" if given.answer else f"flag:{given.flag}"
-    return {"item": given.item, "chosen": chosen, "note": given.note, "edit": held.edit + 1}
+    told = {"chosen": chosen, "given": given.answer, "note": given.note, "edit": held.edit + 1}
+    return {"item": given.item} | told
 
 
 def _once_more(

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotation.methods.readers.rows import Row
-from annotation.methods.texts import digest, excerpt, glued, problem_with, unstorable
+from annotation.methods.readers.sides import FIRST, SECOND, is_turned, of_the_file, sided
+from annotation.methods.texts import digest, excerpt, glued, normalise, problem_with, unstorable
 
 LONGEST = {"id": 200, "source": 120, "licence": 80, "origin": 300, "dialect": 80, "group": 200}
 MOST_META_CHARACTERS = 20_000
 DEV_SHARE = 0.3
 POOL, DEV, GATE = "pool", "dev", "gate"
+TEXTS = ("text", "second", "third")
+NONE = (None, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ class Rules:
     labels: Mapping[str, str]
     defaults: Mapping[str, str]
     parts: int = 1
+    # How many of the parts there must be, and whether the first two are shown in an order by lot.
+    least: int = 1
+    sided: bool = False
 
     @classmethod
     def of(
@@ -62,6 +68,8 @@ class Rules:
         labels: Iterable[tuple[str, str]],
         defaults: Mapping[str, str],
         parts: int = 1,
+        least: int | None = None,
+        sided: bool = False,
     ) -> "Rules":
         """Make the rules; a label's name is understood where it is not another one's key.
 
@@ -70,7 +78,14 @@ class Rules:
         """
         pairs = list(labels)
         known = {name.casefold(): key for key, name in pairs} | {key: key for key, _ in pairs}
-        return cls({tag.casefold(): tag for tag in languages}, known, defaults, parts)
+        return cls(
+            {tag.casefold(): tag for tag in languages},
+            known,
+            defaults,
+            parts,
+            parts if least is None else least,
+            sided,
+        )
 
 
 class _RefusedError(Exception):
@@ -106,10 +121,12 @@ def clean(row: Row, rules: Rules) -> CleanRow | Refusal:
 
 def _clean(row: Row, rules: Rules) -> CleanRow:
     values = row.values
-    text = _whole(values, rules)
-    text_digest = digest(text)
+    parts = _parts(values, rules)
     language = _language(_short("language", values, rules), rules)
-    label = _label(_short("label", values, rules), rules)
+    turned = rules.sided and is_turned(parts[0], parts[1], language=language)
+    text = glued([parts[1], parts[0], *parts[2:]] if turned else parts)
+    text_digest = digest(text)
+    label = of_the_file(_label(_short("label", values, rules), rules), turned=turned)
     group = _short("group", values, rules)
     licence = _short("licence", values, rules)
     if not licence:
@@ -127,24 +144,47 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
         dialect=_short("dialect", values, rules),
         external_id=_short("id", values, rules) or None,
         group=group,
-        meta=_meta(values),
+        meta=_compared(_meta(values), turned=turned) if rules.sided else _meta(values),
     )
 
 
-def _whole(values: Mapping[str, object], rules: Rules) -> str:
-    if rules.parts == 1:
-        if values.get("second") not in (None, ""):
-            raise _RefusedError(
-                "second",
-                "is given, but this campaign asks about single texts; name the column otherwise"
-                " if it is something else",
-            )
-        return _text(values, "text")
-    if values.get("second") is None and isinstance(meta := values.get("meta"), Mapping):
-        # A catalogue of translations: each stands beside what it is a translation of.
-        # The text is the last form of a plural, so it stands for the plural's source.
-        values = {**values, "second": meta.get("msgid_plural") or meta.get("msgid")}
-    return glued([_text(values, "text"), _text(values, "second")])
+def _parts(values: Mapping[str, object], rules: Rules) -> list[str]:
+    """The texts of a sample, as the row gives them; of some kinds the last may be missing."""
+    if stray := next((name for name in TEXTS[rules.parts :] if values.get(name) not in NONE), ""):
+        many = {1: "single texts", 2: "pairs"}.get(rules.parts, f"{rules.parts} texts")
+        raise _RefusedError(
+            stray,
+            f"is given, but this campaign asks about {many}; name the column otherwise"
+            " if it is something else",
+        )
+    if rules.parts == 2 and values.get("second") is None:
+        values = _beside_its_original(values)
+    given = [
+        _text(values, name)
+        for place, name in enumerate(TEXTS[: rules.parts])
+        if place < rules.least or values.get(name) not in NONE
+    ]
+    if rules.sided and normalise(given[0]) == normalise(given[1]):
+        raise _RefusedError("second", "says what the first says: there is nothing to choose")
+    return given
+
+
+def _beside_its_original(values: Mapping[str, object]) -> Mapping[str, object]:
+    """A catalogue of translations: each stands beside what it is a translation of."""
+    meta = values.get("meta")
+    if not isinstance(meta, Mapping):
+        return values
+    # The text is the last form of a plural, so it stands for the plural's source.
+    return {**values, "second": meta.get("msgid_plural") or meta.get("msgid")}
+
+
+def _compared(meta: Mapping[str, Any], *, turned: bool) -> dict[str, Any]:
+    """Which system wrote what; the same one twice cannot be compared."""
+    found = sided(meta, turned=turned)
+    if found.get(FIRST) is not None and found.get(FIRST) == found.get(SECOND):
+        system = excerpt(found[FIRST], length=40)
+        raise _RefusedError("meta.system_b", f"is {system!r}, which wrote the first one, too")
+    return found
 
 
 def _text(values: Mapping[str, object], field: str) -> str:

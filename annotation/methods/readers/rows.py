@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 FIELDS = (
     "text",
     "second",
+    "third",
     "language",
     "id",
     "label",
@@ -46,16 +47,22 @@ class Wanted:
     (('text',), ('id', 'group'), ())
     >>> wanted.fields_of("label"), wanted.fields_of("meta.year"), wanted.fields_of("other")
     (('label',), ('meta.year',), ())
+    >>> Wanted(usual={"source": "second"}).fields_of("source")
+    ('second',)
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
+    # What a kind of question calls its columns, and which field each fills.
+    usual: Mapping[str, str] = field(default_factory=dict)
 
     def fields_of(self, column: str) -> tuple[str, ...]:
         """Return the fields that a column of the file fills."""
         told = tuple(ours for ours, theirs in self.columns.items() if theirs == column)
         if told or column in self.columns:
             return told
+        if (ours := self.usual.get(column)) and ours not in self.columns:
+            return (ours,)
         known = column in FIELDS or column == "meta" or column.startswith("meta.")
         return (column,) if known else ()
 
@@ -87,7 +94,8 @@ class Wanted:
 
     def _names_unlike(self, header: Sequence[str]) -> dict[str, str]:
         """The names asked for that no column has as spelled, by what they are but for case."""
-        asked = [*self.columns.values(), *(name for name in FIELDS if name not in self.columns)]
+        ours = (name for name in (*self.usual, *FIELDS) if name not in self.columns)
+        asked = [*self.columns.values(), *ours]
         there = set(header)
         return {_plain(name): name for name in reversed(asked) if name not in there}
 
