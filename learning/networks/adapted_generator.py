@@ -79,10 +79,11 @@ class AdaptedGenerator(Carrier, Generator):
 
     def collate(self, texts: Sequence[str], languages: Sequence[str]) -> Batch:
         """Turn lessons into padded tokens, with the number of each row's adapter."""
-        return {
-            **super().collate(texts, languages),
-            "adapters": self.adapters.numbers(languages),
-        }
+        return {**super().collate(texts, languages), **self.beside(languages)}
+
+    def beside(self, languages: Sequence[str]) -> Batch:
+        """Return the number of each row's adapter."""
+        return {"adapters": self.adapters.numbers(languages)}
 
     def packed(
         self, texts: Sequence[str], languages: Sequence[str], *, device: str

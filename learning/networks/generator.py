@@ -198,6 +198,10 @@ class Generator:
         """Return N x d: the mean of the last layer over the source (causal: over the whole)."""
         return self.answer(batch)[1]
 
+    def beside(self, languages: Sequence[str]) -> Batch:
+        """Return what a batch holds beside tokens, for rows in these languages."""
+        return {}
+
     def speaking(self, languages: Sequence[str]) -> AbstractContextManager[None]:
         """Have rows of these languages answered; a generator without adapters cares not."""
         return nullcontext()
