@@ -44,6 +44,7 @@ app.conf.task_routes = {
     "training.tasks.train": {"queue": "gpu"},
     "training.tasks.judge": {"queue": "gpu"},
     "training.tasks.measure": {"queue": "gpu"},
+    "training.tasks.take_figures": {"queue": "gpu"},
 }
 app.conf.beat_schedule = {
     "tick": {

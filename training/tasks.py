@@ -47,6 +47,7 @@ def tick(**_: object) -> None:
     from training.actions.compressions import due_compressions
     from training.actions.ended_consents import due_honours
     from training.actions.estimates import due_estimates
+    from training.actions.figures import due_figures
     from training.actions.gold_answers import tend_elsewhere
     from training.actions.wishes import due_measurements
 
@@ -56,6 +57,7 @@ def tick(**_: object) -> None:
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
     apart = [*due_compressions(now=now), *tend_elsewhere(now=now), *due_measurements(now=now)]
+    apart += due_figures()
     send(due([*pulses, *lost, *due_honours(), *due_estimates(), *apart], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
@@ -129,6 +131,18 @@ def measure(*, version_id: int, **_: object) -> None:
     from training.actions.wishes import measure_asked
 
     measure_asked(version_id, now=timezone.now)
+
+
+@shared_task
+def take_figures(*, version_id: int, **_: object) -> None:
+    """Take the figures of a version that serves, for the pages that show where languages stand."""
+    from learning.models import ModelVersion
+    from training.actions import figures
+
+    kwargs = {"version_id": version_id}
+    with _at_work(figures.TASK, kwargs):
+        figures.take_figures(ModelVersion.objects.get(pk=version_id), now=timezone.now())
+    forget(Work(figures.TASK, kwargs))
 
 
 @shared_task

@@ -53,28 +53,36 @@ def words_of(text: str) -> list[tuple[int, int]]:
 
 
 def tokens_of_words(
-    words: Sequence[tuple[int, int]], *, tokens: Sequence[tuple[int, int]]
+    words: Sequence[tuple[int, int]],
+    *,
+    tokens: Sequence[tuple[int, int]],
+    unknown: Sequence[bool] = (),
 ) -> npt.NDArray[np.int64]:
     """Count the tokens of each word; both are given by where they begin and end in the text.
 
     A token belongs to the word in which it ends, and one that is only the space before a word to
-    that word.
+    that word. A token that stands for what the tokenizer does not know counts as two at least, and
+    as its characters: what is lost is not what is known whole.
 
     >>> tokens_of_words([(0, 4), (5, 9)], tokens=[(0, 4), (4, 5), (5, 7), (7, 9)]).tolist()
     [1, 3]
+    >>> tokens_of_words([(0, 4)], tokens=[(0, 4)], unknown=[True]).tolist()
+    [4]
     """
     counts = np.zeros(len(words), np.int64)
     if not words:
         return counts
     begins, ends = np.array(words, np.int64).T
-    last = np.array([end - 1 for begin, end in tokens if end > begin], np.int64)
+    spans = np.array(tokens, np.int64).reshape(-1, 2)
+    lost = np.array(unknown or [False] * len(spans), bool)
+    last, length = spans[:, 1] - 1, spans[:, 1] - spans[:, 0]
+    weight = np.where(lost, np.maximum(length, 2), 1)
     at = np.searchsorted(ends, last, side="right")
-    previous = np.concatenate([[0], ends[:-1]])
-    inside = at < len(words)
-    at, last = at[inside], last[inside]
+    inside = (at < len(words)) & (length > 0)
+    at, last, weight = at[inside], last[inside], weight[inside]
     # Marks that stand alone between two words are no part of the next one.
-    near = last >= np.maximum(previous[at], begins[at] - 1)
-    np.add.at(counts, at[near], 1)
+    near = last >= begins[at] - 1
+    np.add.at(counts, at[near], weight[near])
     return counts
 
 
@@ -156,7 +164,12 @@ class _Table:
             means = self._mean(self.group, self.logs - effect[self.language])
             effect = self._mean(self.language, self.logs - means[self.group])
         left = self.logs - means[self.group] - effect[self.language]
-        error = np.sqrt(self._mean(self.language, left**2) / np.maximum(counts - 1, 1))
+        # Every group's mean was fitted, too: with two languages half of what differs went into it.
+        groups = int(self.group.max()) + 1
+        free = max(len(left) - groups - len(self.tags) + 1, 1)
+        blocks = len(left) / groups
+        variance = self._mean(self.language, left**2) * len(left) / free
+        error = np.sqrt(variance / counts * blocks / max(blocks - 1, 0.5))
         return effect, error
 
     def texts(self, number: int) -> int:
