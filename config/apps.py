@@ -11,4 +11,5 @@ class ConfigConfig(AppConfig):
 
         compile_stale(settings.INTERFACES, folder=settings.LOCALE_PATHS[0])
         # The web enqueues too; without this import its tasks would go to a default app.
-        from config import celery  # noqa: F401
+        # What it sends says when, and for which request.
+        from config import celery, gpu_use, request_ids  # noqa: F401

@@ -115,6 +115,9 @@ class Env(BaseSettings):
     mail_from: str = Field(
         "vernacular@localhost", description="Who letters say they are from; replies go there."
     )
+    metrics_token: str = Field(
+        "", description="Opens /metrics as a bearer token. Empty: only this machine may ask."
+    )
     log_level: str = Field("INFO", description="Least severe level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="For eyes or machines.")
 

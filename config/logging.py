@@ -17,18 +17,25 @@ ROUTINE = (
 
 # Personal links, and the signed ones in letters, whose parts are parted by colons.
 LINK = re.compile(r"/(go|letters(?:/yes)?)/[\w:%=.-]+")
+# Asked every few seconds by whoever watches over us.
+SIGNS = ("GET /healthz", "GET /readyz", "GET /metrics", "HEAD /healthz", "HEAD /readyz")
 
 
 def worth_a_line(record: logging.LogRecord) -> bool:
-    """Leave out that the timetable's routine came and went well."""
-    told = record.args
-    return not (
-        record.levelno == logging.INFO and isinstance(told, dict) and told.get("name") in ROUTINE
-    )
+    """Leave out that the timetable's routine came and went well, and so who looks if we live."""
+    if record.levelno != logging.INFO:
+        return True
+    args: object = record.args
+    if isinstance(args, dict) and args.get("name") in ROUTINE:
+        return False
+    said: object = record.msg
+    return not (isinstance(said, dict) and said.get("request") in SIGNS)
 
 
 def hide_links(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Keep the secrets of links out of every line, whoever writes it."""
+    """Keep the secrets of links out of every line, and what was searched for, whoever writes it."""
+    if isinstance(asked := event.get("request"), str):
+        event["request"] = asked.partition("?")[0]
     return {
         key: LINK.sub(r"/\1/…", told) if isinstance(told, str) else told
         for key, told in event.items()
@@ -74,6 +81,8 @@ def logging_config(*, level: str, output: str) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django_structlog": {"level": "WARNING"},
+            # One line a request, when it has been answered.
+            "django_structlog.middlewares.request": {"level": "INFO"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from threading import Event
 
 import redis
 from django.conf import settings
 from django.db import Error, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
@@ -19,6 +22,8 @@ DEFAULT_QUEUE, IO_QUEUE, GPU_QUEUE = QUEUES = "default", "io", "gpu"
 GPU_TITLE = gettext_noop("Worker of queue gpu")
 LATE_AFTER = timedelta(minutes=2)
 LOW_DISK, FULL_DISK = 2_000_000_000, 300_000_000
+# Nothing takes a migration back from under a process that runs.
+_migrated = Event()
 
 
 class Health(StrEnum):
@@ -79,6 +84,27 @@ def check_database() -> PartHealth:
             name, Health.BAD, str(error), _("Is it running, and is the disk not full?")
         )
     return PartHealth(name, Health.GOOD, _("answers (%s)") % connection.display_name)
+
+
+def check_tables() -> PartHealth:
+    """Whether the tables are those that this release wants; once they are, they stay so."""
+    name = gettext_noop("Tables")
+    waiting = 0 if _migrated.is_set() else _migrations_waiting()
+    if waiting:
+        remedy = _("Run: python3 manage.py migrate")
+        return PartHealth(name, Health.BAD, _("%d migrations wait") % waiting, remedy)
+    _migrated.set()
+    return PartHealth(name, Health.GOOD, _("as this release wants them"))
+
+
+def _migrations_waiting() -> int:
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def check_desk() -> PartHealth:
+    """Whether the desk answered when a worker last spoke to it; nobody is kept waiting for it now."""
+    return _desk(Heartbeat.objects.filter(name=DESK).first(), now=timezone.now())
 
 
 def check_broker() -> PartHealth:

@@ -1,9 +1,11 @@
 """The health of every part: told to people on a page, to machines in two words."""
 
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from django.conf import settings
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
 
@@ -78,8 +80,21 @@ def test_readyz_says_which_part_is_out_and_no_secret(
     monkeypatch.setattr(settings, "ENV", env)
     answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert answer.json() == {"status": "unavailable", "reasons": {"redis": "not available"}}
+    reasons = {"redis": "not available"}
+    assert answer.json() == {"status": "unavailable", "reasons": reasons, "desk": "not asked yet"}
     assert client.get("/healthz").status_code == 200
+
+
+def test_readyz_waits_for_migrations_and_says_that_the_desk_is_away(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts.record_failure(parts.DESK, error="refused at 10.0.0.7", now=timezone.now())
+    monkeypatch.setattr(parts, "_migrated", Event())
+    MigrationRecorder.Migration.objects.filter(app="training").latest("pk").delete()
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"]["tables"] == "not available"
+    assert answer.json()["desk"] == "not available"
 
 
 @pytest.mark.redis

@@ -44,7 +44,7 @@ COMING_IN = {
 }
 DOORS = {
     "open": """
-        desk_hook healthz readyz sign_in sign_out home go answer_worker letters_stop letters_yes credits
+        desk_hook healthz readyz metrics sign_in sign_out home go answer_worker letters_stop letters_yes credits
         interface
     """,
     "signed in": """
