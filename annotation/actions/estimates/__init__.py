@@ -58,9 +58,9 @@ class Shape(Protocol):
 
 def shape_of(campaign: Campaign) -> Shape:
     """The module that estimates the answers of a campaign."""
-    from annotation.actions.estimates import classes
+    from annotation.actions.estimates import classes, spans
 
-    return {}.get(campaign.objective, classes)
+    return {"spans": spans}.get(campaign.objective, classes)
 
 
 def rounded(values: Any) -> list[float]:

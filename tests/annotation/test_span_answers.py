@@ -1,0 +1,229 @@
+"""Marks: what is taken for an answer, what is refused and why, and what people amount to."""
+
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.actions.choosing import label_for
+from annotation.actions.consensus import refit
+from annotation.methods.spans import Span
+from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Label, Reliability
+from annotation.objectives import Choice, objective, read_form, spans
+from tests.annotation.lighting import fetch, give
+from tests.make import (
+    make_annotator,
+    make_campaign,
+    make_item,
+    make_sample,
+)
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+TEXT = "Awa si Dakar"
+# Adlam, N'Ko, Ethiopic, Arabic with marks, emoji with joiners, both directions, line ends.
+HARD = (
+    "𞤀𞤣𞤵 𞤲𞤣𞤵, Dakar",
+    "ߒߞߏ ߘߎ߰ Bamako",
+    "አዲስ አበባ ናት።",
+    "مُحَمَّدٌ في الرِّبَاط",
+    "👩🏾‍🌾 Awa 👨‍👩‍👧‍👦!",
+    "قال John إنّ Paris جميلة",
+    "Awa\r\nDakar\u0085Thiès\u2028x",
+)
+KEYS = ("per", "loc")
+
+
+def region(start: Any, end: Any, key: Any = "per", *, text: Any = None) -> dict[str, Any]:
+    words = TEXT[start:end] if text is None else text
+    value = {"start": start, "end": end, "text": words, "labels": [key]}
+    return {"from_name": "spans", "to_name": "text", "type": "labels", "value": value}
+
+
+def ticked(name: str, alias: str) -> dict[str, Any]:
+    return {"from_name": name, "type": "choices", "value": {"choices": [alias]}}
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "part"),
+    [
+        ([], "empty", "Nothing was marked"),
+        ("spans", "malformed", "not a list"),
+        ([region(7, 13, text="Dakar!")], "malformed", "12 characters"),
+        ([region(-1, 3, text="Awa")], "malformed", "-1"),
+        ([region(3, 3, text="")], "malformed", "3 to 3"),
+        ([region(3, 4)], "malformed", "holds nothing"),
+        ([region(0, 3, "org")], "unknown_label", "org"),
+        ([region(0, 3, ["per"])], "unknown_label", "per"),
+        ([region(0.0, 3.0, text="Awa")], "malformed", "whole number"),
+        ([region(True, 3, text="wa")], "malformed", "whole number"),
+        ([region(0, 6), region(4, 12)], "malformed", "overlaps"),
+        ([region(1, 4, text="Awa")], "malformed", "there stands “wa"),
+        ([region(0, None, text="Awa")], "malformed", "whole number"),
+        ([{"from_name": "spans", "value": {"start": 0, "end": 3}}], "malformed", "no words"),
+        ([{"from_name": "spans", "value": "Awa"}], "malformed", "holds nothing"),
+        ([{"from_name": "spans"}], "malformed", "holds nothing"),
+        ([region(0, 3) | {"from_name": "entities"}], "unknown_field", "entities"),
+        ([{"type": "relation", "from_id": "a", "to_id": "b"}], "unknown_field", "None"),
+        ([region(0, 3), ticked("nothing", "nothing")], "malformed", "only one fits"),
+        ([ticked("nothing", "everything")], "unknown_label", "everything"),
+        ([ticked("flag", "nothing")], "unknown_label", "nothing"),
+        ([region(0, 3)] * 2001, "malformed", "2000"),
+    ],
+)
+def test_what_is_no_marks_is_refused_with_its_reason(result, reason, part):
+    parsed = spans.parse(result, keys=KEYS, flags=["unclear"], text=TEXT)
+    assert parsed.reason == reason
+    assert part in parsed.detail
+    assert not parsed.answer
+
+
+def test_marks_are_trimmed_put_in_order_and_equal_ones_share_a_key():
+    one = spans.parse([region(6, 12, "loc"), region(0, 4)], keys=KEYS, text=TEXT)
+    other = spans.parse([region(0, 3), region(7, 12, "loc")], keys=KEYS, text=TEXT)
+    assert one.value == [[0, 3, "per"], [7, 12, "loc"]]
+    assert one.label == other.label
+    assert spans.parse([region(0, 3, "loc")], keys=KEYS, text=TEXT).label != one.label
+
+
+def test_nothing_to_mark_is_an_answer_and_a_flag_is_none():
+    nothing = spans.parse([ticked("nothing", "nothing")], keys=KEYS, text=TEXT)
+    assert (nothing.value, nothing.reason) == ([], "")
+    assert nothing.label
+    flagged = spans.parse([ticked("flag", "flag:unclear")], keys=KEYS, flags=["unclear"], text=TEXT)
+    assert (flagged.flag, flagged.answer) == ("unclear", {})
+
+
+@pytest.mark.parametrize("text", HARD)
+@given(data=st.data())
+def test_what_is_stored_is_told_to_the_desk_and_read_back_alike(text, data):
+    found = spans.units(text).tolist()
+    first = data.draw(st.integers(0, len(found) - 1))
+    start, end = found[first][0], found[data.draw(st.integers(first, len(found) - 1))][1]
+    wanted = spans.trimmed([Span(start, end, "per")], text=text)
+    answer = spans.answer_of(wanted)
+    told = spans.result_of(answer, note="so", text=text)
+    # As a browser tells a line end.
+    for part in told[:1]:
+        part["value"]["text"] = part["value"]["text"].replace("\n", "\\n")
+    parsed = spans.parse(told, keys=KEYS, text=text)
+    assert (parsed.answer, parsed.note) == (answer, "so")
+    assert text[parsed.value[0][0] : parsed.value[0][1]] == text[start:end].strip()
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(max_size=5), st.lists))
+def test_whatever_a_stranger_sends_as_marks_is_refused_not_raised(value):
+    parsed = read_form("spans", {"spans": [str(value)]}, keys=KEYS, text=TEXT)
+    assert parsed.reason or parsed.value is not None
+    wild = spans.result_of({"value": value}, text=TEXT)
+    assert spans.parse(wild, keys=KEYS, text=TEXT).reason
+
+
+def test_the_desk_asks_in_the_languages_own_words_from_right_to_left():
+    xml = objective("spans").desk_config(
+        question="من؟", choices=[Choice("per", "شخص")], rtl=True, flags=[Choice("unclear", "?")]
+    )
+    root = ET.fromstring(xml)  # noqa: S314 - our own
+    assert root.find(".//Label").attrib == {"value": "شخص", "alias": "per", "hotkey": "1"}
+    assert root.find(".//Text").get("granularity") == "symbol"
+    assert "rtl" in root.find("View").get("style")
+    names = [one.get("name") for one in root.iter() if one.get("toName")]
+    assert names == ["spans", "nothing", "flag"]
+
+
+def test_words_that_were_copied_are_found_and_others_named():
+    fields = {"words.per": ["Awa\r\nAwa #2", " "], "words.loc": ["Dakar"], "nothing": []}
+    text = "Awa ak Awa ca Dakar"
+    parsed = read_form("spans", fields, keys=KEYS, text=text)
+    assert parsed.value == [[0, 3, "per"], [7, 10, "per"], [14, 19, "loc"]]
+    parsed = read_form("spans", {"words.per": ["Fatou"]}, keys=KEYS, text=text)
+    assert "“Fatou” does not stand" in parsed.detail
+
+
+def test_a_page_whose_source_shortened_line_ends_marks_what_was_meant():
+    text = "Awa\r\nDakar"
+    sent = '[{"start": 4, "end": 9, "label": "loc", "text": "Dakar"}]'
+    parsed = read_form("spans", {"spans": [sent], "length": ["9"]}, keys=KEYS, text=text)
+    assert parsed.value == [[5, 10, "loc"]]
+    kept = read_form("spans", {"spans": [sent], "length": ["10"]}, keys=KEYS, text=text)
+    assert kept.reason == "malformed"
+
+
+@pytest.fixture
+def home(db: None) -> CampaignLanguage:
+    campaign = make_campaign(objective="spans", labels=KEYS, languages=("wo",))
+    return CampaignLanguage.objects.get(campaign=campaign)
+
+
+def mark(home: CampaignLanguage, sample: Any, who: Any, *found: Span) -> Annotation:
+    answer = spans.answer_of(found)
+    return Annotation.objects.create(
+        item=sample.items.first() or make_item(sample),
+        annotator=who,
+        state=Annotation.State.ANSWERED,
+        label=label_for(home.campaign, answer=answer),
+        answer=answer,
+        desk_annotation_id=Annotation.objects.count() + 1,
+        desk_updated_at="2026-05-01T00:00:00Z",
+    )
+
+
+PER, LOC = Span(0, 3, "per"), Span(7, 12, "loc")
+
+
+def test_people_amount_to_spans_and_only_those_who_differ_are_disputed(home):
+    samples = [make_sample(home.campaign, text=f"{TEXT} {n}") for n in range(6)]
+    crew = [make_annotator(name) for name in ("awa", "inti", "noor")]
+    for sample in samples[:5]:
+        for who in crew:
+            mark(home, sample, who, PER, LOC)
+    mark(home, samples[5], crew[0], PER)
+    mark(home, samples[5], crew[1], Span(0, 3, "loc"))
+    assert refit(home.campaign, language=home.language, now=NOW).changed == 6
+    agreed = Consensus.objects.get(sample=samples[0])
+    assert agreed.label.value == [[0, 3, "per"], [7, 12, "loc"]]
+    assert agreed.confidence > 0.9
+    assert [one[:3] for one in agreed.people["spans"]] == agreed.label.value
+    assert agreed.people["units"] == [[0, 3], [4, 6], [7, 12], [13, 14]]
+    assert {len(row) for row in agreed.people["posterior"]} == {5}
+    assert list(Consensus.objects.filter(disputed=True).values_list("sample", flat=True)) == [
+        samples[5].pk
+    ]
+    assert Reliability.objects.count() == 3
+    assert refit(home.campaign, language=home.language, now=NOW).changed == 0
+
+
+def test_gold_says_who_can_be_relied_on_and_has_no_consensus(home):
+    crew = [make_annotator(name) for name in ("awa", "lee")]
+    gold = label_for(home.campaign, answer=spans.answer_of([PER, LOC]))
+    for n in range(12):
+        sample = make_sample(home.campaign, text=f"{TEXT} {n}")
+        GoldItem.objects.create(sample=sample, label=gold, split="gate")
+        mark(home, sample, crew[0], PER, LOC)
+        mark(home, sample, crew[1], Span(4, 6, "per"))
+    refit(home.campaign, language=home.language, now=NOW)
+    assert not Consensus.objects.exists()
+    relied = {row.annotator_id: row for row in Reliability.objects.all()}
+    assert relied[crew[0].pk].skill > 0.7 > relied[crew[1].pk].skill + 0.3
+    assert relied[crew[0].pk].gold_answers == 12
+
+
+def test_marks_from_the_light_page_are_stored_once_and_a_shifted_one_is_kept_aside(home):
+    awa = make_annotator("awa")
+    home.campaign.status = "running"
+    home.campaign.save()
+    item = make_item(make_sample(home.campaign, text="𞤀𞤣𞤵 si Dakar"))
+    assert fetch(awa, home, None) == [item]
+    shifted = '[{"start": 10, "end": 15, "label": "loc", "text": "Dakar"}]'
+    refused = give(awa, item, fields={"spans": [shifted]})
+    assert (refused.outcome, refused.reason) == ("refused", "malformed")
+    sent = '[{"start": 7, "end": 12, "label": "loc", "text": "Dakar"}]'
+    for _ in range(2):
+        stored = give(awa, item, fields={"spans": [sent], "length": ["12"]}, uid=refused.uid)
+    assert stored.outcome == "same"
+    answer = Annotation.objects.get()
+    assert answer.label.value == [[7, 12, "loc"]]
+    assert answer.label.name == "Loc 8–12"
+    assert Label.objects.filter(campaign=home.campaign).count() == 2
