@@ -183,12 +183,21 @@ def _number(least: int, most: int) -> str:
 
 def kinds() -> dict[str, Objective]:
     """Every kind of question by its name, the commonest first."""
-    from annotation.objectives import classes, grades, pairs, preferences, ratings, spans
+    from annotation.objectives import (
+        classes,
+        grades,
+        pairs,
+        preferences,
+        ratings,
+        several,
+        spans,
+    )
 
     return {
         "classes": classes,
         "grades": grades,
         "pairs": pairs,
+        "several": several,
         "spans": spans,
         "ratings": ratings,
         "preferences": preferences,

@@ -53,6 +53,7 @@ SHELL = (
     "annotation/light-data.js",
     "annotation/light.js",
     "annotation/characters.js",
+    "annotation/boxes.js",
     "annotation/logo.svg",
 )
 FONTS = "annotation/fonts/"

@@ -71,6 +71,27 @@
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
   }
 
+  // Answers that are more than one label: every field named a.…, whatever the kind of question
+
+  function fields() {
+    const found = {};
+    for (const [name, value] of new FormData(form)) {
+      if (name.startsWith("a.")) (found[name.slice(2)] ||= []).push(String(value));
+    }
+    return found;
+  }
+
+  function fill(given) {
+    const left = Object.fromEntries(Object.entries(given || {}).map(([name, values]) => [name, [...values]]));
+    for (const field of form.elements) {
+      if (!field.name.startsWith("a.")) continue;
+      const values = left[field.name.slice(2)] || [];
+      if (["checkbox", "radio"].includes(field.type)) field.checked = values.includes(field.value);
+      else field.value = values.shift() || "";
+    }
+    form.dispatchEvent(new CustomEvent("answer:shown"));
+  }
+
   // What is seen
 
   function say(text, kind = "") {
@@ -91,6 +112,7 @@
     find("changing").hidden = !record;
     if (!fresh) return;
     form.elements.note.value = record ? record.note : "";
+    fill(record && record.fields);
     find("flags").open = Boolean(record && record.flag);
     const chosen = record && (record.flag ? `flag:${record.flag}` : `label:${record.label}`);
     for (const button of form.querySelectorAll("button[name=answer]")) {
@@ -169,6 +191,8 @@
   // Keys come faster than a phone writes: each waits until what was asked before it is done.
   const inTurn = (work) => { turn = turn.then(work).catch((error) => console.warn("light:", error && error.name)); };
 
+  const same = (one, other) => JSON.stringify(one || null) === JSON.stringify(other || null);
+
   function give(said) {
     if (busy) return; // the second half of a double press was meant for the text before
     busy = true;
@@ -182,7 +206,7 @@
     const looked = Math.min(performance.now() - shownAt, LONGEST_LOOK_MS) / 1000;
     const record = {
       uid: old ? old.uid : newNumber(), key: text.key, person: config.person, place, item: text.item, text: text.text,
-      label: said.label || "", flag: said.flag || "", note: said.take_back ? "" : form.elements.note.value,
+      label: said.label || "", fields: said.fields || null, flag: said.flag || "", note: said.take_back ? "" : form.elements.note.value,
       take_back: Boolean(said.take_back), edit: 0, state: "waiting", seq: 0, reason: "", detail: "",
       given_at: new Date().toISOString(), lead_seconds: Math.round(looked * 10) / 10, guideline_version: config.guideline,
     };
@@ -191,7 +215,7 @@
         const all = await got(answers.getAll());
         const twin = !old && all.find((one) => one.key === record.key && one.uid !== record.uid && !one.take_back);
         if (twin) { // another tab was quicker: what was chosen here is a change of that, if it is one
-          if (twin.label === record.label && twin.flag === record.flag && (!record.note || twin.note === record.note)) return;
+          if (twin.label === record.label && same(twin.fields, record.fields) && twin.flag === record.flag && (!record.note || twin.note === record.note)) return;
           Object.assign(record, { uid: twin.uid, note: record.note || twin.note });
           second = true;
         }
@@ -307,8 +331,8 @@
     timer = setTimeout(() => send({ all: !saving }), failures ? Math.min(LATEST_MS, SOONEST_MS * 2 ** failures) : 400);
   }
 
-  const told = ({ uid, item, label, flag, note, take_back, edit, given_at, lead_seconds, guideline_version }) => (
-    { uid, item, label, flag, note, take_back, edit, given_at, lead_seconds, guideline_version });
+  const told = ({ uid, item, label, fields: given, flag, note, take_back, edit, given_at, lead_seconds, guideline_version }) => (
+    { uid, item, label, ...(given && { fields: given }), flag, note, take_back, edit, given_at, lead_seconds, guideline_version });
 
   async function send({ all: everything = true, now = false } = {}) {
     if (sending || !navigator.onLine || (waits() && !now)) return;
@@ -431,7 +455,8 @@
     const value = event.submitter ? event.submitter.value : "";
     if (!value) return;
     const [kind, ...rest] = value.split(":");
-    give(kind === "take_back" ? { take_back: true } : { [kind]: rest.join(":") });
+    if (kind === "form") give({ fields: fields() });
+    else give(kind === "take_back" ? { take_back: true } : { [kind]: rest.join(":") });
   });
 
   form.addEventListener("click", (event) => {
@@ -451,10 +476,13 @@
     const key = plain ? event.key.toLowerCase() : event.code.replace(/^(Key|Digit|Numpad)/, "").toLowerCase();
     if (event.key === "Escape") return inTurn(keep);
     if (key === "z") return inTurn(undo);
-    const button = key && [...form.querySelectorAll("button[data-key]")].find((one) => one.dataset.key === key);
+    const save = form.querySelector("button.save");
+    const button = event.key === "Enter" ? !event.target.closest("button, a, summary, .sample *") && save
+      : key && [...form.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key);
     if (!button || !current) return;
     event.preventDefault();
-    form.requestSubmit(button);
+    if (button.type === "checkbox") button.click();
+    else form.requestSubmit(button);
   }
 
   function hands() {
