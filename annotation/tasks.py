@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection
+from contextvars import copy_context
 from datetime import timedelta
 from threading import BoundedSemaphore, Event, Thread
 from time import monotonic
@@ -230,7 +231,36 @@ def send_questions(**_: object) -> None:
 
 def questions_soon() -> None:
     """Have what waits for the mail server sent; with the broker away the timetable will."""
-    Thread(target=_ask_for, args=(send_questions, {}, 0), daemon=True).start()
+    _aside(_ask_for, send_questions, {}, 0)
+
+
+@shared_task
+def tend_reports(**_: object) -> None:
+    """Screen what came in, do what is due on reports, and tell whom it concerns."""
+    from django.utils import timezone
+
+    from annotation.actions.reports.timers import tend
+
+    tend(timezone.now())
+
+
+@shared_task
+def send_report_letters(**_: object) -> None:
+    """Tell who left an address what became of their report; a mail server that is away, later."""
+    from django.utils import timezone
+
+    from annotation.actions.reports.letters import send_report_letters
+    from annotation.errors import TransientError
+
+    try:
+        send_report_letters(timezone.now())
+    except TransientError as error:
+        logger.warning("Letters about reports wait, since the mail server is away: %s", error)
+
+
+def soon(task: Any, **kwargs: int) -> None:
+    """Have a task begin at once, without waiting for the broker; the timetable asks for it too."""
+    Thread(target=_ask_for, args=(task, kwargs, 0), daemon=True).start()
 
 
 def sweep_soon(campaign_language_id: int) -> None:
@@ -238,8 +268,7 @@ def sweep_soon(campaign_language_id: int) -> None:
 
     The first word with it costs a process seconds, for all that is imported then.
     """
-    ask = Thread(target=ask_for_sweep, args=(campaign_language_id,), daemon=True)
-    ask.start()
+    _aside(ask_for_sweep, campaign_language_id)
 
 
 def mirror_soon(campaign_language_id: int) -> None:
@@ -256,13 +285,18 @@ def keep_soon(annotator_id: int, campaign_language_id: int, *, most: int) -> Non
     """Have the desk asked at once to keep texts for somebody; once in a few seconds is enough."""
     kwargs = {"annotator_id": annotator_id, "campaign_language_id": campaign_language_id}
     if _is_first(keep, annotator_id, campaign_language_id):
-        Thread(target=_ask_for, args=(keep, {**kwargs, "most": most}, 0), daemon=True).start()
+        _aside(_ask_for, keep, {**kwargs, "most": most}, 0)
+
+
+def _aside(work: Callable[..., object], *given: object) -> None:
+    """Do it in a thread of its own, whose lines and tasks bear the id of the request at hand."""
+    Thread(target=copy_context().run, args=(work, *given), daemon=True).start()
 
 
 def _ask_soon(task: Any, campaign_language_id: int) -> None:
     if _is_first(task, campaign_language_id):
         kwargs = {"campaign_language_id": campaign_language_id}
-        Thread(target=_ask_for, args=(task, kwargs), daemon=True).start()
+        _aside(_ask_for, task, kwargs)
 
 
 def _is_first(task: Any, *numbers: int) -> bool:
@@ -283,7 +317,7 @@ def members_soon(campaign_language_ids: Collection[int]) -> None:
         for number in campaign_language_ids:
             _ask_for(let_in, {"campaign_language_id": number})
 
-    Thread(target=ask, daemon=True).start()
+    _aside(ask)
 
 
 def ask_for_sweep(campaign_language_id: int) -> bool:

@@ -5,6 +5,7 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 import redis
@@ -16,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
+from annotation import tasks
 from annotation.models import Annotation, CampaignLanguage
 from config.env import ROOT
 from config.gpu_use import ask_gpus, tell, told_lately
@@ -203,3 +205,23 @@ def test_the_id_of_a_request_and_the_time_travel_with_its_tasks(redis_server: st
 def test_every_answer_of_the_service_bears_its_id(client: Client) -> None:
     answer = client.get("/healthz", headers={HEADER: "proxy-4711-abc"})
     assert answer[HEADER] == "proxy-4711-abc"
+
+
+def test_a_sweep_that_a_request_asks_for_aside_bears_the_id_of_the_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[object] = []
+    told = Event()
+
+    def remember(_home: int) -> None:
+        sent.append(structlog.contextvars.get_contextvars().get("request_id"))
+        told.set()
+
+    def page(_request: HttpRequest) -> HttpResponse:
+        tasks.sweep_soon(7)
+        return HttpResponse()
+
+    monkeypatch.setattr(tasks, "ask_for_sweep", remember)
+    RequestIds(page)(RequestFactory().get("/", HTTP_X_REQUEST_ID="proxy-4711-abc"))
+    assert told.wait(30)
+    assert sent == ["proxy-4711-abc"]
