@@ -1,7 +1,7 @@
 """Celery: three queues and the timetable.
 
-``default`` turns the wheel and never waits; ``io`` waits for Label Studio and reads files, however
-long that takes; ``gpu`` holds the network.
+``default`` turns the wheel and never waits; ``io`` waits for Label Studio, reads files, however
+long that takes, and answers who tries the model; ``gpu`` holds the network.
 """
 
 import os
@@ -21,6 +21,8 @@ use_patience()
 WATCH_SECONDS = 300
 # Once a week there is something to send; what a mail server that was away left, is sent soon after.
 LETTER_SECONDS = 900
+# A report that came in is looked at within a minute, even if nobody was asked at once.
+REPORT_SECONDS = 30
 app = Celery("vernacular")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
@@ -34,6 +36,10 @@ app.conf.task_routes = {
     "annotation.tasks.push": {"queue": "io"},
     "annotation.tasks.run_import": {"queue": "io"},
     "annotation.tasks.send_questions": {"queue": "io"},
+    "annotation.tasks.send_report_letters": {"queue": "io"},
+    # Visitors wait for it: not behind a training that takes hours.
+    "learning.tasks.answer_trial": {"queue": "io"},
+    "learning.tasks.reproduce_reports": {"queue": "io"},
     "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.find_duplicates": {"queue": "gpu"},
     "learning.tasks.look_closer": {"queue": "gpu"},
@@ -65,6 +71,21 @@ app.conf.beat_schedule = {
     },
     "send_questions": {
         "task": "annotation.tasks.send_questions",
+        "schedule": LETTER_SECONDS,
+        "options": {"expires": LETTER_SECONDS},
+    },
+    "tend_reports": {
+        "task": "annotation.tasks.tend_reports",
+        "schedule": REPORT_SECONDS,
+        "options": {"expires": REPORT_SECONDS},
+    },
+    "tend_trials": {
+        "task": "learning.tasks.tend_trials",
+        "schedule": REPORT_SECONDS,
+        "options": {"expires": REPORT_SECONDS},
+    },
+    "send_report_letters": {
+        "task": "annotation.tasks.send_report_letters",
         "schedule": LETTER_SECONDS,
         "options": {"expires": LETTER_SECONDS},
     },

@@ -29,6 +29,33 @@ def look_closer(*, look_id: int, **_: object) -> None:
     looks.look_closer(look_id, now=timezone.now)
 
 
+@shared_task
+def answer_trial(*, trial_id: int, **_: object) -> None:
+    """Answer a visitor's text."""
+    from learning.actions import trying
+
+    trying.answer_trial(trial_id, now=timezone.now())
+
+
+@shared_task
+def reproduce_reports(**_: object) -> None:
+    """Ask the serving versions what they say now of texts that were reported."""
+    from learning.actions import report_reproducing
+
+    report_reproducing.reproduce_due(now=timezone.now())
+
+
+@shared_task
+def tend_trials(**_: object) -> None:
+    """Forget old trials, give out those whose message was lost, and have reports asked again."""
+    from learning.actions import report_reproducing, trying
+
+    for trial_id in trying.tend_trials(now=timezone.now()):
+        answer_trial.delay(trial_id=trial_id)
+    if report_reproducing.is_anything_due():
+        reproduce_reports.apply_async(expires=60)
+
+
 def enqueue_scoring(*, scoring_id: int) -> None:
     """Enqueue the shards of a scoring that wait for a worker; free to call at any time."""
     from learning.actions import scoring

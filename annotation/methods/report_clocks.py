@@ -66,6 +66,25 @@ def spent(events: Events, state: str, *, now: float) -> float:
     return float(sum(end - at for (was, at), end in zip(events, ends, strict=True) if was == state))
 
 
+def has_alarmed(steps: Sequence[tuple[str, str]]) -> bool:
+    """Return whether a report that waits for triage has been told to be late, this time round.
+
+    The alarm is a step from waiting to waiting.
+
+    >>> waits = "awaiting_triage"
+    >>> has_alarmed([("screened", waits), (waits, waits)]), has_alarmed([("screened", waits)])
+    (True, False)
+    >>> has_alarmed([(waits, waits), (waits, "closed_wont_fix"), ("closed_wont_fix", waits)])
+    False
+    """
+    for was, state in reversed(steps):
+        if was == state == "awaiting_triage":
+            return True
+        if was not in ("awaiting_triage", "needs_info"):
+            return False
+    return False
+
+
 def due(events: Events, *, severity: int, alarmed: bool = False) -> float | None:
     """Return when something must have followed on the present state; nothing where none is due.
 
@@ -90,4 +109,7 @@ def due(events: Events, *, severity: int, alarmed: bool = False) -> float | None
     span = TRIAGE_OF_CRITICAL if severity >= CRITICAL else SPANS[state]
     if alarmed:
         span = NOBODY_READS
-    return max(since, since + span - spent(events, state, now=since))
+    # What was waited for before it was closed, or put to another one, is past.
+    ends = [at for at, (was, _) in enumerate(events) if was not in (state, "needs_info")]
+    round_ = events[ends[-1] + 1 :] if ends else events
+    return max(since, since + span - spent(round_, state, now=since))

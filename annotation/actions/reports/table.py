@@ -121,8 +121,7 @@ def _planned(report: Report, _step: Step) -> str:
 def agreed_neighbours(report: Report) -> int:
     """Count the neighbours of this attempt of which speakers are sure what they are."""
     texts = report.links.filter(kind=Kind.NEIGHBOUR).values("sample")
-    known = Consensus.objects.filter(sample__in=texts).values_list("people", flat=True)
-    return sum(bool(told) and max(told) >= SURE for told in known)
+    return Consensus.objects.filter(sample__in=texts, confidence__gte=SURE).count()
 
 
 def _enough(report: Report, step: Step) -> str:
@@ -162,11 +161,11 @@ def confirmed_no(report: Report) -> int:
 
 
 def _steady(report: Report, step: Step) -> str:
-    if confirmed_no(report):
-        return _("Somebody finds it is not better.")
-    since = report.since or step.now
-    if step.now - since >= LONGEST_WATCH:
+    since, against = report.since or step.now, confirmed_no(report)
+    if against < VOTES and step.now - since >= LONGEST_WATCH:
         return ""
+    if against:
+        return _("Somebody finds it is not better.")
     seen = report.links.filter(kind=Kind.VERSION, at__gt=since).count()
     return "" if seen >= GREEN_RELEASES else _("It stays under watch for two more releases.")
 

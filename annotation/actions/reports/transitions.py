@@ -4,7 +4,7 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from annotation.actions.reports.table import RULES, Actor, Step
 from annotation.errors import ConflictError
@@ -106,9 +106,14 @@ def _write(report: Report, step: Step, *, changes: dict[str, object], seen: Repo
     event.hash = hash_of(event)
     if changes:
         Report.objects.filter(pk=report.pk).update(**changes)
-        severity = changes.get("severity")
-        report.severity = severity if isinstance(severity, int) else report.severity
-    event.save(force_insert=True)
+        for name, value in changes.items():
+            setattr(report, name, value)
+    try:
+        with transaction.atomic():
+            event.save(force_insert=True)
+    except IntegrityError as error:
+        # What the table of the steps cannot see, the database does: other apps' proofs, too.
+        raise StepError(f"{report} cannot go to {step.to}: {error}.") from error
     Report.objects.filter(pk=report.pk).update(due_at=due_of(report))
     if step.to in TOLD:
         _tell(report, event, now=step.now)
@@ -145,11 +150,11 @@ def broken_link(report: Report) -> int:
 
 def due_of(report: Report) -> datetime | None:
     """Return when something must have followed, computed from the events alone."""
-    rows = list(report.log.order_by("number").values_list("to_state", "at", "reason"))
-    events = [(state, at.timestamp()) for state, at, _ in rows]
-    alarmed = any(
-        reason == Reason.OVERDUE and state == "awaiting_triage" for state, _, reason in rows
-    )
+    rows = list(report.log.order_by("number").values_list("from_state", "to_state", "at"))
+    events = [(state, at.timestamp()) for _, state, at in rows]
+    if events and events[-1][0] == State.ON_HOLD and report.hold_until is not None:
+        return report.hold_until
+    alarmed = clocks.has_alarmed([(was, state) for was, state, _ in rows])
     moment = clocks.due(events, severity=report.severity, alarmed=alarmed)
     return None if moment is None else datetime.fromtimestamp(moment, UTC)
 

@@ -1,0 +1,106 @@
+"""Following: what whoever reported may do with the secret link, as often as they like."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from annotation.actions.reports.merging import hand_on
+from annotation.actions.reports.table import REPORTER, Actor
+from annotation.actions.reports.transitions import StepError, transition
+from annotation.errors import InvalidInputError
+from annotation.methods.texts import unstorable
+from annotation.models import (
+    Report,
+    ReportContact,
+    ReportLetter,
+    ReportMessage,
+    ReportOriginal,
+    ReportState,
+    ReportVote,
+    Reproduction,
+    Workaround,
+)
+from annotation.models.reports import TEXTS, Reason
+
+State = ReportState
+LONGEST = 2_000
+APPEALABLE = (State.CLOSED_NOT_A_DEFECT, State.CLOSED_OUT_OF_SCOPE, State.CLOSED_WONT_FIX)
+ANSWERABLE = (State.NEEDS_INFO, State.CLOSED_CANNOT_REPRODUCE)
+
+
+@transaction.atomic
+def withdraw(report: Report, *, now: datetime, actor: Actor = REPORTER) -> Report:
+    """Take a report back, from whatever state: its words are erased, that it was stays.
+
+    Whoever told the same keeps theirs: the oldest of them takes its place.
+    """
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if held.state == State.WITHDRAWN:
+        return held
+    hand_on(held, now=now)
+    erase(held, now=now)
+    transition(held, to=State.WITHDRAWN, actor=actor, now=now)
+    report.refresh_from_db()
+    return report
+
+
+def erase(report: Report, *, now: datetime) -> None:
+    """Erase all that whoever reported has written, and all that a model said to it."""
+    blank: dict[str, object] = dict.fromkeys(TEXTS, "")
+    Report.objects.filter(pk=report.pk).update(
+        **blank, digest="", dialect="", client="", user=None, erased_at=now
+    )
+    ReportContact.objects.filter(report=report).delete()
+    ReportOriginal.objects.filter(report=report).delete()
+    ReportMessage.objects.filter(report=report).delete()
+    ReportVote.objects.filter(report=report).update(note="")
+    ReportVote.objects.filter(report=report, voter=None).delete()
+    Reproduction.objects.filter(report=report).update(label="", told={})
+    Workaround.objects.filter(report=report, ended_at=None).update(ended_at=now)
+    waiting = ReportLetter.objects.filter(report=report, state=ReportLetter.State.WAITING)
+    waiting.update(state=ReportLetter.State.DROPPED)
+
+
+@transaction.atomic
+def answer(report: Report, *, text: str, now: datetime) -> Report:
+    """Keep what whoever reported answers to our question; that opens the report again."""
+    text = text.strip()
+    if not text or unstorable(text) or len(text) > LONGEST:
+        raise InvalidInputError(
+            _("Write your answer."), remedy=_("At most 2,000 characters of plain text.")
+        )
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if held.state not in ANSWERABLE:
+        raise StepError(_("Nobody asks anything at the moment."))
+    ReportMessage.objects.create(report=held, kind=ReportMessage.Kind.ANSWER, text=text, at=now)
+    transition(
+        held, to=State.AWAITING_TRIAGE, actor=REPORTER, now=now, reason=Reason.ANSWERED, client=""
+    )
+    report.refresh_from_db()
+    return report
+
+
+@transaction.atomic
+def appeal(report: Report, *, now: datetime) -> Report:
+    """Have a closed report looked at once more; once."""
+    transition(
+        report, to=State.AWAITING_TRIAGE, actor=REPORTER, now=now, reason=Reason.APPEAL, client=""
+    )
+    return report
+
+
+@transaction.atomic
+def say_if_better(report: Report, *, verdict: str, now: datetime) -> ReportVote:
+    """Keep whether whoever reported finds it better; a later word takes the earlier's place."""
+    if verdict not in ReportVote.Verdict.values:
+        raise InvalidInputError(_("Say yes, no, or that you cannot tell."))
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if held.state not in (State.RELEASED, State.CLOSED_FIXED):
+        raise StepError(_("It is not mended yet."))
+    return ReportVote.objects.update_or_create(
+        report=held,
+        about=ReportVote.About.BETTER,
+        voter=None,
+        defaults={"verdict": verdict, "at": now},
+    )[0]

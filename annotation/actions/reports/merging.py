@@ -1,0 +1,79 @@
+"""Merging: reports that say the same become followers of one, and can be taken apart again."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from annotation.actions.reports.table import SYSTEM, Actor
+from annotation.actions.reports.transitions import transition
+from annotation.methods import report_priority
+from annotation.models import Report, ReportState, User
+from annotation.models.report_parts import ReportGlance
+from annotation.models.reports import Reason
+
+State = ReportState
+
+
+@transaction.atomic
+def merge(report: Report, *, into: Report, actor: Actor, now: datetime) -> Report:
+    """Put a report, and whoever follows it, to another one; nothing is deleted."""
+    target = Report.objects.select_for_update().get(pk=into.pk)
+    for follower in list(report.followers.order_by("pk")):
+        transition(
+            follower, to=State.MERGED, actor=SYSTEM, now=now, reason=Reason.DUPLICATE, target=target
+        )
+    transition(
+        report, to=State.MERGED, actor=actor, now=now, reason=Reason.DUPLICATE, target=target
+    )
+    weigh(target)
+    return target
+
+
+@transaction.atomic
+def unmerge(report: Report, *, actor: Actor, now: datetime) -> Report:
+    """Take a report apart from the one it was put to; it waits for speakers by itself."""
+    target = report.duplicate_of
+    transition(report, to=State.AWAITING_TRIAGE, actor=actor, now=now, reason=Reason.APART)
+    if target is not None:
+        weigh(target)
+    weigh(report)
+    return report
+
+
+def weigh(report: Report) -> None:
+    """Count the different clients behind a report anew, and how bad it is with them.
+
+    Clients are forgotten after a month; what was counted before stays.
+    """
+    rows = Report.objects.filter(pk=report.pk) | Report.objects.filter(duplicate_of=report)
+    told = list(rows.values_list("client", "user", "reasons", "severity_told", "consent_test"))
+    known = {(client or None, user) for client, user, *_ in told if client or user}
+    unknown = sum(not client and not user for client, user, *_ in told)
+    number = max(1, len(known) + unknown)
+    severity = max(
+        report_priority.severity_of(reasons, told=how, reporters=1 if report.frozen else number)
+        for _, _, reasons, how, _ in told
+    )
+    Report.objects.filter(pk=report.pk).update(
+        reporters=number, severity=max(severity, report.severity)
+    )
+    report.refresh_from_db()
+
+
+def look_at_both(report: Report, other: Report, *, user: User, now: datetime) -> None:
+    """Remember that somebody had both texts before them."""
+    ReportGlance.objects.get_or_create(report=report, other=other, user=user, defaults={"at": now})
+
+
+def hand_on(report: Report, *, now: datetime) -> None:
+    """Let the oldest follower of a report that goes take its place for the others."""
+    followers = list(report.followers.order_by("pk"))
+    if not followers:
+        return
+    heir, *others = followers
+    transition(heir, to=State.AWAITING_TRIAGE, actor=SYSTEM, now=now, reason=Reason.APART)
+    for other in others:
+        transition(
+            other, to=State.MERGED, actor=SYSTEM, now=now, reason=Reason.DUPLICATE, target=heir
+        )
+    weigh(heir)

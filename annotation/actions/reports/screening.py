@@ -1,0 +1,118 @@
+"""Screening: a machine looks first, for private data, junk, the script and what is the same."""
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from annotation.actions.reports.sealed import seal
+from annotation.actions.reports.table import SYSTEM
+from annotation.actions.reports.transitions import StepError, transition
+from annotation.methods import junk, private
+from annotation.methods.scripts import dominant_script
+from annotation.models import Report, ReportOriginal, ReportState
+from annotation.models.reports import OPEN, Reason
+
+State = ReportState
+TEXTS = ("input_text", "output_text", "expected_text", "description")
+ORIGINAL_KEPT = timedelta(days=90)
+# Reasons that say by themselves that somebody's data is in it.
+PRIVATE = "private"
+BRIGADE, WITHIN = 3, timedelta(hours=1)
+
+
+def screen(report: Report, *, now: datetime) -> Report:
+    """Look at a report and let it into the queue, or before a moderator; safe to run twice."""
+    report.refresh_from_db()
+    if report.state == State.RECEIVED:
+        _note(report, now=now)
+    if report.state == State.SCREENED:
+        _sort(report, now=now)
+    return report
+
+
+@transaction.atomic
+def _note(report: Report, *, now: datetime) -> None:
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if held.state != State.RECEIVED:
+        report.refresh_from_db()
+        return
+    told = "\n".join(getattr(held, name) for name in TEXTS)
+    held.flags = private.found(told)
+    held.spam = max(junk.junk(getattr(held, name)) for name in TEXTS)
+    held.detected_script = dominant_script(held.input_text or held.description)
+    if held.language and held.detected_script not in ("Zyyy", held.language.script):
+        held.flags.append("script")
+    if held.flags and set(held.flags) != {"script"}:
+        _mask(held, now=now)
+    held.save(
+        update_fields=[*TEXTS, "flags", "spam", "detected_script", "masked"],
+    )
+    _count(held, now=now)
+    transition(held, to=State.SCREENED, actor=SYSTEM, now=now)
+    report.refresh_from_db()
+
+
+def _mask(report: Report, *, now: datetime) -> None:
+    """Have everybody work with a masked copy; what was told lies sealed, for two together."""
+    whole = "\n\x1e\n".join(getattr(report, name) for name in TEXTS)
+    ReportOriginal.objects.get_or_create(
+        report=report, defaults={"sealed": seal(whole), "expires_at": now + ORIGINAL_KEPT}
+    )
+    for name in TEXTS:
+        setattr(report, name, private.masked(getattr(report, name)))
+    report.masked = True
+
+
+def _count(report: Report, *, now: datetime) -> None:
+    """Freeze the priority where several newcomers say the very same within an hour."""
+    same = Report.objects.filter(
+        campaign=report.campaign_id,
+        digest=report.digest,
+        expected_text=report.expected_text,
+        received_at__gt=now - WITHIN,
+        user=None,
+    ).exclude(expected_text="")
+    if same.values("client").distinct().count() >= BRIGADE:
+        same.update(frozen=True)
+
+
+def _sort(report: Report, *, now: datetime) -> None:
+    reason = _suspect(report)
+    to = State.QUARANTINED if reason else State.AWAITING_TRIAGE
+    try:
+        transition(report, to=to, actor=SYSTEM, now=now, reason=reason)
+    except StepError:
+        report.refresh_from_db()  # another worker has done it
+        return
+    if not reason:
+        merge_identical(report, now=now)
+
+
+def _suspect(report: Report) -> str:
+    if report.masked or PRIVATE in report.reasons:
+        return Reason.PRIVATE
+    return Reason.SUSPECT if report.spam >= junk.JUNK or report.limited else Reason.NONE
+
+
+def merge_identical(report: Report, *, now: datetime) -> bool:
+    """Put a report to an older one that says the very same of the very same version."""
+    from annotation.actions.reports.merging import merge
+
+    older = (
+        Report.objects.filter(
+            campaign=report.campaign_id,
+            language=report.language_id,
+            tag=report.tag,
+            digest=report.digest,
+            version_digest=report.version_digest,
+            state__in=OPEN,
+            pk__lt=report.pk,
+        )
+        .exclude(state__in=(State.QUARANTINED, State.RECEIVED, State.SCREENED))
+        .order_by("pk")
+    )
+    for one in older:
+        if sorted(one.reasons) == sorted(report.reasons):
+            merge(report, into=one, actor=SYSTEM, now=now)
+            return True
+    return False
