@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,14 @@ from django.db.utils import OperationalError
 
 from config.desk_service import read_release, version
 from config.env import ROOT, env
+from config.inspecting import (
+    Finding,
+    look_at_clock,
+    look_at_files,
+    look_at_settings,
+    look_at_weights,
+    look_at_work,
+)
 from config.installing import (
     SetupError,
     is_complete,
@@ -24,15 +31,6 @@ from config.installing import (
 )
 from config.running import announced
 from config.services import find_redis, free_port, without_password
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; without a remedy it is well."""
-
-    what: str
-    found: str
-    remedy: str = ""
 
 
 def look_at_python() -> Iterator[Finding]:
@@ -155,13 +153,18 @@ PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
     look_at_ports,
     look_at_database,
     look_at_secrets,
+    look_at_files,
+    look_at_settings,
+    look_at_clock,
+    look_at_weights,
+    look_at_work,
 )
 
 
 class Command(BaseCommand):
     """Findings, each with its remedy; exit 1 if there is anything to mend."""
 
-    help = "Look at Python, packages, Redis, Label Studio, disk, ports and database."
+    help = "Look at what is installed, set, stored and at work; say what is wrong and the remedy."
     requires_system_checks = ()
 
     def handle(self, **options: Any) -> None:
