@@ -14,7 +14,7 @@ from django.template.base import Node, Template
 from django.templatetags.i18n import BlockTranslateNode, TranslateNode
 
 from config.env import ROOT
-from config.interfaces import APPS, SEEN, is_translated
+from config.interfaces import SEEN, is_translated
 
 CALLS = {
     "_": 1,
