@@ -20,6 +20,15 @@ LEADS_TO = {
 }
 
 
+def became(item: Item) -> tuple[list[tuple[str, str]], str, bool]:
+    """What is objected to a text, where its item is, and whether it is set aside."""
+    item.refresh_from_db()
+    item.sample.refresh_from_db()
+    objections = Objection.objects.filter(sample=item.sample)
+    withdrawn = item.sample.withdrawn_at is not None
+    return list(objections.values_list("kind", "state")), item.state, withdrawn
+
+
 def test_the_form_at_the_desk_offers_what_the_light_page_offers() -> None:
     world = World()
     project = world.desk.read_project(world.home.desk_project_id)
@@ -37,13 +46,7 @@ def test_each_comes_home_with_its_note_counts_as_no_answer_and_leads_somewhere(f
     said = Annotation.objects.get()
     assert (said.state, said.flag, said.label) == (Annotation.State.SKIPPED, flag, None)
     assert said.note == "so they say in Kayor"
-    world.item.sample.refresh_from_db()
-    became = (
-        list(Objection.objects.values_list("kind", "state")),
-        world.item.state,
-        world.item.sample.withdrawn_at is not None,
-    )
-    assert became == LEADS_TO[flag]
+    assert became(world.item) == LEADS_TO[flag]
 
 
 def test_a_note_beside_a_label_is_kept_and_changes_with_it() -> None:

@@ -27,6 +27,7 @@ from annotation.models import (
 )
 from annotation.objectives import classes
 from tests.annotation.lighting import fetch, give
+from tests.annotation.test_flags_at_the_desk import LEADS_TO, became
 from tests.fakes import choice
 from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
 
@@ -83,8 +84,8 @@ class Both:
         answer = session.get(f"/api/projects/{self.project}/next")
         return answer.json()["data"]["uid"] if answer.status_code == 200 else ""
 
-    def says(self, session: httpx.Client, item: Item, label: str) -> int:
-        body = {"result": choice(label), "lead_time": 1.0, "unique_id": str(uuid.uuid4())}
+    def says(self, session: httpx.Client, item: Item, label: str = "", **over: Any) -> int:
+        body = {"result": choice(label), "lead_time": 1.0, "unique_id": str(uuid.uuid4())} | over
         answer = session.post(f"/api/tasks/{item.desk_task_id}/annotations/", json=body)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["id"])
@@ -180,6 +181,29 @@ def test_an_empty_list_locks_nothing_and_tells_that_the_desk_is_there(both: Both
     assert lock(both.project, []) == set()
     with pytest.raises(DeskRefusedError):
         lock(99_999_999, [])
+
+
+def test_every_flag_that_is_chosen_there_comes_home_with_its_note_and_leads_somewhere(
+    both: Both,
+) -> None:
+    campaign, awa = both.home.campaign, both.people[0]
+    some = [make_item(make_sample(campaign), priority=-1, batch="r1") for _ in LEADS_TO]
+    both.items += some
+    both.push()
+    asked = {str(item.uid): item for item in some}
+    with both.visit(awa) as session:
+        for flag in LEADS_TO:
+            item = asked.pop(both.next(session))
+            both.says(session, item, result=classes.result_of({}, flag=flag, note=f"{flag}!"))
+    assert (asked, both.sweep()) == ({}, (5, 0, 0))
+    for said in Annotation.objects.select_related("item__sample"):
+        assert (said.state, said.label, said.note) == ("skipped", None, f"{said.flag}!")
+        assert became(said.item) == LEADS_TO[said.flag]
+    with both.visit(both.people[1]) as session:
+        # Whoever comes next is asked what was set aside for nobody.
+        said = Annotation.objects.exclude(flag="offensive").values_list("item__uid", flat=True)
+        both.push()
+        assert both.next(session) in {str(uid) for uid in said}
 
 
 def test_a_flag_that_was_chosen_there_comes_home_and_one_more_person_is_asked(both: Both) -> None:
