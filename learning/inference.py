@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,12 +25,15 @@ import structlog
 import torch
 from django.conf import settings
 
+from annotation.methods.spans import classes_of
 from learning.gateways.weights import open_weights
+from learning.methods.tagging import Read, decoded, log_probabilities
 from learning.models import ModelVersion
-from learning.networks import Network, runtimes
+from learning.networks import Batch, Network, runtimes
 from learning.networks.chance import by_chance, thinned
 from learning.networks.opening import load_network
 from learning.networks.runtimes import Answers, Packed
+from learning.networks.tokens import tags_units, units_of
 
 KEPT = 2
 # Texts that go through the tokenizer together; on a GPU the next ones do while these are answered.
@@ -44,6 +47,14 @@ _networks: OrderedDict[tuple[str, str], Network] = OrderedDict()
 _lock = threading.Lock()
 
 log = structlog.get_logger(__name__)
+
+
+class Marks(NamedTuple):
+    """What a network reads in some texts: their positions, the readings, M x d embeddings."""
+
+    rows: npt.NDArray[np.intp]
+    reads: list[Read]
+    embeddings: npt.NDArray[np.float32]
 
 
 def network_of(version: ModelVersion, *, runtime: str = runtimes.FLOAT32) -> Network:
@@ -113,10 +124,13 @@ def network_logits(
 ) -> npt.NDArray[np.float32]:
     """Return N x K logits under a network that is at hand, such as one in training.
 
-    In float32 on every machine: by these a version is judged.
+    In float32 on every machine: by these a version is judged. A network for spans says N arrays,
+    each of u x K logits of a text's units.
     """
     if len(texts) != len(languages):
         raise ValueError("every text needs its language tag")
+    if tags_units(network):
+        return _unit_logits(network, texts=texts, languages=languages)
     found = np.empty((len(texts), len(network.labels)), dtype=np.float32)
     home = next(network.module.parameters()).device
     # Not in inference mode: weights that are cut among processes (FSDP) are put together here.
@@ -125,6 +139,45 @@ def network_logits(
             there = {name: tensor.to(home) for name, tensor in batch.items()}
             found[rows] = network.logits(there).float().cpu().numpy()
     return found
+
+
+def _unit_logits(
+    network: Network, *, texts: Sequence[str], languages: Sequence[str]
+) -> npt.NDArray[Any]:
+    found = np.empty(len(texts), dtype=object)
+    home = next(network.module.parameters()).device
+    with _resting(network), torch.no_grad():
+        for rows, batch in network.packed(texts, languages, device=home.type):
+            there = {name: tensor.to(home) for name, tensor in batch.items()}
+            told = _by_text(network.logits(there).float().cpu().numpy(), batch)
+            for row, one in zip(rows, told, strict=True):
+                found[row] = one
+    return found
+
+
+def _by_text(rows: npt.NDArray[Any], batch: Batch) -> list[npt.NDArray[Any]]:
+    """Part rows of units among the texts of their batch."""
+    return np.split(rows, np.cumsum(batch["units"].cpu().numpy())[:-1])
+
+
+def marks_of(
+    version: ModelVersion, *, texts: Sequence[str], languages: Sequence[str]
+) -> Iterator[Marks]:
+    """Yield what a version for spans reads in texts, batch by batch, each text once."""
+    network = network_of(version)
+    classes, cut = classes_of(network.labels), units_of(texts)
+    home = device()
+    with torch.inference_mode():
+        for rows, batch in network.packed(texts, languages, device=home.type):
+            there = {name: tensor.to(home) for name, tensor in batch.items()}
+            logits, embeddings = network.answer(there)
+            told = logits.float().cpu().numpy()
+            lost = [not np.isfinite(one).all() for one in _by_text(told, batch)]
+            logs = log_probabilities([np.where(np.isfinite(told), told, 0.0)])
+            reads = decoded(logs, units=[cut[row] for row in rows], labels=classes)
+            vectors = embeddings.float().cpu().numpy()
+            vectors[lost] = np.nan  # a text without finite numbers is spoilt whole
+            yield Marks(rows, reads, vectors)
 
 
 def mc_probabilities(

@@ -20,6 +20,7 @@ from annotation.methods.spans import Span, SpanError, checked, trimmed, units
 from annotation.methods.texts import excerpt
 from annotation.objectives import Answer, Choice, Fields, Parsed, form
 
+NAME = "spans"
 TITLE = _("stretches of a text, each of a class (names, terms)")
 PARTS = 1
 ORDERED = False

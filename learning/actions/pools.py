@@ -12,6 +12,7 @@ from django.db.models.functions import Cast, Concat
 
 from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
+from annotation.objectives import spans
 from learning.actions.repeats import doubtful_answers
 from learning.actions.scored import (
     FEW,
@@ -31,6 +32,9 @@ from learning.methods.requests import LanguageState, SelectionRequest
 from learning.models import ModelVersion, NearDuplicate, Round, StopDecision, Temperature
 
 log = structlog.get_logger(__name__)
+
+# What two classes say of a text's marks (:func:`learning.methods.tagging.two_classes`).
+MARKED = {"marks-as-read": "marks as read", "marks-otherwise": "other marks"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def _question(round_: Round, languages: list[CampaignLanguage]) -> SelectionRequ
     """Return the request without its samples."""
     campaign, version = round_.campaign, round_.version
     labels = label_keys(version)
-    names = dict(campaign.labels.values_list("key", "name"))
+    names = dict(campaign.labels.values_list("key", "name")) | MARKED
     return SelectionRequest(
         item_ids=(),
         language=np.zeros(0, dtype=np.int64),
@@ -169,7 +173,12 @@ def active_languages(campaign: Campaign) -> list[CampaignLanguage]:
 
 
 def label_keys(version: ModelVersion) -> tuple[str, ...]:
-    """Return the keys of the labels that the version knows, in the order of its outputs."""
+    """Return the keys of the labels that the version knows, in the order of its outputs.
+
+    Of marks in texts it is only told how sure the version is of them all, as two classes.
+    """
+    if version.campaign.objective == spans.NAME:
+        return tuple(MARKED)
     named = version.manifest.get("labels")
     keys = named or version.campaign.labels.order_by("position").values_list("key", flat=True)
     return tuple(keys)

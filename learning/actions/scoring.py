@@ -10,9 +10,9 @@ Predictions are rows (measured: 42 microseconds and 120 bytes a sample on SQLite
 millisecond for the quickest network and half a kilobyte for the sample itself), embeddings are files.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from annotation.actions.leases import kept
 from annotation.models import Sample
+from annotation.objectives import spans
 from learning.actions import embeddings
 from learning.actions.cutting import Slice, cut, previous_version, spoilt_for, unscored
 from learning.actions.pruning import make_room
@@ -31,7 +32,11 @@ from learning.errors import ScoringError
 from learning.gateways.embeddings import Written, remove, write_block
 from learning.methods.acquisition import gap
 from learning.methods.probabilities import softmax
+from learning.methods.tagging import certainty, suggestion, two_classes
 from learning.models import ModelVersion, Prediction, Scoring, ScoringShard, Temperature
+
+if TYPE_CHECKING:
+    from learning.networks.runtimes import Answers
 
 __all__ = ["open_scoring", "score_shard", "spoilt_for", "unscored"]
 
@@ -65,6 +70,7 @@ class _Found(NamedTuple):
     embeddings: npt.NDArray[np.float32]
     finite: npt.NDArray[np.bool_]
     runtime: str
+    answers: list[Any]
 
 
 def open_scoring(version: ModelVersion, *, now: datetime) -> Scoring:
@@ -212,19 +218,19 @@ def _named(shard: ScoringShard) -> set[int]:
 
 def _score(held: ShardClaim, *, runtime: str) -> _Found | None:
     """Return what the network says of the shard's samples, or None if it was taken from us."""
-    from learning.inference import answers_of  # torch is for workers only
-
     shard = held.shard
     rows = _rows(shard)
-    texts, tags = [row.text for row in rows], [row.tag for row in rows]
     logits: npt.NDArray[np.float64] = np.zeros((len(rows), 0))
     vectors: npt.NDArray[np.float32] = np.zeros((len(rows), 0), np.float32)
-    for part in answers_of(shard.scoring.version, texts=texts, languages=tags, runtime=runtime):
+    answers: list[Any] = [None] * len(rows)
+    for part, told in _parts(shard.scoring.version, rows, runtime=runtime):
         if not logits.shape[1]:
             logits = np.zeros((len(rows), part.logits.shape[1]))
             vectors = np.zeros((len(rows), part.embeddings.shape[1]), np.float32)
         logits[part.rows] = rounded(part.logits)
         vectors[part.rows] = part.embeddings
+        for row, one in zip(part.rows, told, strict=False):
+            answers[row] = one
         if not held.holds():
             return None
     numbers = np.concatenate((logits, vectors), axis=1)
@@ -235,7 +241,25 @@ def _score(held: ShardClaim, *, runtime: str) -> _Found | None:
             f" {rows[0].id}, with numbers that are not finite.",
             remedy="Its weights are useless: roll back to an earlier version.",
         )
-    return _Found(rows, logits=logits, embeddings=vectors, finite=finite, runtime=runtime)
+    return _Found(rows, logits, vectors, finite, runtime, answers)
+
+
+def _parts(
+    version: ModelVersion, rows: list[_Row], *, runtime: str
+) -> Iterator[tuple["Answers", Sequence[Any]]]:
+    """Yield what the version says, and of each text what logits do not say, if there is anything."""
+    from learning.inference import answers_of, marks_of  # torch is for workers only
+    from learning.networks.runtimes import Answers
+
+    texts, tags = [row.text for row in rows], [row.tag for row in rows]
+    if version.campaign.objective != spans.NAME:
+        for part in answers_of(version, texts=texts, languages=tags, runtime=runtime):
+            yield part, ()
+        return
+    for marks in marks_of(version, texts=texts, languages=tags):
+        logits = two_classes([certainty(one) for one in marks.reads]).astype(np.float32)
+        answers = Answers(marks.rows, logits, marks.embeddings)
+        yield answers, [suggestion(one) for one in marks.reads]
 
 
 def rounded(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -297,6 +321,7 @@ def _predictions(shard: ScoringShard, found: _Found) -> list[Prediction]:
             logits=found.logits[i].tolist(),
             margin=float(margins[i]),
             label_position=int(found.logits[i].argmax()),
+            answer=found.answers[i],
         )
         for i, row in enumerate(found.rows)
         if found.finite[i]

@@ -11,6 +11,7 @@ from django.db.models import Max
 
 from annotation.errors import ConflictError
 from annotation.models import Campaign
+from annotation.objectives import spans
 from learning.actions.identities import identity_of
 from learning.actions.kinds import kind_in
 from learning.actions.serving import deploy, serving_version
@@ -28,9 +29,10 @@ def initial_version(campaign: Campaign) -> ModelVersion:
     if serving:
         return serving
     labels = list(campaign.labels.order_by("position").values_list("key", flat=True))
-    if len(labels) < 2:
-        raise ConflictError(f"{campaign} has fewer than two labels; there is nothing to learn.")
-    network = open_network(campaign.network, labels=labels, seed=campaign.seed)
+    marks = campaign.objective == spans.NAME
+    if len(labels) < 2 - marks:
+        raise ConflictError(f"{campaign} has too few labels; there is nothing to learn.")
+    network = open_network(campaign.network, labels=labels, seed=campaign.seed, spans=marks)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "network"
         folder.mkdir()

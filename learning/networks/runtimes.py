@@ -24,6 +24,7 @@ import torch
 from learning.networks import Batch, Network
 from learning.networks.encoder import Encoder
 from learning.networks.rounded import has_kernels, is_rounded, rounded
+from learning.networks.tokens import tags_units
 
 FLOAT32, BFLOAT16, COMPILED, INT8 = "float32", "bfloat16", "bfloat16-compiled", "int8"
 # A runtime agrees if so many of the decided texts keep their label, no probability moves further
@@ -90,7 +91,7 @@ def keep_memory() -> None:
 
 def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]:
     """Return what is worth a try beside float32; compiling only pays on a GPU with much to do."""
-    if not isinstance(network, Encoder) or is_rounded(network.module):
+    if not isinstance(network, Encoder) or tags_units(network) or is_rounded(network.module):
         return ()
     if device == "cuda":
         return (BFLOAT16, COMPILED) if many else (BFLOAT16,)
@@ -101,6 +102,8 @@ def runtimes_of(network: Network, *, device: str, many: bool) -> tuple[str, ...]
 def recast(network: Network, runtime: str) -> Network:
     """Return the network in another arithmetic; float32 is the network itself."""
     if runtime == FLOAT32 or not isinstance(network, Encoder) or is_rounded(network.module):
+        return network
+    if tags_units(network):  # what was tried on labels of texts says nothing of tags
         return network
     if runtime == INT8:
         return network.quantised(_rounded)

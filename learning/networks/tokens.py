@@ -17,18 +17,16 @@ Shapes: N texts, U units of all of them, C classes, K = 2 C + 1 tags.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from annotation.methods.span_chain import Chain, best_path, lattice, span_probability
-from annotation.methods.spans import Span, classes_of, stretches, units
+from annotation.methods.spans import classes_of, units
+from learning.methods.tagging import Read, decoded
 from learning.networks import Batch, Network
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Cuts = Sequence[Sequence[int]]
 
@@ -43,6 +41,11 @@ class TokenNetwork(Network, Protocol):
         self, texts: Sequence[str], languages: Sequence[str], *, device: str, cuts: Cuts = ()
     ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
         """Yield positions of texts and their batch."""
+
+
+def tags_units(network: Network) -> TypeGuard[TokenNetwork]:
+    """Tell whether a network's logits have a row for each unit, not for each text."""
+    return network.kind.startswith("token-")
 
 
 def units_of(texts: Sequence[str], *, cuts: Cuts = ()) -> list[Ints]:
@@ -66,23 +69,6 @@ def text_losses(
     return losses.new_zeros(len(units)).index_add_(0, text, weighed) / units.clamp_min(1)
 
 
-@dataclass(frozen=True)
-class Read:
-    """What a network says of one text: its best spans, how sure of each and of the text.
-
-    ``units`` u x 2 code points; ``probabilities`` u x K, in which no I follows nothing; ``said``
-    (u) is the log-probability of each unit's tag on the best path, for
-    :func:`learning.methods.sequences.mnlp_of`.
-    """
-
-    spans: tuple[Span, ...]
-    confidence: tuple[float, ...]
-    whole: float
-    units: Ints
-    probabilities: Floats
-    said: Floats
-
-
 @torch.no_grad()
 def read(
     network: TokenNetwork,
@@ -103,30 +89,3 @@ def read(
         for at, one in zip(rows, told, strict=True):
             found[at] = one
     return [one for one in found if one is not None]
-
-
-def decoded(logs: Floats, *, units: Sequence[Ints], labels: Sequence[str]) -> list[Read]:
-    """Turn log-probabilities of tags (U x K) into the best spans that IOB2 allows (Viterbi).
-
-    >>> logs = np.log([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
-    >>> decoded(logs, units=[np.array([[0, 3], [4, 9]])], labels=["PER"])[0].spans
-    (Span(start=0, end=9, label='PER'),)
-    """
-    lengths = np.array([len(one) for one in units], np.int64)
-    chain = Chain.free(len(labels))
-    path, weight = best_path(logs, lengths=lengths, chain=chain)
-    seen = lattice(logs, lengths=lengths, chain=chain)
-    whole = np.exp(np.minimum(weight - seen.evidence, 0.0))
-    said = np.log(np.maximum(seen.posterior[np.arange(len(path)), path], 1e-300))
-    ends = np.cumsum(lengths)
-    texts = []
-    for one, end, sure in zip(units, ends.tolist(), whole.tolist(), strict=True):
-        start = end - len(one)
-        marks = stretches(path[start:end])
-        spans = tuple(Span(int(one[a, 0]), int(one[b, 1]), labels[c]) for a, b, c in marks)
-        sureness = tuple(
-            min(1.0, span_probability(seen, first=start + a, last=start + b, label=c))
-            for a, b, c in marks
-        )
-        texts.append(Read(spans, sureness, sure, one, seen.posterior[start:end], said[start:end]))
-    return texts
