@@ -32,7 +32,8 @@ def initial_version(campaign: Campaign) -> ModelVersion:
     marks = campaign.objective == spans.NAME
     if len(labels) < 2 - marks:
         raise ConflictError(f"{campaign} has too few labels; there is nothing to learn.")
-    network = open_network(campaign.network, labels=labels, seed=campaign.seed, spans=marks)
+    shape = {"spans": True} if marks else {}
+    network = open_network(campaign.network, labels=labels, seed=campaign.seed, **shape)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "network"
         folder.mkdir()
