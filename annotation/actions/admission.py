@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from annotation.actions.choosing import label_for
+from annotation.actions.known import composes
 from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
@@ -30,6 +32,7 @@ class Admission:
             parts=objective(self.campaign.objective).PARTS,
             least=habits.least,
             sided=habits.sided,
+            composes=composes(self.campaign),
         )
 
     def admit(self, rows: Sequence[Row]) -> tuple[int, int]:
@@ -66,10 +69,17 @@ class Admission:
     def _store(self, rows: Sequence[CleanRow]) -> None:
         samples = Sample.objects.bulk_create([self._sample(row) for row in rows])
         GoldItem.objects.bulk_create(
-            GoldItem(sample=sample, label_id=self._labels[row.label], split=row.role)
+            GoldItem(sample=sample, label_id=self._label(row), split=row.role)
             for row, sample in zip(rows, samples, strict=True)
             if row.role != POOL
         )
+
+    def _label(self, row: CleanRow) -> int:
+        """The number of a known answer; one that is composed is kept when it is first met."""
+        if row.label not in self._labels:
+            answer = {"label": row.label, "value": row.value}
+            self._labels[row.label] = label_for(self.campaign, answer=answer).pk
+        return self._labels[row.label]
 
     def _sample(self, row: CleanRow) -> Sample:
         return Sample(

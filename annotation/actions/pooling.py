@@ -15,7 +15,7 @@ import numpy as np
 from django.db.models import Count, F, Max, Q, Sum
 
 from annotation.actions.tables import Table
-from annotation.methods import aggregation
+from annotation.methods import aggregation, composing
 from annotation.models import (
     Adjudication,
     AloneEstimate,
@@ -24,6 +24,7 @@ from annotation.models import (
     Campaign,
     CampaignLanguage,
     GoldItem,
+    Label,
 )
 
 # Steps of shares and probabilities that go from language to language, and of numbers of answers.
@@ -34,6 +35,8 @@ GROWTH = 1.5
 PEOPLE = 2**31
 # Tells two states apart among those that one language goes through: no secret depends on it.
 DIGEST = 12
+# The kind of question whose answers are sets of labels.
+SETS = "several"
 
 Ties = Mapping[int, Mapping[int, Sequence[tuple[int, int]]]]
 
@@ -43,7 +46,8 @@ class Standings:
     """What the refits of a campaign rest on, by the number of the campaign language.
 
     ``own`` moves with the language's own answers, people and known answers; ``votes`` are its
-    answers by label; ``ties`` lead from its people to (language, annotator) where else they answer.
+    answers by label, of sets of labels K x 2: without and with each; ``ties`` lead from its people
+    to (language, annotator) where else they answer. ``labels`` is how many a confusion is between.
     """
 
     labels: int
@@ -56,7 +60,8 @@ class Standings:
     def of(cls, campaign: Campaign) -> "Standings":
         """Read it all, in as many queries whatever the number of languages."""
         homes = list(campaign.languages.all())
-        labels = campaign.labels.count()
+        keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
+        of_sets, labels = campaign.objective == SETS, len(keys)
         counted, votes = _answers(campaign, labels=labels)
         ties = _ties(campaign, homes)
         gold, decided = _gold(campaign), _decided(campaign)
@@ -73,6 +78,8 @@ class Standings:
         }
         estimates = AloneEstimate.objects.filter(campaign_language__campaign=campaign)
         alone = {(row.campaign_language_id, row.annotator_id): row for row in estimates}
+        if of_sets:
+            return cls(2, own, _votes_by_set(campaign, keys=keys), ties, alone)
         return cls(labels, own, votes, ties, alone)
 
     def mark(self, home: CampaignLanguage) -> str:
@@ -87,7 +94,10 @@ class Standings:
     def pool(self, home: CampaignLanguage) -> aggregation.Floats:
         """Return K: how common labels are in the other languages; uniform where there is none."""
         others = [row for pk, row in self.votes.items() if pk != home.pk]
-        return aggregation.class_pool(np.sum(others, axis=0) if others else np.zeros(self.labels))
+        votes = np.sum(others, axis=0) if others else np.zeros(self.labels)
+        if votes.ndim == 1:
+            return aggregation.class_pool(votes)
+        return np.stack([aggregation.class_pool(row) for row in votes])
 
     def elsewhere(
         self, home: CampaignLanguage, *, people: Sequence[int]
@@ -180,6 +190,28 @@ def _answers(
         if position is not None and position < labels:
             votes.setdefault(home, np.zeros(labels))[position] += numbers[-1]
     return {pk: tuple(each) for pk, each in moved.items()}, votes
+
+
+def _votes_by_set(campaign: Campaign, *, keys: Sequence[str]) -> dict[int, aggregation.Floats]:
+    """How often each label was left out and chosen (K x 2), by language."""
+    counts = (
+        Annotation.objects.answered()
+        .filter(item__campaign_language__campaign=campaign, annotator__active=True)
+        .filter(label__value__isnull=False)
+        .order_by()
+        .values_list("item__campaign_language", "label")
+        .annotate(number=Count(F("item_id") * PEOPLE + F("annotator_id"), distinct=True))
+    )
+    told = list(counts)
+    values = dict(
+        Label.everything.filter(pk__in={row[1] for row in told}).values_list("pk", "value")
+    )
+    votes: dict[int, aggregation.Floats] = {}
+    for home, label, number in told:
+        there = composing.bits_of([values[label]], keys=keys)[0].astype(np.int64)
+        row = votes.setdefault(home, np.zeros((len(keys), 2)))
+        row[np.arange(len(keys)), there] += number
+    return votes
 
 
 def _gold(campaign: Campaign) -> dict[int, tuple[object, ...]]:

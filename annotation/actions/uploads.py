@@ -10,6 +10,7 @@ from typing import BinaryIO, TypedDict, Unpack
 from django.conf import settings
 from django.db import transaction
 
+from annotation.actions.known import composes
 from annotation.errors import ConflictError, InvalidInputError, TransientError
 from annotation.methods.readers import (
     FIELDS,
@@ -140,6 +141,7 @@ def _check_options(
         languages=campaign.languages.filter(active=True).values_list("language__tag", flat=True),
         labels=campaign.labels.values_list("key", "name"),
         defaults=defaults,
+        composes=composes(campaign),
     )
     if not rules.languages:
         raise InvalidInputError(

@@ -95,11 +95,12 @@ class Elsewhere:
         return cls(confusion, competent)
 
 
-def fit(
+def fit(  # noqa: PLR0913 - each is one more thing that may be known beforehand
     answers: Answers,
     *,
     item_prior: Floats | None = None,
     class_pool: Floats | None = None,
+    sorts: Ints | None = None,
     elsewhere: Elsewhere | None = None,
     rounds: int = ROUNDS,
     tolerance: float = 1e-8,
@@ -109,6 +110,8 @@ def fit(
     ``item_prior`` (N x K) is what a model thinks of each item, calibrated; rows of NaN fall
     back on the class prior. That is learned from the answers, drawn towards ``class_pool`` (K):
     how common labels are among what was asked in other languages; uniform where nothing is known.
+    Items of several ``sorts`` (N, from 0) have labels as common as their sort has them, and a pool
+    for each (L x K); people answer alike in all of them.
 
     >>> three = Answers(
     ...     item=np.array([0, 0, 1, 1]), person=np.array([0, 1, 0, 1]),
@@ -118,8 +121,9 @@ def fit(
     [[0.86, 0.14], [0.4, 0.6]]
     """
     uniform: Floats = np.full(answers.labels, 1.0 / answers.labels)
+    one = np.zeros(len(answers.known), dtype=np.int64)
     classes = _Classes(
-        np.zeros(len(answers.known), dtype=np.int64), uniform if class_pool is None else class_pool
+        one if sorts is None else sorts, uniform if class_pool is None else class_pool
     )
     found = _fit(
         answers,
@@ -129,7 +133,7 @@ def fit(
         rounds=rounds,
         tolerance=tolerance,
     )
-    return replace(found, class_prior=found.class_prior[0])
+    return found if sorts is not None else replace(found, class_prior=found.class_prior[0])
 
 
 def fit_languages(
@@ -253,7 +257,7 @@ class _Said:
 
 @dataclass(frozen=True)
 class _Classes:
-    """How common labels are: a language each, drawn towards ``pool`` (K) or all together.
+    """How common labels are: a language each, drawn towards ``pool`` (K, or L x K) or all together.
 
     All together are drawn towards uniform, or a handful of answers would make one label certain.
     """
@@ -265,7 +269,7 @@ class _Classes:
         """Return L x K before any answer is read."""
         languages = int(self.language.max(initial=0)) + 1
         start = np.full(labels, 1.0 / labels) if self.pool is None else self.pool
-        return np.tile(start, (languages, 1))
+        return np.array(np.broadcast_to(start, (languages, labels)))
 
     def update(self, posterior: Floats) -> Floats:
         """Return L x K after answers."""

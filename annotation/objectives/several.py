@@ -26,6 +26,7 @@ FIELD = "labels"
 HOTKEYS = 9
 # Stands for none of the labels; no label's key has a colon.
 NONE = "none:"
+NONE_IN_FILES = ("-", "none")
 # What composed keys are joined by: no label's key has it, so none can be mistaken for another.
 JOINT = "+"
 LONGEST_KEY = 60
@@ -125,6 +126,30 @@ def told(fields: Fields) -> Answer:
     if not ticked:
         return {}
     return {"value": [] if ticked == [NONE] else ticked}
+
+
+def fields_in(cell: object, *, names: Mapping[str, str]) -> Fields:
+    """What a cell of a file says, as our form would: keys or names between | or ;, or a list.
+
+    That it is none of them is said by “-” or “none”, unless a label is called so.
+
+    >>> names = {"mbégte": "joy", "joy": "joy", "fear": "fear"}
+    >>> fields_in("Mbégte; fear", names=names), fields_in("-", names=names)
+    ({'labels': ['joy', 'fear']}, {'labels': ['none:']})
+    """
+    if isinstance(cell, str):
+        parts = [part.strip() for part in cell.replace(";", "|").split("|")]
+    elif isinstance(cell, list) and all(isinstance(part, str) for part in cell):
+        parts = [part.strip() for part in cell]
+    else:
+        raise ValueError("is neither a text nor a list of texts")
+    if not parts:
+        raise ValueError("is an empty list; write none if it is none of them")
+    if "" in parts:
+        raise ValueError("has an empty place between two labels")
+    if len(parts) == 1 and parts[0].casefold() in NONE_IN_FILES and parts[0] not in names:
+        return {FIELD: [NONE]}
+    return {FIELD: [names.get(part) or names.get(part.casefold()) or part for part in parts]}
 
 
 def keys_in(answer: Answer) -> Collection[str]:

@@ -58,9 +58,10 @@ class Shape(Protocol):
 
 def shape_of(campaign: Campaign) -> Shape:
     """The module that estimates the answers of a campaign."""
-    from annotation.actions.estimates import classes, spans
+    from annotation.actions.estimates import classes, several, spans
 
-    return {"spans": spans}.get(campaign.objective, classes)
+    shapes: dict[str, Shape] = {"several": several, "spans": spans}
+    return shapes.get(campaign.objective, classes)
 
 
 def rounded(values: Any) -> list[float]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ DEV_SHARE = 0.3
 POOL, DEV, GATE = "pool", "dev", "gate"
 TEXTS = ("text", "second", "third")
 NONE = (None, "")
+# Makes an answer that is composed (label and value) of a cell, with the text that it is about; what
+# it raises a ValueError with is told to whoever imports.
+Composes = Callable[[object, str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class CleanRow:
     external_id: str | None
     group: str
     meta: Mapping[str, Any]
+    # Of a composed answer, what it says.
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +64,10 @@ class Rules:
     # How many of the parts there must be, and whether the first two are shown in an order by lot.
     least: int = 1
     sided: bool = False
+    composes: Composes | None = None
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - what a campaign knows, one by one
         cls,
         *,
         languages: Iterable[str],
@@ -70,6 +76,7 @@ class Rules:
         parts: int = 1,
         least: int | None = None,
         sided: bool = False,
+        composes: Composes | None = None,
     ) -> "Rules":
         """Make the rules; a label's name is understood where it is not another one's key.
 
@@ -85,6 +92,7 @@ class Rules:
             parts,
             parts if least is None else least,
             sided,
+            composes,
         )
 
 
@@ -126,7 +134,7 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
     turned = rules.sided and is_turned(parts[0], parts[1], language=language)
     text = glued([parts[1], parts[0], *parts[2:]] if turned else parts)
     text_digest = digest(text)
-    label = of_the_file(_label(_short("label", values, rules), rules), turned=turned)
+    label, value = _known(values, rules, text=text, turned=turned)
     group = _short("group", values, rules)
     licence = _short("licence", values, rules)
     if not licence:
@@ -145,7 +153,27 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
         external_id=_short("id", values, rules) or None,
         group=group,
         meta=_compared(_meta(values), turned=turned) if rules.sided else _meta(values),
+        value=value,
     )
+
+
+def _known(
+    values: Mapping[str, object], rules: Rules, *, text: str, turned: bool
+) -> tuple[str, Any]:
+    """The known answer as a label's key, with the value of one that is composed."""
+    if rules.composes is None:
+        told = _label(_short("label", values, rules), rules)
+        return of_the_file(told, turned=turned), None
+    cell = values.get("label")
+    if cell in NONE or (isinstance(cell, str) and not cell.strip()):
+        cell = rules.defaults.get("label", "")
+    if cell == "":
+        return "", None
+    try:
+        answer = rules.composes(cell, text)
+    except ValueError as error:
+        raise _RefusedError("label", str(error)) from None
+    return answer["label"], answer.get("value")
 
 
 def _parts(values: Mapping[str, object], rules: Rules) -> list[str]:
