@@ -67,6 +67,9 @@ class TokenEncoder(Encoder):
         for rows in batches(lengths, budget=TOKENS[device]):
             yield rows, self._batch([read[i] for i in rows])
 
+    def prepare(self, texts: Sequence[str], languages: Sequence[str], *, cuts: Cuts = ()) -> None:
+        """Do nothing: an encoder has all its weights from the start."""
+
     def _windows(self, texts: Sequence[str], cut: Sequence[Ints]) -> list[_Windows]:
         """Cut every text into windows that overlap by half; half a character becomes a mark."""
         if not texts:

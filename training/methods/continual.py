@@ -12,6 +12,7 @@ import torch
 from torch.nn import functional
 
 from learning.networks import Batch, Network
+from learning.networks.tokens import text_losses
 from training.methods import distributed
 from training.methods.lessons import Floats, Lessons
 
@@ -25,6 +26,11 @@ def surprise(logits: torch.Tensor, *, targets: torch.Tensor) -> torch.Tensor:
     tensor([0.6930])
     """
     return -(targets * functional.log_softmax(logits, dim=1)).sum(dim=1)
+
+
+def of_texts(terms: torch.Tensor, *, batch: Batch) -> torch.Tensor:
+    """Return a term a text of a term a row: the mean over its units where a text has several."""
+    return text_losses(terms, units=batch["units"]) if "units" in batch else terms
 
 
 def held(logits: torch.Tensor, *, stored: torch.Tensor) -> torch.Tensor:
@@ -83,9 +89,10 @@ def fisher(
     network.module.eval()
     for row in team.share(rows):
         one = lessons.only(np.array([row]))
-        logits = network.logits(sent(network.collate(one.texts, one.languages), weights[0].device))
+        batch = sent(one.batch(network, np.array([0])), weights[0].device)
+        logits = network.logits(batch)
         targets = torch.from_numpy(one.targets).to(logits.device)
-        loss = surprise(logits.float(), targets=targets).sum()
+        loss = of_texts(surprise(logits.float(), targets=targets), batch=batch).sum()
         grads = torch.autograd.grad(loss, weights, allow_unused=True)
         for total, grad in zip(found, grads, strict=True):
             if grad is not None:
@@ -137,14 +144,16 @@ def project(
 
 @torch.no_grad()
 def answers(network: Network, *, lessons: Lessons, rows: npt.NDArray[np.int64]) -> Floats:
-    """Return the network's logits N x K, NaN for all rows but these; processes share the rows."""
+    """Return the network's logits N x K, NaN for all texts but these; processes share the texts."""
     found, team = np.full(lessons.targets.shape, np.nan, np.float32), distributed.team()
     asked, home = lessons.only(mine := team.share(rows)), network.trainable()[0].device
     network.module.eval()
-    for places, batch in network.packed(asked.texts, asked.languages, device=home.type):
-        found[mine[places]] = network.logits(sent(batch, home)).float().cpu().numpy()
-    for row, logits in team.gathered({int(row): found[row] for row in mine}).items():
-        found[row] = logits
+    for places, batch in asked.packed(network, device=home.type):
+        at = lessons.places(mine[places])
+        found[at] = network.logits(sent(batch, home)).float().cpu().numpy()
+    said = {int(row): found[lessons.places(np.array([row]))] for row in mine}
+    for row, logits in team.gathered(said).items():
+        found[lessons.places(np.array([row]))] = logits
     return found
 
 

@@ -1,7 +1,7 @@
 """Lessons: what there is to learn from, and what becomes of one who has learned it."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from learning.networks import Network
+from learning.networks import Batch, Network
 from training.methods.curricula import by_likeness
 from training.methods.recipes import Recipe
 from training.methods.sampling import Described, Plan, balance, loss_weights, make_plan
 
 Measure = Callable[[Network], dict[str, float]]
 Floats = npt.NDArray[np.float32]
+
+# A text is held to be marked if so much of one unit is.
+MARKED = 0.5
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class Lessons:
 
     ``logits`` (N x K) are what the model that learned a row said of it when it was stored; a
     row of NaN has none, because it is fresh or its label was corrected since.
+
+    Of texts that are tagged unit by unit (:mod:`learning.networks.tokens`), targets and logits
+    have a row for each unit, one text after the other: ``units`` (N) says how many each text has,
+    ``cuts`` where its words are cut further. Weights stay those of texts.
     """
 
     texts: Sequence[str]
@@ -33,6 +40,8 @@ class Lessons:
     weights: Floats
     fresh: npt.NDArray[np.bool_]
     logits: Floats | None = None
+    units: npt.NDArray[np.int64] | None = None
+    cuts: Sequence[Sequence[int]] = ()
 
     @cached_property
     def tags(self) -> list[str]:
@@ -45,9 +54,61 @@ class Lessons:
         number = {tag: place for place, tag in enumerate(self.tags)}
         return Described(
             languages=np.array([number[tag] for tag in self.languages], np.int64),
-            labels=self.targets.argmax(axis=1).astype(np.int64),
+            labels=self._labels(),
             fresh=self.fresh,
         )
+
+    def _labels(self) -> npt.NDArray[np.int64]:
+        """Return what each text is of: its label, or of its units the commonest tag but O, if any."""
+        if self.units is None:
+            return self.targets.argmax(axis=1).astype(np.int64)
+        shares = self.shares()
+        marked = shares[:, 1:].sum(axis=1) * np.maximum(self.units, 1) >= MARKED
+        best = 1 + shares[:, 1:].argmax(axis=1)
+        return np.where(marked, best, 0).astype(np.int64)
+
+    def shares(self) -> Floats:
+        """Return the soft targets of whole texts (N x K), the mean over their units if they have any."""
+        if self.units is None:
+            return self.targets
+        text = np.repeat(np.arange(len(self.units)), self.units)
+        sums = np.zeros((len(self.units), self.targets.shape[1]), np.float32)
+        np.add.at(sums, text, self.targets)
+        return np.asarray(sums / np.maximum(self.units, 1)[:, None], np.float32)
+
+    def places(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return where in ``targets`` and ``logits`` the rows of these texts are."""
+        if self.units is None:
+            return rows
+        starts, counts = np.cumsum(self.units) - self.units, self.units[rows]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.asarray(np.repeat(starts[rows], counts) + within, np.int64)
+
+    def by_text(self, table: Floats) -> list[Floats]:
+        """Part R x K rows among their texts."""
+        if self.units is None:
+            return list(table)
+        return np.split(table, np.cumsum(self.units)[:-1])
+
+    def batch(self, network: Network, rows: npt.NDArray[np.int64]) -> Batch:
+        """Return these texts as the network takes them."""
+        return network.collate(
+            [self.texts[i] for i in rows], [self.languages[i] for i in rows], **self._cut(rows)
+        )
+
+    def prepare(self, network: Network) -> None:
+        """Have the network make room for what is to be learned."""
+        network.prepare(self.texts, self.languages, **self._cut(np.arange(len(self.texts))))
+
+    def packed(
+        self, network: Network, *, device: str
+    ) -> Iterator[tuple[npt.NDArray[np.intp], Batch]]:
+        """Yield all texts as the network packs them."""
+        cut = self._cut(np.arange(len(self.texts)))
+        yield from network.packed(self.texts, self.languages, device=device, **cut)
+
+    def _cut(self, rows: npt.NDArray[np.int64]) -> dict[str, Any]:
+        return {} if self.units is None else {"cuts": [self.cuts[i] for i in rows]}
 
     def stored_logits(self) -> Floats:
         """Return the stored logits N x K, NaN where there are none."""
@@ -57,13 +118,17 @@ class Lessons:
 
     def only(self, rows: npt.NDArray[np.int64]) -> "Lessons":
         """Return the lessons of these rows, in their order."""
-        return Lessons(
+        at = self.places(rows)
+        return replace(
+            self,
             texts=[self.texts[i] for i in rows],
             languages=[self.languages[i] for i in rows],
-            targets=self.targets[rows],
+            targets=self.targets[at],
             weights=self.weights[rows],
             fresh=self.fresh[rows],
-            logits=self.stored_logits()[rows],
+            logits=self.stored_logits()[at],
+            units=None if self.units is None else self.units[rows],
+            cuts=[self.cuts[i] for i in rows] if self.cuts else (),
         )
 
     def plan(self, recipe: Recipe, *, seed: int) -> Plan:
@@ -94,7 +159,7 @@ class Lessons:
         if recipe.weighing:
             wished = loss_weights(plan, wished=recipe.weighing)
             weights = (weights * wished).astype(np.float32)
-        raised = balance(self.targets, weights * draws, most=recipe.balance)
+        raised = balance(self.shares(), weights * draws, most=recipe.balance)
         return replace(self, weights=(weights * raised).astype(np.float32))
 
     def _least_epochs(self, recipe: Recipe) -> int:

@@ -176,12 +176,13 @@ def _descend(
         rows = rows[piece :: state.pieces]
     distributed.draw_for(job.seed, step=state.step, piece=piece or 0)
     device = trainable[0].device
-    batch = network.collate([lessons.texts[i] for i in rows], [lessons.languages[i] for i in rows])
+    batch = continual.sent(lessons.batch(network, rows), device)
     given = _given(state, lessons, rows=rows, device=device)
     with _precision(device):
-        logits = network.logits(continual.sent(batch, device)).float()
-    surprise = continual.surprise(logits, targets=given.targets)
-    loss = _loss(logits, given=given, surprise=surprise, recipe=recipe).sum() / of
+        logits = network.logits(batch).float()
+    apart = partial(continual.of_texts, batch=batch)
+    surprise = apart(continual.surprise(logits, targets=given.targets))
+    loss = _loss(logits, given=given, surprise=surprise, recipe=recipe, apart=apart).sum() / of
     reference: Sequence[torch.Tensor | None] = ()
     if recipe.method == A_GEM:
         kept = (given.weights * surprise * ~given.fresh).sum() / of
@@ -195,29 +196,38 @@ def _descend(
 
 
 def _loss(
-    logits: torch.Tensor, *, given: _Given, surprise: torch.Tensor, recipe: Recipe
+    logits: torch.Tensor,
+    *,
+    given: _Given,
+    surprise: torch.Tensor,
+    recipe: Recipe,
+    apart: Callable[[torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Return what each row costs (B): the new ones, the store beside them, what is held on to."""
+    """Return what each text costs (B): the new ones, the store beside them, what is held on to.
+
+    ``apart`` makes of a term for each row of logits one for each text.
+    """
     loss = given.weights * surprise * given.fresh
     if recipe.method != A_GEM:
         loss = loss + recipe.store_weight * given.weights * surprise * ~given.fresh
     if recipe.method in HOLDING and recipe.hold_weight:
-        loss = loss + recipe.hold_weight * continual.held(logits, stored=given.taught)
+        loss = loss + recipe.hold_weight * apart(continual.held(logits, stored=given.taught))
     if recipe.method == LWF:
-        apart = continual.distilled(
+        away = continual.distilled(
             logits, taught=given.taught, temperature=recipe.distil_temperature
         )
-        loss = loss + recipe.distil_weight * apart
+        loss = loss + recipe.distil_weight * apart(away)
     return loss
 
 
 def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.device) -> _Given:
+    at = lessons.places(rows)
     beside = {
-        "targets": torch.from_numpy(lessons.targets[rows]),
+        "targets": torch.from_numpy(lessons.targets[at]),
         "weights": torch.from_numpy(lessons.weights[rows]),
         "fresh": torch.from_numpy(lessons.fresh[rows]),
         "languages": torch.from_numpy(lessons.described.languages[rows]),
-        "taught": state.taught[torch.from_numpy(rows)],
+        "taught": state.taught[torch.from_numpy(at)],
     }
     return _Given(**continual.sent(beside, device))
 
@@ -232,7 +242,7 @@ def _resume(
 ) -> State:
     """Return the state in which the run begins, or the one of its newest checkpoint."""
     seed_everything(job.seed)
-    network.prepare(lessons.texts, lessons.languages)
+    lessons.prepare(network)
     if job.recipe.shard:
         distributed.spread(network.module)
     team = distributed.team()

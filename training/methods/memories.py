@@ -51,7 +51,7 @@ def reservoir(lessons: Lessons, *, rows: IntArray, size: int) -> IntArray:
     depend on the order in which rows came.
     """
     languages = np.array([lessons.languages[i] for i in rows])
-    labels = lessons.targets[rows].argmax(axis=1)
+    labels = lessons.described.labels[rows]
     kept: list[IntArray] = [np.empty(0, np.int64)]
     for home, share in _parts(languages, budget=size).items():
         here = np.flatnonzero(languages == home)
