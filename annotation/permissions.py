@@ -45,6 +45,8 @@ class Ability(StrEnum):
     """Decide disputed texts and objections, and see what people are owed."""
     ANSWER = "answer"
     """Answer questions in a language."""
+    TRIAGE = "triage"
+    """Decide what becomes of reports in a language."""
     REPORT = "report"
     """Tell what a model got wrong in a language."""
 
@@ -59,6 +61,7 @@ ABILITIES: Mapping[str, frozenset[Ability]] = {
             Ability.PEOPLE,
             Ability.GUIDE,
             Ability.SETTLE,
+            Ability.TRIAGE,
             Ability.REPORT,
         }
     ),
@@ -68,6 +71,7 @@ ABILITIES: Mapping[str, frozenset[Ability]] = {
             Ability.PEOPLE,
             Ability.GUIDE,
             Ability.SETTLE,
+            Ability.TRIAGE,
             Ability.ANSWER,
             Ability.REPORT,
         }

@@ -16,7 +16,7 @@ ROUTINE = (
 )
 
 # Personal links, and the signed ones in letters, whose parts are parted by colons.
-LINK = re.compile(r"/(go|letters(?:/yes)?)/[\w:%=.-]+")
+LINK = re.compile(r"/(go|letters(?:/yes)?|reports/follow)/[\w:%=.-]+")
 # Asked every few seconds by whoever watches over us.
 SIGNS = ("GET /healthz", "GET /readyz", "GET /metrics", "HEAD /healthz", "HEAD /readyz")
 

@@ -2,9 +2,13 @@ from django.urls import path
 
 from annotation.views import campaigns
 from learning.forms import NewCampaignForm
-from learning.views import calibrations, quota, rounds, stops
+from learning.views import calibrations, quota, rounds, stops, trials
 
 urlpatterns = [
+    path("try/<slug:slug>/", trials.try_it, name="try"),
+    path("tried/<uuid:uid>/", trials.trial, name="trial"),
+    path("api/try/<slug:slug>/", trials.trial_create, name="api_try"),
+    path("api/tried/<uuid:uid>/", trials.trial_state, name="api_trial"),
     path(
         "campaigns/new/",
         campaigns.create,

@@ -7,308 +7,1044 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0027_compose_labels'),
+        ("annotation", "0027_compose_labels"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='PublicDoor',
+            name="PublicDoor",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('open', models.BooleanField(default=False, verbose_name='open to everybody')),
-                ('burst_until', models.DateTimeField(blank=True, help_text='Until then every report is looked at before it counts.', null=True)),
-                ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='public_door', to='annotation.campaign')),
-                ('changed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("open", models.BooleanField(default=False, verbose_name="open to everybody")),
+                (
+                    "burst_until",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until then every report is looked at before it counts.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "campaign",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="public_door",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "changed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Report',
+            name="Report",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('tag', models.CharField(blank=True, help_text='BCP 47, as it was told.', max_length=35, verbose_name='language as told')),
-                ('dialect', models.CharField(blank=True, max_length=120, verbose_name='dialect')),
-                ('detected_script', models.CharField(blank=True, help_text='ISO 15924.', max_length=4)),
-                ('detected_tag', models.CharField(blank=True, help_text='Language of the campaign that it looks most like.', max_length=35)),
-                ('detected_share', models.FloatField(default=0.0)),
-                ('version_number', models.PositiveIntegerField(blank=True, help_text='Version that is said to be wrong.', null=True)),
-                ('version_digest', models.CharField(blank=True, max_length=64)),
-                ('surface', models.CharField(choices=[('web', 'report page'), ('try', 'after a try'), ('api', 'a program'), ('annotator', 'an annotator, from an item')], default='web', max_length=10)),
-                ('interface', models.CharField(default='en', max_length=35)),
-                ('input_text', models.TextField(blank=True, verbose_name='text')),
-                ('output_text', models.TextField(blank=True, verbose_name='what the model said')),
-                ('expected_text', models.TextField(blank=True, verbose_name='what it should be')),
-                ('description', models.TextField(blank=True, verbose_name='what is wrong')),
-                ('digest', models.CharField(help_text='SHA-256 of the text, normalised.', max_length=64)),
-                ('reasons', models.JSONField(blank=True, default=list)),
-                ('severity_told', models.CharField(choices=[('annoying', 'It is annoying'), ('wrong', 'It is wrong'), ('harmful', 'It does harm')], default='wrong', max_length=10)),
-                ('severity', models.PositiveSmallIntegerField(choices=[(1, 'low'), (2, 'medium'), (3, 'high'), (4, 'critical')], default=1)),
-                ('consent_train', models.BooleanField(default=False)),
-                ('consent_test', models.BooleanField(default=False)),
-                ('consent_quote', models.BooleanField(default=False)),
-                ('consent_version', models.PositiveSmallIntegerField(default=1)),
-                ('client', models.CharField(blank=True, help_text='Keyed digest of network and kind of browser, another one every day.', max_length=64)),
-                ('key', models.CharField(help_text='Of the form; sent twice, one.', max_length=64, unique=True)),
-                ('follow_digest', models.CharField(max_length=64, unique=True)),
-                ('schema_version', models.PositiveSmallIntegerField(default=1)),
-                ('spam', models.FloatField(default=0.0)),
-                ('flags', models.JSONField(blank=True, default=list, help_text='What screening found.')),
-                ('masked', models.BooleanField(default=False, help_text='Private data was taken out.')),
-                ('limited', models.BooleanField(default=False, help_text='Looked at before anybody sees it.')),
-                ('frozen', models.BooleanField(default=False, help_text='Priority does not grow with numbers.')),
-                ('reporters', models.PositiveIntegerField(default=1, help_text='Different clients.')),
-                ('state', models.CharField(choices=[('new', 'on its way'), ('received', 'received'), ('screened', 'read by a machine'), ('quarantined', 'waits for a moderator'), ('needs_info', 'we have a question'), ('awaiting_triage', 'waits for speakers of the language'), ('confirmed', 'confirmed by speakers'), ('collecting', 'speakers are giving examples'), ('training', 'in the next training'), ('verifying', 'a mended model is being checked'), ('fix_pending_release', 'mended, not released yet'), ('released', 'mended and released'), ('reopened', 'wrong again, and open again'), ('on_hold', 'on hold'), ('merged', 'told by others too'), ('closed_fixed', 'mended'), ('closed_not_a_defect', 'closed: speakers find it right'), ('closed_out_of_scope', 'closed: nothing that this model does'), ('closed_cannot_reproduce', 'closed: it does not happen any more'), ('closed_wont_fix', 'closed: it will not be mended'), ('closed_spam', 'closed: no report'), ('withdrawn', 'taken back')], default='new', max_length=30)),
-                ('events', models.PositiveIntegerField(default=0)),
-                ('last_hash', models.CharField(blank=True, max_length=64)),
-                ('since', models.DateTimeField(blank=True, help_text='In this state.', null=True)),
-                ('due_at', models.DateTimeField(blank=True, null=True)),
-                ('hold_until', models.DateTimeField(blank=True, null=True)),
-                ('planned', models.PositiveIntegerField(default=0, help_text='Neighbours to be answered.')),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('public_note', models.TextField(blank=True)),
-                ('received_at', models.DateTimeField()),
-                ('erased_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='annotation.campaign')),
-                ('coordinator', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('duplicate_of', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='followers', to='annotation.report')),
-                ('language', models.ForeignKey(blank=True, help_text='Empty: none that takes part; it waits for somebody who reads it.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='annotation.language')),
-                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reports_made', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                (
+                    "tag",
+                    models.CharField(
+                        blank=True,
+                        help_text="BCP 47, as it was told.",
+                        max_length=35,
+                        verbose_name="language as told",
+                    ),
+                ),
+                ("dialect", models.CharField(blank=True, max_length=120, verbose_name="dialect")),
+                (
+                    "detected_script",
+                    models.CharField(blank=True, help_text="ISO 15924.", max_length=4),
+                ),
+                (
+                    "detected_tag",
+                    models.CharField(
+                        blank=True,
+                        help_text="Language of the campaign that it looks most like.",
+                        max_length=35,
+                    ),
+                ),
+                ("detected_share", models.FloatField(default=0.0)),
+                (
+                    "version_number",
+                    models.PositiveIntegerField(
+                        blank=True, help_text="Version that is said to be wrong.", null=True
+                    ),
+                ),
+                ("version_digest", models.CharField(blank=True, max_length=64)),
+                (
+                    "surface",
+                    models.CharField(
+                        choices=[
+                            ("web", "report page"),
+                            ("try", "after a try"),
+                            ("api", "a program"),
+                            ("annotator", "an annotator, from an item"),
+                        ],
+                        default="web",
+                        max_length=10,
+                    ),
+                ),
+                ("interface", models.CharField(default="en", max_length=35)),
+                ("input_text", models.TextField(blank=True, verbose_name="text")),
+                ("output_text", models.TextField(blank=True, verbose_name="what the model said")),
+                ("expected_text", models.TextField(blank=True, verbose_name="what it should be")),
+                ("description", models.TextField(blank=True, verbose_name="what is wrong")),
+                (
+                    "digest",
+                    models.CharField(help_text="SHA-256 of the text, normalised.", max_length=64),
+                ),
+                ("reasons", models.JSONField(blank=True, default=list)),
+                (
+                    "severity_told",
+                    models.CharField(
+                        choices=[
+                            ("annoying", "It is annoying"),
+                            ("wrong", "It is wrong"),
+                            ("harmful", "It does harm"),
+                        ],
+                        default="wrong",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "severity",
+                    models.PositiveSmallIntegerField(
+                        choices=[(1, "low"), (2, "medium"), (3, "high"), (4, "critical")], default=1
+                    ),
+                ),
+                ("consent_train", models.BooleanField(default=False)),
+                ("consent_test", models.BooleanField(default=False)),
+                ("consent_quote", models.BooleanField(default=False)),
+                ("consent_version", models.PositiveSmallIntegerField(default=1)),
+                (
+                    "client",
+                    models.CharField(
+                        blank=True,
+                        help_text="Keyed digest of network and kind of browser, another one every day.",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="Of the form; sent twice, one.", max_length=64, unique=True
+                    ),
+                ),
+                ("follow_digest", models.CharField(max_length=64, unique=True)),
+                ("schema_version", models.PositiveSmallIntegerField(default=1)),
+                ("spam", models.FloatField(default=0.0)),
+                (
+                    "flags",
+                    models.JSONField(blank=True, default=list, help_text="What screening found."),
+                ),
+                (
+                    "masked",
+                    models.BooleanField(default=False, help_text="Private data was taken out."),
+                ),
+                (
+                    "limited",
+                    models.BooleanField(
+                        default=False, help_text="Looked at before anybody sees it."
+                    ),
+                ),
+                (
+                    "frozen",
+                    models.BooleanField(
+                        default=False, help_text="Priority does not grow with numbers."
+                    ),
+                ),
+                (
+                    "reporters",
+                    models.PositiveIntegerField(default=1, help_text="Different clients."),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("new", "on its way"),
+                            ("received", "received"),
+                            ("screened", "read by a machine"),
+                            ("quarantined", "waits for a moderator"),
+                            ("needs_info", "we have a question"),
+                            ("awaiting_triage", "waits for speakers of the language"),
+                            ("confirmed", "confirmed by speakers"),
+                            ("collecting", "speakers are giving examples"),
+                            ("training", "in the next training"),
+                            ("verifying", "a mended model is being checked"),
+                            ("fix_pending_release", "mended, not released yet"),
+                            ("released", "mended and released"),
+                            ("reopened", "wrong again, and open again"),
+                            ("on_hold", "on hold"),
+                            ("merged", "told by others too"),
+                            ("closed_fixed", "mended"),
+                            ("closed_not_a_defect", "closed: speakers find it right"),
+                            ("closed_out_of_scope", "closed: nothing that this model does"),
+                            ("closed_cannot_reproduce", "closed: it does not happen any more"),
+                            ("closed_wont_fix", "closed: it will not be mended"),
+                            ("closed_spam", "closed: no report"),
+                            ("withdrawn", "taken back"),
+                        ],
+                        default="new",
+                        max_length=30,
+                    ),
+                ),
+                ("events", models.PositiveIntegerField(default=0)),
+                ("last_hash", models.CharField(blank=True, max_length=64)),
+                ("since", models.DateTimeField(blank=True, help_text="In this state.", null=True)),
+                ("due_at", models.DateTimeField(blank=True, null=True)),
+                ("hold_until", models.DateTimeField(blank=True, null=True)),
+                (
+                    "planned",
+                    models.PositiveIntegerField(default=0, help_text="Neighbours to be answered."),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("public_note", models.TextField(blank=True)),
+                ("received_at", models.DateTimeField()),
+                ("erased_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reports",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "coordinator",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "duplicate_of",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="followers",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: none that takes part; it waits for somebody who reads it.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reports",
+                        to="annotation.language",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reports_made",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-received_at', '-pk'),
+                "ordering": ("-received_at", "-pk"),
             },
         ),
         migrations.CreateModel(
-            name='ReportContact',
+            name="ReportContact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sealed', models.TextField()),
-                ('expires_at', models.DateTimeField(blank=True, help_text='Set when the report is closed: ninety days later.', null=True)),
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='contact', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sealed", models.TextField()),
+                (
+                    "expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Set when the report is closed: ninety days later.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contact",
+                        to="annotation.report",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReportEvent',
+            name="ReportEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('from_state', models.CharField(choices=[('new', 'on its way'), ('received', 'received'), ('screened', 'read by a machine'), ('quarantined', 'waits for a moderator'), ('needs_info', 'we have a question'), ('awaiting_triage', 'waits for speakers of the language'), ('confirmed', 'confirmed by speakers'), ('collecting', 'speakers are giving examples'), ('training', 'in the next training'), ('verifying', 'a mended model is being checked'), ('fix_pending_release', 'mended, not released yet'), ('released', 'mended and released'), ('reopened', 'wrong again, and open again'), ('on_hold', 'on hold'), ('merged', 'told by others too'), ('closed_fixed', 'mended'), ('closed_not_a_defect', 'closed: speakers find it right'), ('closed_out_of_scope', 'closed: nothing that this model does'), ('closed_cannot_reproduce', 'closed: it does not happen any more'), ('closed_wont_fix', 'closed: it will not be mended'), ('closed_spam', 'closed: no report'), ('withdrawn', 'taken back')], max_length=30)),
-                ('to_state', models.CharField(choices=[('new', 'on its way'), ('received', 'received'), ('screened', 'read by a machine'), ('quarantined', 'waits for a moderator'), ('needs_info', 'we have a question'), ('awaiting_triage', 'waits for speakers of the language'), ('confirmed', 'confirmed by speakers'), ('collecting', 'speakers are giving examples'), ('training', 'in the next training'), ('verifying', 'a mended model is being checked'), ('fix_pending_release', 'mended, not released yet'), ('released', 'mended and released'), ('reopened', 'wrong again, and open again'), ('on_hold', 'on hold'), ('merged', 'told by others too'), ('closed_fixed', 'mended'), ('closed_not_a_defect', 'closed: speakers find it right'), ('closed_out_of_scope', 'closed: nothing that this model does'), ('closed_cannot_reproduce', 'closed: it does not happen any more'), ('closed_wont_fix', 'closed: it will not be mended'), ('closed_spam', 'closed: no report'), ('withdrawn', 'taken back')], max_length=30)),
-                ('by', models.CharField(choices=[('system', 'the service'), ('reporter', 'whoever reported'), ('native', 'speakers'), ('coordinator', 'coordinator'), ('admin', 'admin')], max_length=12)),
-                ('reason', models.CharField(blank=True, choices=[('', 'no reason'), ('right', 'Speakers of the language read it and found the answer right.'), ('not_ours', 'This model is not made for that.'), ('gone', 'The model that answers now does not make this mistake.'), ('no_answer', 'We asked you something and heard nothing; an answer opens it again.'), ('no_reader', 'Nobody who reads this language could look at it.'), ('unwise', 'To mend it would spoil more than it helps.'), ('spam', 'It looks like advertising, or like text without a meaning.'), ('duplicate', 'Others have told us the same; you hear what becomes of theirs.'), ('not_solved', 'We tried and did not solve it yet.'), ('few_examples', 'Too few examples have come yet.'), ('no_run', 'No training has come yet.'), ('not_verified', 'Nobody could check the mended model yet.'), ('not_released', 'The mended model has not been released yet.'), ('red_again', 'A check found the same mistake again.'), ('people_say_no', 'People told us that it is not better.'), ('overdue', 'It has waited for too long.'), ('appeal', 'You asked that it be looked at once more.'), ('answered', 'You answered our question.'), ('suspect', 'A moderator looks at it first.'), ('private', 'It holds private data, which a moderator removes first.'), ('steady', 'It has stayed right since.'), ('resumed', 'Work on it goes on.'), ('apart', 'It is not the same as the other report after all.')], max_length=20)),
-                ('at', models.DateTimeField()),
-                ('previous', models.CharField(blank=True, max_length=64)),
-                ('hash', models.CharField(max_length=64)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='log', to='annotation.report')),
-                ('target', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                (
+                    "from_state",
+                    models.CharField(
+                        choices=[
+                            ("new", "on its way"),
+                            ("received", "received"),
+                            ("screened", "read by a machine"),
+                            ("quarantined", "waits for a moderator"),
+                            ("needs_info", "we have a question"),
+                            ("awaiting_triage", "waits for speakers of the language"),
+                            ("confirmed", "confirmed by speakers"),
+                            ("collecting", "speakers are giving examples"),
+                            ("training", "in the next training"),
+                            ("verifying", "a mended model is being checked"),
+                            ("fix_pending_release", "mended, not released yet"),
+                            ("released", "mended and released"),
+                            ("reopened", "wrong again, and open again"),
+                            ("on_hold", "on hold"),
+                            ("merged", "told by others too"),
+                            ("closed_fixed", "mended"),
+                            ("closed_not_a_defect", "closed: speakers find it right"),
+                            ("closed_out_of_scope", "closed: nothing that this model does"),
+                            ("closed_cannot_reproduce", "closed: it does not happen any more"),
+                            ("closed_wont_fix", "closed: it will not be mended"),
+                            ("closed_spam", "closed: no report"),
+                            ("withdrawn", "taken back"),
+                        ],
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "to_state",
+                    models.CharField(
+                        choices=[
+                            ("new", "on its way"),
+                            ("received", "received"),
+                            ("screened", "read by a machine"),
+                            ("quarantined", "waits for a moderator"),
+                            ("needs_info", "we have a question"),
+                            ("awaiting_triage", "waits for speakers of the language"),
+                            ("confirmed", "confirmed by speakers"),
+                            ("collecting", "speakers are giving examples"),
+                            ("training", "in the next training"),
+                            ("verifying", "a mended model is being checked"),
+                            ("fix_pending_release", "mended, not released yet"),
+                            ("released", "mended and released"),
+                            ("reopened", "wrong again, and open again"),
+                            ("on_hold", "on hold"),
+                            ("merged", "told by others too"),
+                            ("closed_fixed", "mended"),
+                            ("closed_not_a_defect", "closed: speakers find it right"),
+                            ("closed_out_of_scope", "closed: nothing that this model does"),
+                            ("closed_cannot_reproduce", "closed: it does not happen any more"),
+                            ("closed_wont_fix", "closed: it will not be mended"),
+                            ("closed_spam", "closed: no report"),
+                            ("withdrawn", "taken back"),
+                        ],
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "by",
+                    models.CharField(
+                        choices=[
+                            ("system", "the service"),
+                            ("reporter", "whoever reported"),
+                            ("native", "speakers"),
+                            ("coordinator", "coordinator"),
+                            ("admin", "admin"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("", "no reason"),
+                            (
+                                "right",
+                                "Speakers of the language read it and found the answer right.",
+                            ),
+                            ("not_ours", "This model is not made for that."),
+                            ("gone", "The model that answers now does not make this mistake."),
+                            (
+                                "no_answer",
+                                "We asked you something and heard nothing; an answer opens it again.",
+                            ),
+                            ("no_reader", "Nobody who reads this language could look at it."),
+                            ("unwise", "To mend it would spoil more than it helps."),
+                            ("spam", "It looks like advertising, or like text without a meaning."),
+                            (
+                                "duplicate",
+                                "Others have told us the same; you hear what becomes of theirs.",
+                            ),
+                            ("not_solved", "We tried and did not solve it yet."),
+                            ("few_examples", "Too few examples have come yet."),
+                            ("no_run", "No training has come yet."),
+                            ("not_verified", "Nobody could check the mended model yet."),
+                            ("not_released", "The mended model has not been released yet."),
+                            ("red_again", "A check found the same mistake again."),
+                            ("people_say_no", "People told us that it is not better."),
+                            ("overdue", "It has waited for too long."),
+                            ("appeal", "You asked that it be looked at once more."),
+                            ("answered", "You answered our question."),
+                            ("suspect", "A moderator looks at it first."),
+                            ("private", "It holds private data, which a moderator removes first."),
+                            ("steady", "It has stayed right since."),
+                            ("resumed", "Work on it goes on."),
+                            ("apart", "It is not the same as the other report after all."),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("previous", models.CharField(blank=True, max_length=64)),
+                ("hash", models.CharField(max_length=64)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="log",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "target",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'number'),
+                "ordering": ("report", "number"),
             },
         ),
         migrations.CreateModel(
-            name='ReportGlance',
+            name="ReportGlance",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('other', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.report')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='glances', to='annotation.report')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="glances",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReportLetter',
+            name="ReportLetter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('waiting', 'waits to be sent'), ('claimed', 'being sent'), ('sent', 'sent'), ('refused', 'refused by the mail server'), ('dropped', 'not wanted any more'), ('nothing', 'nothing to tell')], default='waiting', max_length=10)),
-                ('claimed_at', models.DateTimeField(blank=True, null=True)),
-                ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='letters', to='annotation.reportevent')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='letters', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waits to be sent"),
+                            ("claimed", "being sent"),
+                            ("sent", "sent"),
+                            ("refused", "refused by the mail server"),
+                            ("dropped", "not wanted any more"),
+                            ("nothing", "nothing to tell"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("claimed_at", models.DateTimeField(blank=True, null=True)),
+                ("sent_at", models.DateTimeField(blank=True, null=True)),
+                ("error", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="letters",
+                        to="annotation.reportevent",
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="letters",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'pk'),
+                "ordering": ("report", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='ReportLink',
+            name="ReportLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('neighbour', 'text like it that speakers answer'), ('probe', 'unseen text like it, to check a fix on'), ('case', 'regression case'), ('run', 'training run'), ('version', 'model version'), ('verified', 'version on which a fix was verified'), ('failed', 'version on which it was not'), ('same', 'same phenomenon in another language')], max_length=10)),
-                ('ref', models.CharField(blank=True, help_text='Number in its own app.', max_length=40)),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('at', models.DateTimeField()),
-                ('item', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.item')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='links', to='annotation.report')),
-                ('sample', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.sample')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("neighbour", "text like it that speakers answer"),
+                            ("probe", "unseen text like it, to check a fix on"),
+                            ("case", "regression case"),
+                            ("run", "training run"),
+                            ("version", "model version"),
+                            ("verified", "version on which a fix was verified"),
+                            ("failed", "version on which it was not"),
+                            ("same", "same phenomenon in another language"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "ref",
+                    models.CharField(blank=True, help_text="Number in its own app.", max_length=40),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                ("at", models.DateTimeField()),
+                (
+                    "item",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.item",
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="links",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.sample",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'at', 'pk'),
+                "ordering": ("report", "at", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='ReportMessage',
+            name="ReportMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('question', 'question'), ('answer', 'answer')], max_length=8)),
-                ('template', models.CharField(blank=True, help_text='Which question it is.', max_length=20)),
-                ('text', models.TextField(blank=True)),
-                ('at', models.DateTimeField()),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='messages', to='annotation.report')),
-                ('written_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("question", "question"), ("answer", "answer")], max_length=8
+                    ),
+                ),
+                (
+                    "template",
+                    models.CharField(blank=True, help_text="Which question it is.", max_length=20),
+                ),
+                ("text", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="messages",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "written_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'at', 'pk'),
+                "ordering": ("report", "at", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='ReportOriginal',
+            name="ReportOriginal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sealed', models.TextField()),
-                ('expires_at', models.DateTimeField()),
-                ('agreed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('asked_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='original', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("sealed", models.TextField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "agreed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "asked_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="original",
+                        to="annotation.report",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReportVote',
+            name="ReportVote",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('about', models.CharField(choices=[('defect', 'is it wrong?'), ('better', 'is it better?')], default='defect', max_length=8)),
-                ('verdict', models.CharField(choices=[('yes', 'yes'), ('no', 'no'), ('unsure', 'cannot tell')], max_length=8)),
-                ('confidence', models.PositiveSmallIntegerField(default=2)),
-                ('note', models.CharField(blank=True, max_length=500)),
-                ('guideline_version', models.PositiveIntegerField(default=0)),
-                ('version_number', models.PositiveIntegerField(blank=True, null=True)),
-                ('at', models.DateTimeField()),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='votes', to='annotation.report')),
-                ('voter', models.ForeignKey(blank=True, help_text='Empty: whoever reported, by the follow link.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "about",
+                    models.CharField(
+                        choices=[("defect", "is it wrong?"), ("better", "is it better?")],
+                        default="defect",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[("yes", "yes"), ("no", "no"), ("unsure", "cannot tell")],
+                        max_length=8,
+                    ),
+                ),
+                ("confidence", models.PositiveSmallIntegerField(default=2)),
+                ("note", models.CharField(blank=True, max_length=500)),
+                ("guideline_version", models.PositiveIntegerField(default=0)),
+                ("version_number", models.PositiveIntegerField(blank=True, null=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="votes",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "voter",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="Empty: whoever reported, by the follow link.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'at', 'pk'),
+                "ordering": ("report", "at", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='Reproduction',
+            name="Reproduction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version_number', models.PositiveIntegerField()),
-                ('version_digest', models.CharField(max_length=64)),
-                ('label', models.CharField(max_length=200)),
-                ('told', models.JSONField(default=dict, help_text='Confidence and probabilities.')),
-                ('still_wrong', models.BooleanField()),
-                ('seed', models.PositiveBigIntegerField(default=0)),
-                ('at', models.DateTimeField()),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reproductions', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("version_number", models.PositiveIntegerField()),
+                ("version_digest", models.CharField(max_length=64)),
+                ("label", models.CharField(max_length=200)),
+                ("told", models.JSONField(default=dict, help_text="Confidence and probabilities.")),
+                ("still_wrong", models.BooleanField()),
+                ("seed", models.PositiveBigIntegerField(default=0)),
+                ("at", models.DateTimeField()),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="reproductions",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', '-at', '-pk'),
+                "ordering": ("report", "-at", "-pk"),
             },
         ),
         migrations.CreateModel(
-            name='Workaround',
+            name="Workaround",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('note', models.CharField(max_length=300)),
-                ('made_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('made_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='workarounds', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("note", models.CharField(max_length=300)),
+                ("made_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "made_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="workarounds",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', '-made_at'),
+                "ordering": ("report", "-made_at"),
             },
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['campaign', 'language', 'state'], name='report_queue'),
+            model_name="report",
+            index=models.Index(fields=["campaign", "language", "state"], name="report_queue"),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['client', 'received_at'], name='report_by_client'),
+            model_name="report",
+            index=models.Index(fields=["client", "received_at"], name="report_by_client"),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['state', 'since'], name='report_clock'),
+            model_name="report",
+            index=models.Index(fields=["state", "since"], name="report_clock"),
         ),
         migrations.AddIndex(
-            model_name='report',
-            index=models.Index(fields=['campaign', 'digest'], name='report_by_text'),
+            model_name="report",
+            index=models.Index(fields=["campaign", "digest"], name="report_by_text"),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('duplicate_of__isnull', False), ('state', 'merged')), models.Q(models.Q(('state', 'merged'), _negated=True), ('duplicate_of__isnull', True)), _connector='OR'), name='merged_reports_name_their_target'),
+            model_name="report",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("duplicate_of__isnull", False), ("state", "merged")),
+                    models.Q(
+                        models.Q(("state", "merged"), _negated=True), ("duplicate_of__isnull", True)
+                    ),
+                    _connector="OR",
+                ),
+                name="merged_reports_name_their_target",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(('duplicate_of__isnull', True), models.Q(('duplicate_of', models.F('pk')), _negated=True), _connector='OR'), name='no_report_is_its_own_duplicate'),
+            model_name="report",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("duplicate_of__isnull", True),
+                    models.Q(("duplicate_of", models.F("pk")), _negated=True),
+                    _connector="OR",
+                ),
+                name="no_report_is_its_own_duplicate",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'withdrawn'), _negated=True), models.Q(('description', ''), ('erased_at__isnull', False), ('expected_text', ''), ('input_text', ''), ('output_text', ''), ('public_note', '')), _connector='OR'), name='withdrawn_reports_are_empty'),
+            model_name="report",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "withdrawn"), _negated=True),
+                    models.Q(
+                        ("description", ""),
+                        ("erased_at__isnull", False),
+                        ("expected_text", ""),
+                        ("input_text", ""),
+                        ("output_text", ""),
+                        ("public_note", ""),
+                    ),
+                    _connector="OR",
+                ),
+                name="withdrawn_reports_are_empty",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['new', 'received', 'screened', 'quarantined', 'needs_info', 'awaiting_triage', 'confirmed', 'collecting', 'training', 'verifying', 'fix_pending_release', 'released', 'reopened', 'on_hold', 'merged', 'closed_fixed', 'closed_not_a_defect', 'closed_out_of_scope', 'closed_cannot_reproduce', 'closed_wont_fix', 'closed_spam', 'withdrawn'])), name='report_states_are_known'),
+            model_name="report",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            "new",
+                            "received",
+                            "screened",
+                            "quarantined",
+                            "needs_info",
+                            "awaiting_triage",
+                            "confirmed",
+                            "collecting",
+                            "training",
+                            "verifying",
+                            "fix_pending_release",
+                            "released",
+                            "reopened",
+                            "on_hold",
+                            "merged",
+                            "closed_fixed",
+                            "closed_not_a_defect",
+                            "closed_out_of_scope",
+                            "closed_cannot_reproduce",
+                            "closed_wont_fix",
+                            "closed_spam",
+                            "withdrawn",
+                        ],
+                    )
+                ),
+                name="report_states_are_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='report',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('received', 'screened', 'quarantined', 'needs_info', 'awaiting_triage', 'confirmed', 'collecting', 'training', 'verifying', 'fix_pending_release', 'released', 'reopened', 'on_hold')), models.Q(('client', ''), _negated=True)), fields=('campaign', 'version_digest', 'digest', 'client'), name='one_open_report_per_text_and_client'),
+            model_name="report",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        (
+                            "received",
+                            "screened",
+                            "quarantined",
+                            "needs_info",
+                            "awaiting_triage",
+                            "confirmed",
+                            "collecting",
+                            "training",
+                            "verifying",
+                            "fix_pending_release",
+                            "released",
+                            "reopened",
+                            "on_hold",
+                        ),
+                    ),
+                    models.Q(("client", ""), _negated=True),
+                ),
+                fields=("campaign", "version_digest", "digest", "client"),
+                name="one_open_report_per_text_and_client",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportevent',
-            constraint=models.UniqueConstraint(fields=('report', 'number'), name='one_event_per_number'),
+            model_name="reportevent",
+            constraint=models.UniqueConstraint(
+                fields=("report", "number"), name="one_event_per_number"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportevent',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('to_state__in', ('closed_not_a_defect', 'closed_out_of_scope', 'closed_cannot_reproduce', 'closed_wont_fix', 'closed_spam')), _negated=True), models.Q(('reason', ''), _negated=True), _connector='OR'), name='closed_reports_tell_why'),
+            model_name="reportevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        (
+                            "to_state__in",
+                            (
+                                "closed_not_a_defect",
+                                "closed_out_of_scope",
+                                "closed_cannot_reproduce",
+                                "closed_wont_fix",
+                                "closed_spam",
+                            ),
+                        ),
+                        _negated=True,
+                    ),
+                    models.Q(("reason", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="closed_reports_tell_why",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportevent',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('to_state', 'merged'), _negated=True), ('target__isnull', False), _connector='OR'), name='merging_events_name_their_target'),
+            model_name="reportevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("to_state", "merged"), _negated=True),
+                    ("target__isnull", False),
+                    _connector="OR",
+                ),
+                name="merging_events_name_their_target",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportglance',
-            constraint=models.UniqueConstraint(fields=('report', 'other', 'user'), name='one_glance_per_pair_and_person'),
+            model_name="reportglance",
+            constraint=models.UniqueConstraint(
+                fields=("report", "other", "user"), name="one_glance_per_pair_and_person"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportletter',
-            constraint=models.UniqueConstraint(fields=('report', 'event'), name='one_letter_per_report_and_event'),
+            model_name="reportletter",
+            constraint=models.UniqueConstraint(
+                fields=("report", "event"), name="one_letter_per_report_and_event"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportlink',
-            constraint=models.UniqueConstraint(condition=models.Q(('sample__isnull', False)), fields=('report', 'kind', 'sample'), name='one_link_per_report_and_sample'),
+            model_name="reportlink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("sample__isnull", False)),
+                fields=("report", "kind", "sample"),
+                name="one_link_per_report_and_sample",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportlink',
-            constraint=models.UniqueConstraint(condition=models.Q(('sample__isnull', True)), fields=('report', 'kind', 'ref'), name='one_link_per_report_and_thing'),
+            model_name="reportlink",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("sample__isnull", True)),
+                fields=("report", "kind", "ref"),
+                name="one_link_per_report_and_thing",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportoriginal',
-            constraint=models.CheckConstraint(condition=models.Q(('agreed_by__isnull', True), models.Q(('asked_by__isnull', False), models.Q(('agreed_by', models.F('asked_by')), _negated=True)), _connector='OR'), name='originals_are_opened_by_two'),
+            model_name="reportoriginal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("agreed_by__isnull", True),
+                    models.Q(
+                        ("asked_by__isnull", False),
+                        models.Q(("agreed_by", models.F("asked_by")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="originals_are_opened_by_two",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportvote',
-            constraint=models.UniqueConstraint(condition=models.Q(('voter__isnull', False)), fields=('report', 'about', 'voter'), name='one_vote_per_person_and_report'),
+            model_name="reportvote",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("voter__isnull", False)),
+                fields=("report", "about", "voter"),
+                name="one_vote_per_person_and_report",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reportvote',
-            constraint=models.UniqueConstraint(condition=models.Q(('voter__isnull', True)), fields=('report', 'about'), name='one_vote_of_who_reported'),
+            model_name="reportvote",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("voter__isnull", True)),
+                fields=("report", "about"),
+                name="one_vote_of_who_reported",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reproduction',
-            constraint=models.UniqueConstraint(fields=('report', 'version_digest'), name='one_reproduction_per_version'),
+            model_name="reproduction",
+            constraint=models.UniqueConstraint(
+                fields=("report", "version_digest"), name="one_reproduction_per_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='workaround',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('report',), name='one_standing_workaround_per_report'),
+            model_name="workaround",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at__isnull", True)),
+                fields=("report",),
+                name="one_standing_workaround_per_report",
+            ),
         ),
     ]

@@ -1,6 +1,5 @@
 """Doors for those who were invited: the link, the consent, dialect and script."""
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -38,6 +37,7 @@ from annotation.views.links import (
     speak,
     spoken,
 )
+from annotation.views.origin import address_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -48,7 +48,7 @@ def go(request: HttpRequest, token: str) -> HttpResponse:
     Programs that fetch links for a preview, or to search them, only ever look.
     """
     try:
-        told = origin_of(_address(request))
+        told = origin_of(address_of(request))
         invitation = look_up(token, origin=told, now=timezone.now())
         if request.method == "POST":
             user = _let_in(request, invitation)
@@ -199,12 +199,3 @@ def _same_person(request: HttpRequest, invitation: Invitation) -> User | None:
         return None
     says_so = "mine" in request.POST and not here.is_staff
     return here if says_so or here == invitation.user else None
-
-
-def _address(request: HttpRequest) -> str:
-    """Where a request comes from: past our own proxies, whatever else is claimed before them."""
-    told = request.headers.get("X-Forwarded-For", "").split(",")
-    proxies = settings.ENV.trusted_proxies
-    if proxies and len(told) >= proxies and told[-proxies].strip():
-        return told[-proxies].strip()
-    return str(request.META.get("REMOTE_ADDR", ""))

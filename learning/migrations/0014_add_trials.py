@@ -6,31 +6,70 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0028_add_reports'),
-        ('learning', '0013_refuse_replaced_deployments'),
+        ("annotation", "0028_add_reports"),
+        ("learning", "0013_refuse_replaced_deployments"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Trial',
+            name="Trial",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('text', models.TextField()),
-                ('client', models.CharField(blank=True, max_length=64)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('done', 'answered'), ('failed', 'could not be answered')], default='waiting', max_length=8)),
-                ('answer', models.JSONField(blank=True, default=dict, help_text='Label, confidence, set, version, as it was said.')),
-                ('error', models.CharField(blank=True, max_length=200)),
-                ('asked_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(blank=True, null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='trials', to='annotation.campaign')),
-                ('language', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.language')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("text", models.TextField()),
+                ("client", models.CharField(blank=True, max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("done", "answered"),
+                            ("failed", "could not be answered"),
+                        ],
+                        default="waiting",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "answer",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text="Label, confidence, set, version, as it was said.",
+                    ),
+                ),
+                ("error", models.CharField(blank=True, max_length=200)),
+                ("asked_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="trials",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "language",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.language",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-asked_at',),
-                'indexes': [models.Index(fields=['asked_at'], name='trial_by_time'), models.Index(fields=['client', 'asked_at'], name='trial_by_client')],
+                "ordering": ("-asked_at",),
+                "indexes": [
+                    models.Index(fields=["asked_at"], name="trial_by_time"),
+                    models.Index(fields=["client", "asked_at"], name="trial_by_client"),
+                ],
             },
         ),
     ]

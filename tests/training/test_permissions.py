@@ -45,7 +45,8 @@ COMING_IN = {
 DOORS = {
     "open": """
         desk_hook healthz readyz metrics sign_in sign_out home go answer_worker letters_stop letters_yes credits
-        interface
+        interface report_index report report_follow api_report api_report_state openapi
+        try trial api_try api_trial
     """,
     "signed in": """
         me consent about_me group group_remark letters own_json own_csv take_back
@@ -58,12 +59,12 @@ DOORS = {
         language_keep_open language_let_stop run_abort gate_settings gate_agree gate_serve
         gate_predictions waiver_create waiver_revoke maintenance_declare cases case_from_gold
         case_switch compress version_undo version_measure version_roll_back recipe recipe_undo
-        calibration_settings judgements judgements_csv
+        calibration_settings judgements judgements_csv reports_door
     """,
     "watch": """
         campaign_detail campaign_live round_detail run_detail run_live run_curves
         gate_detail gate_csv gate_json versions version_detail version_card version_compare
-        version_confidence
+        version_confidence reports_overview
     """,
     "watch anywhere": "campaigns",
     "people": """
@@ -75,10 +76,11 @@ DOORS = {
         catalogue_review
         calibration_language label_rule worked_example gold_retire calibration_person
         concern_decide group_open group_side group_conclude
+        reports_queue report_detail report_act
     """,
     "answer": """
         answer answer_batch answer_answers answer_back desk_entry guideline calibrate
-        calibration_begin calibration_session calibration_objection concern
+        calibration_begin calibration_session calibration_objection concern report_votes
     """,
 }
 VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1)}

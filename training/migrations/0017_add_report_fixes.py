@@ -6,93 +6,248 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0028_add_reports'),
-        ('learning', '0014_add_trials'),
-        ('training', '0016_measure_weighted_kappa'),
+        ("annotation", "0028_add_reports"),
+        ("learning", "0014_add_trials"),
+        ("training", "0016_measure_weighted_kappa"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Verification',
+            name="Verification",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveSmallIntegerField(default=0)),
-                ('state', models.CharField(choices=[('judging', 'speakers compare'), ('passed', 'mended'), ('failed', 'not mended')], default='judging', max_length=8)),
-                ('cases', models.JSONField(default=list, help_text='[case, said, right].')),
-                ('cases_hold', models.BooleanField(default=False)),
-                ('wins', models.PositiveIntegerField(default=0)),
-                ('losses', models.PositiveIntegerField(default=0)),
-                ('ties', models.PositiveIntegerField(default=0)),
-                ('right', models.PositiveIntegerField(default=0)),
-                ('p_value', models.FloatField(null=True)),
-                ('right_low', models.FloatField(help_text="Wilson's lower bound, 95 %.", null=True)),
-                ('reasons', models.JSONField(default=list)),
-                ('opened_at', models.DateTimeField()),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('against', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='learning.modelversion')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='verifications', to='annotation.report')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='learning.modelversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("attempt", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("judging", "speakers compare"),
+                            ("passed", "mended"),
+                            ("failed", "not mended"),
+                        ],
+                        default="judging",
+                        max_length=8,
+                    ),
+                ),
+                ("cases", models.JSONField(default=list, help_text="[case, said, right].")),
+                ("cases_hold", models.BooleanField(default=False)),
+                ("wins", models.PositiveIntegerField(default=0)),
+                ("losses", models.PositiveIntegerField(default=0)),
+                ("ties", models.PositiveIntegerField(default=0)),
+                ("right", models.PositiveIntegerField(default=0)),
+                ("p_value", models.FloatField(null=True)),
+                (
+                    "right_low",
+                    models.FloatField(help_text="Wilson's lower bound, 95 %.", null=True),
+                ),
+                ("reasons", models.JSONField(default=list)),
+                ("opened_at", models.DateTimeField()),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "against",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="learning.modelversion",
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="verifications",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="learning.modelversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'pk'),
+                "ordering": ("report", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='Probe',
+            name="Probe",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('new_first', models.BooleanField()),
-                ('new_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.label')),
-                ('old_label', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='annotation.label')),
-                ('sample', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.sample')),
-                ('verification', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='probes', to='training.verification')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("new_first", models.BooleanField()),
+                (
+                    "new_label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "old_label",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="annotation.label",
+                    ),
+                ),
+                (
+                    "sample",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.sample",
+                    ),
+                ),
+                (
+                    "verification",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="probes",
+                        to="training.verification",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('verification', 'pk'),
+                "ordering": ("verification", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='ProbeChoice',
+            name="ProbeChoice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('choice', models.CharField(choices=[('first', 'only the first'), ('second', 'only the second'), ('both', 'both'), ('neither', 'neither')], max_length=8)),
-                ('at', models.DateTimeField()),
-                ('probe', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='choices', to='training.probe')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "choice",
+                    models.CharField(
+                        choices=[
+                            ("first", "only the first"),
+                            ("second", "only the second"),
+                            ("both", "both"),
+                            ("neither", "neither"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "probe",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="choices",
+                        to="training.probe",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('probe', 'pk'),
-                'constraints': [models.UniqueConstraint(fields=('probe', 'user'), name='one_choice_per_probe_and_person')],
+                "ordering": ("probe", "pk"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("probe", "user"), name="one_choice_per_probe_and_person"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReportCase',
+            name="ReportCase",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('own_words', models.BooleanField(default=False, help_text="Written by us: nothing in it is the reporter's text.")),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('case', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reports', to='training.regressioncase')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cases', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "own_words",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Written by us: nothing in it is the reporter's text.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "case",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reports",
+                        to="training.regressioncase",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cases",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'pk'),
-                'constraints': [models.UniqueConstraint(fields=('report', 'case'), name='one_case_per_report_and_case')],
+                "ordering": ("report", "pk"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("report", "case"), name="one_case_per_report_and_case"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.UniqueConstraint(fields=('report', 'version', 'attempt'), name='one_verification_per_attempt'),
+            model_name="verification",
+            constraint=models.UniqueConstraint(
+                fields=("report", "version", "attempt"), name="one_verification_per_attempt"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='verification',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'passed'), _negated=True), ('cases_hold', True), _connector='OR'), name='no_fix_passes_without_its_cases'),
+            model_name="verification",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "passed"), _negated=True),
+                    ("cases_hold", True),
+                    _connector="OR",
+                ),
+                name="no_fix_passes_without_its_cases",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='probe',
-            constraint=models.UniqueConstraint(fields=('verification', 'sample'), name='one_probe_per_verification_and_text'),
+            model_name="probe",
+            constraint=models.UniqueConstraint(
+                fields=("verification", "sample"), name="one_probe_per_verification_and_text"
+            ),
         ),
     ]

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from annotation.actions.reports.table import RULES, Actor, Step
 from annotation.errors import ConflictError
@@ -84,6 +85,9 @@ def _check(report: Report, step: Step) -> None:
             f"{report} cannot go from {report.state} to {step.to} by {step.actor.by}.",
             remedy="Choose one of the steps on its page.",
         )
+    own = step.actor.user is not None and step.actor.user.pk == report.user_id
+    if own and step.actor.by in (ReportEvent.By.COORDINATOR, ReportEvent.By.ADMIN):
+        raise StepError(_("This report is yours: somebody else decides it."))
     if step.reason not in Reason.values:
         raise StepError(f"There is no reason {step.reason!r}.", remedy="Choose one of the list.")
     if missing := rule.guard(report, step):

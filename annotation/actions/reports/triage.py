@@ -215,3 +215,15 @@ def place(report: Report, *, tag: str, actor: Actor, now: datetime) -> Report:
 def links_of(report: Report, kind: str) -> list[ReportLink]:
     """Return what a report led to, of one kind, the newest last."""
     return list(report.links.filter(kind=kind).select_related("sample"))
+
+
+def let_through(report: Report, *, actor: Actor, now: datetime) -> Report:
+    """Let speakers see a report that a moderator has looked at."""
+    transition(report, to=State.AWAITING_TRIAGE, actor=actor, now=now)
+    return report
+
+
+def quarantine(report: Report, *, actor: Actor, now: datetime) -> Report:
+    """Hide a report from all but moderators."""
+    transition(report, to=State.QUARANTINED, actor=actor, now=now, reason=Reason.SUSPECT)
+    return report

@@ -1,0 +1,208 @@
+"""Public doors of reports: tell what is wrong, and follow it; without an account, without scripts."""
+
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+from django.contrib import messages
+from django.core import signing
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotation.actions.reports import following
+from annotation.actions.reports.intake import Telling, receive, report_of
+from annotation.actions.reports.limits import LEAST_SECONDS, client_of
+from annotation.actions.reports.told import open_to_everybody, standing_of
+from annotation.errors import VernacularError
+from annotation.models import Campaign, PublicDoor, Report, User
+from annotation.models.reports import Surface, Told
+from annotation.tasks import soon, tend_reports
+from annotation.views.origin import address_of
+from annotation.views.outcomes import attempt
+
+BEGUN = "vernacular.report.begun"
+FORM_LASTS = 24 * 3600
+PURPOSES = ("train", "test", "quote")
+# A sign that needs no reading beside each reason; the words say it all.
+REASONS = (
+    ("meaning", "≠", gettext_lazy("Wrong meaning")),
+    ("unnatural", "〰", gettext_lazy("Nobody would say it like that")),
+    ("dialect", "⌖", gettext_lazy("Wrong dialect or tone")),
+    ("language", "⇄", gettext_lazy("Wrong language, or languages mixed")),
+    ("script", "Ǎ", gettext_lazy("Wrong script, spelling or marks")),
+    ("idiom", "❝", gettext_lazy("A saying or custom misunderstood")),
+    ("insult", "✖", gettext_lazy("Insulting or biased")),
+    ("unsafe", "⚠", gettext_lazy("Dangerous advice")),
+    ("refuses", "⊘", gettext_lazy("Refuses without a cause")),
+    ("missing", "…", gettext_lazy("Something is missing, or too much")),
+    ("private", "⚿", gettext_lazy("Shows somebody's private data")),
+    ("layout", "⇥", gettext_lazy("Runs the wrong way, or looks broken")),
+    ("other", "+", gettext_lazy("Something else")),
+)
+
+
+@never_cache
+@require_safe
+def report_index(request: HttpRequest) -> HttpResponse:
+    """What may be tried and reported here."""
+    doors = PublicDoor.objects.filter(open=True).select_related("campaign").order_by("campaign")
+    return render(request, "annotation/report_index.html", {"doors": doors})
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def report(request: HttpRequest, slug: str) -> HttpResponse:
+    """Tell what the model got wrong: one text is enough."""
+    campaign = campaign_or_404(slug)
+    error = ""
+    # From what was tried: its text comes along in the body, for addresses land in logs.
+    if request.method == "POST" and "fill" not in request.POST:
+        try:
+            return _take(request, campaign)
+        except VernacularError as refusal:
+            error = str(refusal)
+    context = form_of(request, campaign) | {"error": error}
+    return render(request, "annotation/report.html", context, status=422 if error else 200)
+
+
+def form_of(request: HttpRequest, campaign: Campaign) -> dict[str, object]:
+    """What the form shows: what was told so far, and what there is to choose from."""
+    told = request.POST if request.method == "POST" else request.GET
+    tag = told.get("language", "")
+    homes = campaign.languages.filter(active=True).select_related("language")
+    return {
+        "campaign": campaign,
+        "languages": [home.language for home in homes.order_by("language__tag")],
+        "labels": [(one.key, one.name_in(tag)) for one in campaign.labels.order_by("position")],
+        "reasons": REASONS,
+        "severities": Told.choices,
+        "chosen": told.getlist("reason"),
+        "told": told,
+        "key": told.get("key") or secrets.token_urlsafe(16),
+        "begun": told.get("begun") or signing.dumps(timezone.now().timestamp(), salt=BEGUN),
+    }
+
+
+def _take(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+    told = request.POST
+    if not _took_its_time(told.get("begun", "")):
+        raise VernacularError(
+            _("That was very quick."), remedy=_("Look at it once more, then send it.")
+        )
+    other = told.get("other_language", "").strip()
+    telling = Telling(
+        text=told.get("text", "").strip(),
+        tag=other or told.get("language", ""),
+        output=told.get("output", ""),
+        expected=told.get("expected", "") or told.get("expected_words", "").strip(),
+        description=told.get("description", "").strip(),
+        dialect=told.get("dialect", "").strip(),
+        reasons=told.getlist("reason"),
+        severity=told.get("severity") or Told.WRONG,
+        contact=told.get("contact", "").strip(),
+        version_number=_number(told.get("version")),
+        version_digest=told.get("digest", "")[:64],
+        surface=Surface.TRY if told.get("version") else Surface.WEB,
+        interface=translation.get_language() or "en",
+        **{f"consent_{name}": name in told for name in PURPOSES},
+    )
+    now = timezone.now()
+    user = request.user if isinstance(request.user, User) else None
+    got = receive(
+        campaign,
+        telling=telling,
+        key=told.get("key", "")[:64] or secrets.token_urlsafe(16),
+        client=client_of(address_of(request), agent=request.headers.get("User-Agent", ""), now=now),
+        now=now,
+        user=user,
+        # A field that no person sees was filled in.
+        suspect=bool(told.get("website")),
+    )
+    if got.fresh:
+        soon(tend_reports)
+    return redirect("report_follow", got.token)
+
+
+def _took_its_time(begun: str) -> bool:
+    """Whether a form was open for so long as a person needs; without the sign, it was not."""
+    try:
+        since = float(signing.loads(begun, salt=BEGUN, max_age=FORM_LASTS))
+    except (signing.BadSignature, TypeError, ValueError):
+        return False
+    return timezone.now().timestamp() - since >= LEAST_SECONDS
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def report_follow(request: HttpRequest, token: str) -> HttpResponse:
+    """How a report stands, for whoever has its secret link, and what they may do."""
+    found = report_or_404(token)
+    if request.method == "POST":
+        act = _ACTS.get(request.POST.get("act", ""))
+        if act is None:
+            messages.error(request, _("Choose what is to happen."))
+        else:
+            attempt(request, partial(act[0], request, found), done=str(act[1]))
+        return redirect("report_follow", token)
+    context = {
+        "standing": standing_of(found),
+        "report": found,
+        "token": token,
+        "address": request.build_absolute_uri(request.path),
+        "asked_to_withdraw": "withdraw" in request.GET,
+    }
+    response = render(request, "annotation/report_follow.html", context)
+    # The address is a secret: no other site hears it, and no search engine keeps it.
+    response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
+
+
+def _withdraw(_request: HttpRequest, found: Report) -> object:
+    return following.withdraw(found, now=timezone.now())
+
+
+def _answer(request: HttpRequest, found: Report) -> object:
+    return following.answer(found, text=request.POST.get("text", ""), now=timezone.now())
+
+
+def _better(request: HttpRequest, found: Report) -> object:
+    verdict = request.POST.get("verdict", "")
+    return following.say_if_better(found, verdict=verdict, now=timezone.now())
+
+
+def _appeal(_request: HttpRequest, found: Report) -> object:
+    return following.appeal(found, now=timezone.now())
+
+
+_ACTS: dict[str, tuple[Callable[[HttpRequest, Report], object], object]] = {
+    "withdraw": (_withdraw, gettext_lazy("It is taken back, and what you wrote is erased.")),
+    "answer": (_answer, gettext_lazy("Thank you: whoever asked can read it now.")),
+    "better": (_better, gettext_lazy("Thank you: that helps to find out whether it is mended.")),
+    "appeal": (_appeal, gettext_lazy("It is looked at once more.")),
+}
+
+
+def campaign_or_404(slug: str) -> Campaign:
+    """Return a campaign that is open to everybody; a closed one is not there."""
+    campaign = open_to_everybody(slug)
+    if campaign is None:
+        raise Http404("no campaign of that name is open to everybody")
+    return campaign
+
+
+def report_or_404(token: str) -> Report:
+    """Return whose follow link it is."""
+    found = report_of(token)
+    if found is None:
+        raise Http404("no report has this link")
+    return found
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() and len(text) < 9 else None
