@@ -60,6 +60,9 @@ class Env(BaseSettings):
     label_studio_entry_key: str = Field(
         "", description="Signs the way into Label Studio; it must know it too; generated."
     )
+    label_studio_database_url: str = Field(
+        "", description="PostgreSQL of Label Studio, for backups. Empty: its file in var, if any."
+    )
     label_studio_timeout: float = Field(30.0, description="Seconds to wait for one answer.")
     webhook_secret: str = Field("", description="What Label Studio's nudges must carry; generated.")
     admin_password: str = Field("", description="First password of the admin; generated.")

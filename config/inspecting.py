@@ -14,6 +14,7 @@ from config.env import Env, env
 from config.running import announced
 
 CLOCKS_APART_S = 2.0
+OLD_BACKUP_DAYS = 2
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,19 @@ def look_at_weights() -> Iterator[Finding]:
             break
     else:
         yield Finding("Weights", f"{sum(v is not None for _, v in serving)} versions serve")
+
+
+def look_at_backups() -> Iterator[Finding]:
+    """Whether there is a backup that is not old, where others than this machine rely on it."""
+    mark = env().var_dir / "backup.json"
+    remedy = "Run it nightly: python3 manage.py backup FOLDER --keep 14"
+    public = not _is_here(urlsplit(env().web_url).hostname or "")
+    if not mark.exists():
+        yield Finding("Backup", "none was ever taken", remedy if public else "")
+        return
+    days = (time.time() - mark.stat().st_mtime) / 86_400
+    old = public and days > OLD_BACKUP_DAYS
+    yield Finding("Backup", f"the newest is {days:.1f} days old", remedy if old else "")
 
 
 def look_at_work() -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """What ``doctor`` finds, and that each finding says what to do."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,12 @@ from annotation.actions import health
 from annotation.models import Heartbeat
 from config import inspecting
 from config.env import Env
-from config.inspecting import look_at_settings, look_at_weights, look_at_work
+from config.inspecting import (
+    look_at_backups,
+    look_at_settings,
+    look_at_weights,
+    look_at_work,
+)
 from learning.models import Deployment, ModelVersion
 from tests.make import make_campaign
 
@@ -70,3 +76,18 @@ def test_a_silent_worker_is_found_while_the_service_runs_and_not_when_it_is_stop
     found = {finding.what: finding.remedy for finding in look_at_work()}
     assert "celery" in found["Worker of queue io"]
     assert "Worker of queue gpu" not in found
+
+
+def test_an_old_backup_is_found_where_others_rely_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(web_url: str) -> str:
+        known(monkeypatch, var_dir=tmp_path, web_url=web_url)
+        return next(look_at_backups()).remedy
+
+    assert "backup FOLDER" in told("https://awa.example")
+    assert told("http://127.0.0.1:8100") == ""
+    (tmp_path / "backup.json").write_text("{}")
+    assert told("https://awa.example") == ""
+    os.utime(tmp_path / "backup.json", (0, 0))
+    assert "backup FOLDER" in told("https://awa.example")

@@ -4,8 +4,10 @@ Asked of the database when somebody looks, so that any number of processes tell 
 touches what is open or of today, never the whole of what people answered.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -162,6 +164,15 @@ def _disk(now: datetime) -> Gauge:
     return Gauge("disk_free_bytes", "Room left where everything is written.", (), rows)
 
 
+def _backup(now: datetime) -> Gauge:
+    """Tell the age of the newest backup; nothing where none was ever taken."""
+    rows: list[tuple[tuple[str, ...], float]] = []
+    with suppress(OSError, ValueError, KeyError):
+        told = json.loads((Path(settings.VAR_DIR) / "backup.json").read_text())
+        rows = [((), (now - datetime.fromisoformat(told["made_at"])).total_seconds())]
+    return Gauge("backup_age_seconds", "Since the newest backup was taken.", (), rows)
+
+
 GAUGES: Sequence[Callable[[datetime], Gauge]] = (
     _parts,
     _answers,
@@ -176,4 +187,5 @@ GAUGES: Sequence[Callable[[datetime], Gauge]] = (
     _imports,
     _quarantine,
     _disk,
+    _backup,
 )

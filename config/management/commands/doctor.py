@@ -17,6 +17,7 @@ from config.desk_service import read_release, version
 from config.env import ROOT, env
 from config.inspecting import (
     Finding,
+    look_at_backups,
     look_at_clock,
     look_at_files,
     look_at_settings,
@@ -157,6 +158,7 @@ PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
     look_at_settings,
     look_at_clock,
     look_at_weights,
+    look_at_backups,
     look_at_work,
 )
 
