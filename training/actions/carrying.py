@@ -7,9 +7,9 @@ the next run warms up from nought.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import OuterRef, Subquery
@@ -34,7 +34,7 @@ MOST_HELD = 3
 log = logging.getLogger(__name__)
 
 
-def stored_logits(run: TrainingRun) -> dict[int, list[float]]:
+def stored_logits(run: TrainingRun) -> dict[int, list[Any]]:
     """Return, by sample, what the run's base said when it, or one it came from, learned the row.
 
     Only of replayed rows, and only where the label is still the one that was learned: what was
@@ -64,17 +64,18 @@ def stored_logits(run: TrainingRun) -> dict[int, list[float]]:
     }
 
 
-def keep_logits(run: TrainingRun, *, logits: "Floats") -> int:
+def keep_logits(run: TrainingRun, *, logits: "Sequence[Floats]") -> int:
     """Store what the candidate says of the rows that it learned; return of how many.
 
-    ``logits`` (N x K) are in the order of the snapshot's samples, NaN where a row was not drawn.
+    ``logits`` (N x K, or u x K of each) are in the order of the snapshot's samples, NaN where a
+    row was not drawn.
     """
     rows = SnapshotRow.objects.filter(snapshot=run.snapshot).order_by("sample_id")
     field = SnapshotRow._meta.get_field("logits")
     told = [
-        (field.get_db_prep_save([round(value, DIGITS) for value in said], connection), pk)
-        for pk, said in zip(rows.values_list("pk", flat=True), logits.tolist(), strict=True)
-        if said[0] == said[0]
+        (field.get_db_prep_save(_rounded(said.tolist()), connection), pk)
+        for pk, said in zip(rows.values_list("pk", flat=True), logits, strict=True)
+        if said.size and said.flat[0] == said.flat[0]
     ]
     # One short statement for all rows: ``bulk_update`` writes a CASE of thousands, thirty times as
     # slow, and nobody else can write while it does.
@@ -148,5 +149,14 @@ def _name(home: Path) -> str:
     return home.relative_to(shelf_folder()).as_posix()
 
 
-def _label(target: list[float]) -> int:
+def _rounded(values: list[Any]) -> list[Any]:
+    return [
+        round(value, DIGITS) if isinstance(value, float) else _rounded(value) for value in values
+    ]
+
+
+def _label(target: Any) -> Any:
+    """What a target says: its label; of a text's units which there are, and the tag of each."""
+    if isinstance(target, dict):
+        return target["units"], [_label(one) for one in target["posterior"]]
     return max(range(len(target)), key=target.__getitem__)

@@ -14,6 +14,7 @@ from django.db import OperationalError, transaction
 
 from annotation.actions.leases import kept
 from annotation.errors import ConflictError, TransientError, VernacularError
+from annotation.objectives import spans
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
@@ -211,7 +212,7 @@ def _finish(claim: Claim, *, out: Path, job: "Job", learned: "Learned") -> None:
             curve=learned.curve,
         )
         if learned.logits is not None:
-            keep_logits(run, logits=learned.logits)
+            keep_logits(run, logits=job.lessons.by_text(learned.logits))
 
 
 def _manifest(run: TrainingRun, *, job: "Job", learned: "Learned") -> dict[str, Any]:
@@ -262,6 +263,7 @@ def _job(claim: Claim, network_settings: dict[str, Any], *, lessons: "Lessons") 
 def _lessons(run: TrainingRun) -> "Lessons":
     import numpy as np
 
+    from training.methods.lessons import marked_lessons
     from training.methods.loop import Lessons
 
     rows = list(
@@ -272,7 +274,16 @@ def _lessons(run: TrainingRun) -> "Lessons":
         )
     )
     samples, texts, languages, targets, weights, fresh = zip(*rows, strict=True)
-    stored, nothing = stored_logits(run), [np.nan] * len(targets[0])
+    stored = stored_logits(run)
+    if run.campaign.objective == spans.NAME:
+        beside = {
+            "languages": languages,
+            "weights": np.array(weights, np.float32),
+            "fresh": np.array(fresh, bool),
+        }
+        said = [stored.get(sample) for sample in samples]
+        return marked_lessons(texts, targets=targets, logits=said, **beside)
+    nothing = [np.nan] * len(targets[0])
     return Lessons(
         texts=texts,
         languages=languages,

@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from annotation.errors import ConflictError
+from annotation.methods.texts import excerpt
 from learning.networks import Batch, Network
+from learning.networks.tokens import units_of
 from training.methods.curricula import by_likeness
 from training.methods.recipes import Recipe
 from training.methods.sampling import Described, Plan, balance, loss_weights, make_plan
@@ -167,6 +170,49 @@ class Lessons:
         rows = int(self.fresh.sum()) or len(self.texts)
         store = rows if 0 < self.fresh.sum() < len(self.texts) else 0
         return math.ceil(recipe.least_steps * recipe.batch / max(rows + store, 1))
+
+
+def marked_lessons(
+    texts: Sequence[str],
+    *,
+    targets: Sequence[Mapping[str, Any]],
+    logits: Sequence[Sequence[Sequence[float]] | None],
+    **beside: Any,
+) -> Lessons:
+    """Return texts as lessons whose units have soft tags, as a consensus on marks keeps them.
+
+    A target holds ``units`` (u x 2), which people's edges may have cut, and ``posterior`` (u x K).
+
+    >>> told = {"units": [[0, 2], [2, 3]], "posterior": [[1.0, 0, 0], [0.25, 0.75, 0]]}
+    >>> made = marked_lessons(["Awa"], targets=[told], logits=[None], languages=["wo"],
+    ...     weights=np.ones(1), fresh=np.ones(1, bool))
+    >>> made.units.tolist(), made.cuts, made.described.labels.tolist()
+    ([2], [[0, 2, 3]], [1])
+    """
+    cuts = [sorted({edge for unit in one["units"] for edge in unit}) for one in targets]
+    cut = units_of(texts, cuts=cuts)
+    for text, one, found in zip(texts, targets, cut, strict=True):
+        if found.tolist() != [list(unit) for unit in one["units"]]:
+            raise ConflictError(
+                f"The units of the text “{excerpt(text, length=40)}” are cut otherwise today than"
+                " when its consensus was fitted.",
+                remedy="Have the consensus fitted anew, then take a new snapshot.",
+            )
+    width = max((len(row) for one in targets for row in one["posterior"]), default=1)
+    lost = [np.full((len(one), width), np.nan, np.float32) for one in cut]
+    said = [
+        np.asarray(told, np.float32) if told and len(told) == len(one) else one
+        for told, one in zip(logits, lost, strict=True)
+    ]
+    rows = [np.asarray(one["posterior"], np.float32).reshape(-1, width) for one in targets]
+    return Lessons(
+        texts=texts,
+        targets=np.concatenate([np.zeros((0, width), np.float32), *rows]),
+        logits=np.concatenate([np.zeros((0, width), np.float32), *said]),
+        units=np.array([len(one) for one in cut], np.int64),
+        cuts=cuts,
+        **beside,
+    )
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,9 @@ class Sureness:
 
 def shape_of(campaign: Campaign) -> Shape:
     """The module by which versions of a campaign are measured."""
-    from training.actions.shapes import classes, grades, several
+    from training.actions.shapes import classes, grades, several, spans
 
-    shapes: dict[str, Shape] = {"several": several}
+    shapes: dict[str, Shape] = {"several": several, "spans": spans}
     plain: Shape = grades if objective(campaign.objective).ORDERED else classes
     return shapes.get(campaign.objective, plain)
 
