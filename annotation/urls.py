@@ -16,6 +16,7 @@ from annotation.views import (
     light,
     own_answers,
     people,
+    publication,
     report_api,
     reports,
     sessions,
@@ -213,6 +214,7 @@ urlpatterns = [
         coordination.hours_csv,
         name="hours_csv",
     ),
+    path("campaigns/<slug:slug>/publication/", publication.publication, name="publication"),
     path("campaigns/<slug:slug>/quarantine/", people.quarantine, name="quarantine"),
     path(
         "campaigns/<slug:slug>/quarantine/<int:pk>/lay-aside/",

@@ -35,6 +35,7 @@ def addresses(campaign: Campaign) -> list[str]:
         f"imports/{campaign.imports.get().pk}/",
         "people/",
         "people/add/",
+        "publication/",
         "quarantine/",
         "quota/",
         "rounds/1/",
