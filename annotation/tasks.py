@@ -260,7 +260,7 @@ def send_report_letters(**_: object) -> None:
 
 def soon(task: Any, **kwargs: int) -> None:
     """Have a task begin at once, without waiting for the broker; the timetable asks for it too."""
-    Thread(target=_ask_for, args=(task, kwargs, 0), daemon=True).start()
+    _aside(_ask_for, task, kwargs, 0)
 
 
 def sweep_soon(campaign_language_id: int) -> None:
