@@ -27,6 +27,7 @@ from django.conf import settings
 
 from annotation.methods.spans import classes_of
 from learning.gateways.weights import open_weights
+from learning.methods import several
 from learning.methods.tagging import Read, decoded, log_probabilities
 from learning.models import ModelVersion
 from learning.networks import Batch, Network, runtimes
@@ -190,6 +191,8 @@ def mc_probabilities(
 ) -> npt.NDArray[np.float32]:
     """Return N x T x K probabilities of T passes in which chance leaves out some of the network.
 
+    Of several labels N x T x 2: that the one which all passes together doubt most holds not, or holds.
+
     The same texts in the same order with the same seed give the same numbers on the same machine.
     """
     network = network_of(version)
@@ -200,8 +203,9 @@ def mc_probabilities(
             there = {name: tensor.to(home) for name, tensor in batch.items()}
             for turn in range(passes):
                 logits = network.logits(thinned(there)).float()
-                found[rows, turn] = torch.softmax(logits, dim=1).cpu().numpy()
-    return found
+                told = torch.sigmoid(logits) if network.several else torch.softmax(logits, dim=1)
+                found[rows, turn] = told.cpu().numpy()
+    return several.doubtful_opinions(found) if network.several else found
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from annotation.methods.composing import MOST_LABELS
 from annotation.objectives import Answer, Choice, Fields, Parsed, form
 
+NAME = "several"
 TITLE = gettext_lazy("several of many classes, or none")
 PARTS = 1
 ORDERED = False

@@ -13,8 +13,10 @@ import numpy as np
 
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign, Language
+from learning.actions.doubts import Floats, of_sets, suggested
 from learning.actions.serving import serving_version
 from learning.errors import NothingServesError
+from learning.methods import several
 from learning.methods.probabilities import softmax
 from learning.models import ModelVersion, Temperature
 
@@ -23,7 +25,10 @@ MOST_TEXTS = 10_000
 
 @dataclass(frozen=True)
 class Answer:
-    """What one version says of one text; ``honest`` if its confidence was fitted on gold."""
+    """What one version says of one text; ``honest`` if its confidence was fitted on gold.
+
+    Of several labels ``label`` names the whole set, and ``probabilities`` do not sum to 1.
+    """
 
     version: int
     digest: str
@@ -58,22 +63,38 @@ def answer_with(
     _check(texts, languages=languages)
     if not texts:
         return []
-    labels = list(version.manifest["labels"])
+    labels = tuple(version.manifest["labels"])
     scales = _temperatures(version, languages)
     logits = logits_of(version, texts=texts, languages=languages)
-    told = softmax(logits, temperature=np.array([scales.get(tag, 1.0) for tag in languages]))
+    heat = np.array([scales.get(tag, 1.0) for tag in languages])
+    best, sure, told = _read(version.campaign, logits, temperature=heat, labels=labels)
     return [
         Answer(
             version=version.number,
             digest=version.digest,
             language=tag,
-            label=labels[int(row.argmax())],
-            confidence=float(row.max()),
+            label=said,
+            confidence=float(confidence),
             honest=tag in scales,
             probabilities=dict(zip(labels, map(float, row), strict=True)),
         )
-        for tag, row in zip(languages, told, strict=True)
+        for tag, said, confidence, row in zip(languages, best, sure, told, strict=True)
     ]
+
+
+def _read(
+    campaign: Campaign, logits: Floats, *, temperature: Floats, labels: tuple[str, ...]
+) -> tuple[list[str], Floats, Floats]:
+    """Return the best answers, how sure each is, and the probabilities of all labels.
+
+    Of sets of labels: the whole set, all of it being right, and each label by itself.
+    """
+    best = suggested(campaign, logits=logits, keys=labels)
+    if not of_sets(campaign):
+        told = softmax(logits, temperature=temperature)
+        return best, told.max(axis=1), told
+    told = several.sigmoid(logits, temperature=temperature)
+    return best, several.joint(told, sets=several.chosen(told)), told
 
 
 def _check(texts: Sequence[str], *, languages: Sequence[str]) -> None:

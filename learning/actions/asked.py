@@ -8,6 +8,7 @@ import numpy.typing as npt
 import structlog
 
 from annotation.models import Campaign, CampaignLanguage, Consensus, Item
+from learning.actions.doubts import as_classes
 from learning.actions.embeddings import gather
 from learning.errors import EmbeddingsError
 from learning.methods.batches import Selected, SelectionBatch
@@ -55,7 +56,7 @@ def asked_before(
     there = [at for at, pk in enumerate(samples) if pk not in missing and pk in told]
     kept = [samples[at] for at in there]
     agreed = _labels(kept, labels=labels)
-    logits = [told[pk] for pk in kept] or np.zeros((0, len(labels)))
+    logits = as_classes(campaign, logits=[told[pk] for pk in kept] or np.zeros((0, len(labels))))
     return Asked(
         samples=tuple(kept),
         languages=np.array([places[at] for at in there], dtype=np.int64),

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from annotation.models import CampaignLanguage, Consensus, GoldItem, Item
+from learning.actions.doubts import positions_mean_classes
 from learning.methods.gain import LEAST_GOLD, LEAST_RANDOM, Arm, Floats, Gain, selection_gain
 from learning.models import ModelVersion, Pick, Round, SelectionGain
 
@@ -29,7 +30,10 @@ def _measured(round_: Round, home: CampaignLanguage) -> SelectionGain:
     random = _picked(round_, home, random=True)
     chosen = _picked(round_, home, random=False)[: CHOSEN_PER_RANDOM * len(random)]
     gold = _gold(home)
-    if len(random) < LEAST_RANDOM or len(gold) < LEAST_GOLD or not chosen:
+    if not positions_mean_classes(home.campaign):
+        # What is compared are two small classifiers, and composed answers are no classes.
+        found = Gain(None, 0, 0)
+    elif len(random) < LEAST_RANDOM or len(gold) < LEAST_GOLD or not chosen:
         found = Gain(None, len(random) // 2, len(gold))
     else:
         found = _compared(round_, home, chosen, random, gold)

@@ -13,6 +13,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from annotation.actions.exposures import told_people
 from annotation.actions.standings import counting
 from annotation.models import Annotator, CampaignLanguage, GoldItem, Item, Sample
+from learning.actions.doubts import as_classes
 from learning.actions.pools import label_keys
 from learning.methods.acquisition import lots
 from learning.methods.probabilities import softmax
@@ -103,7 +104,8 @@ def _suggestions(
     rows = Prediction.objects.filter(version=version, sample__in=samples)
     found = {}
     for pk, logits, best in rows.values_list("sample_id", "logits", "label_position"):
-        confidence = float(softmax([logits], temperature=scale)[0, best])
+        classes = as_classes(round_.campaign, logits=[logits])
+        confidence = float(softmax(classes, temperature=scale)[0, best])
         found[pk] = suggestion(keys[best], confidence=confidence)
     return found
 

@@ -13,6 +13,7 @@ from django.db.models.functions import Cast, Concat
 from annotation.models import Campaign, CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
 from annotation.objectives import spans
+from learning.actions.doubts import HOLDING, of_sets
 from learning.actions.repeats import doubtful_answers
 from learning.actions.scored import (
     FEW,
@@ -124,7 +125,7 @@ def _question(round_: Round, languages: list[CampaignLanguage]) -> SelectionRequ
     """Return the request without its samples."""
     campaign, version = round_.campaign, round_.version
     labels = label_keys(version)
-    names = dict(campaign.labels.values_list("key", "name")) | MARKED
+    names = dict(campaign.labels.values_list("key", "name")) | MARKED | HOLDING
     return SelectionRequest(
         item_ids=(),
         language=np.zeros(0, dtype=np.int64),
@@ -175,10 +176,13 @@ def active_languages(campaign: Campaign) -> list[CampaignLanguage]:
 def label_keys(version: ModelVersion) -> tuple[str, ...]:
     """Return the keys of the labels that the version knows, in the order of its outputs.
 
-    Of marks in texts it is only told how sure the version is of them all, as two classes.
+    Of marks in texts it is only told how sure the version is of them all, as two classes; of sets
+    of labels, whether the label that it doubts most holds.
     """
     if version.campaign.objective == spans.NAME:
         return tuple(MARKED)
+    if of_sets(version.campaign):
+        return tuple(HOLDING)
     named = version.manifest.get("labels")
     keys = named or version.campaign.labels.order_by("position").values_list("key", flat=True)
     return tuple(keys)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from django.db.models import Exists, OuterRef
 
 from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage, Item
+from learning.actions.doubts import positions_mean_classes
 from learning.methods.probabilities import softmax
 from learning.methods.requests import Doubtful
 from learning.models import Prediction, Temperature
@@ -34,10 +35,12 @@ def doubtful_answers(
 ) -> tuple[Doubtful, ...]:
     """Return what might be asked once more, with how much it is doubted; nothing if unwanted.
 
+    Nothing of answers that are composed, either: how doubtful those are is a matter of classes.
+
     Each language is weighed by itself: a network that is good elsewhere must not outvote the
     speakers of a language it is bad in.
     """
-    if not campaign.relabel_share:
+    if not campaign.relabel_share or not positions_mean_classes(campaign):
         return ()
     return tuple(one for home in languages for one in _doubtful(home, labels=labels))
 

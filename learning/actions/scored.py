@@ -18,6 +18,7 @@ from django.db.models.functions import Cast
 
 from annotation.models import Campaign, CampaignLanguage, GoldItem, Item, SampleImport
 from learning.actions.cutting import stand_in
+from learning.actions.doubts import as_classes
 from learning.methods.lots import Lots, hashes, mixed
 from learning.models import ModelVersion, NearDuplicate, Prediction, Scoring, Temperature
 
@@ -57,6 +58,7 @@ def scored_chunks(
         places = np.where(homes < len(place), place[known], -1)
         fit = (places >= 0) & ~np.isin(samples, spent, assume_unique=True)
         logits = np.array(json.loads(f"[{','.join(told)}]"), dtype=np.float64)
+        logits = as_classes(campaign, logits=logits)
         logits = np.where(np.array(stale)[:, None], logits * scales[places, None], logits)
         yield Chunk(
             ids=samples[fit],

@@ -26,6 +26,7 @@ from annotation.models import Sample
 from annotation.objectives import spans
 from learning.actions import embeddings
 from learning.actions.cutting import Slice, cut, previous_version, spoilt_for, unscored
+from learning.actions.doubts import as_classes
 from learning.actions.pruning import make_room
 from learning.actions.shard_claims import ShardClaim, claim, fail_the_hopeless, lease_time
 from learning.errors import ScoringError
@@ -312,7 +313,8 @@ def _predictions(shard: ScoringShard, found: _Found) -> list[Prediction]:
         return []
     scale = np.array([temperatures.get(row.language, 1.0) for row in found.rows])
     safe = np.where(found.finite[:, None], found.logits, 0.0)
-    margins = gap(softmax(safe, temperature=scale))
+    classes = as_classes(version.campaign, logits=safe)
+    margins = gap(softmax(classes, temperature=scale))
     return [
         Prediction(
             sample_id=row.id,
@@ -320,7 +322,7 @@ def _predictions(shard: ScoringShard, found: _Found) -> list[Prediction]:
             shard=shard,
             logits=found.logits[i].tolist(),
             margin=float(margins[i]),
-            label_position=int(found.logits[i].argmax()),
+            label_position=int(classes[i].argmax()),
             answer=found.answers[i],
         )
         for i, row in enumerate(found.rows)

@@ -1,7 +1,11 @@
 """Stop sets: what each version says of the same samples, which nobody was ever asked."""
 
+import numpy.typing as npt
+
 from annotation.models import CampaignLanguage, Sample
 from annotation.models.samples import SampleQuerySet
+from learning.actions.doubts import of_sets
+from learning.methods.several import chosen, sigmoid
 from learning.models import ModelVersion, Prediction, StopReading
 
 # Kappa of .99 on fewer would be a matter of one or two samples.
@@ -28,7 +32,10 @@ def stop_set(home: CampaignLanguage) -> SampleQuerySet:
 def _read(version: ModelVersion, home: CampaignLanguage) -> StopReading:
     rows = list(stop_set(home).values_list("pk", "text"))
     scored = Prediction.objects.filter(version=version, sample__in=[pk for pk, _ in rows])
-    answers = {str(pk): best for pk, best in scored.values_list("sample_id", "label_position")}
+    answers = {
+        str(pk): _code(version, logits=logits, best=best)
+        for pk, logits, best in scored.values_list("sample_id", "logits", "label_position")
+    }
     new = [(pk, text) for pk, text in rows if str(pk) not in answers]
     if new:
         answers |= _asked(version, new, tag=home.language.tag)
@@ -46,7 +53,14 @@ def _asked(version: ModelVersion, rows: list[tuple[int, str]], *, tag: str) -> d
 
     logits = logits_of(version, texts=[text for _, text in rows], languages=[tag] * len(rows))
     return {
-        str(pk): int(row.argmax())
+        str(pk): _code(version, logits=row, best=int(row.argmax()))
         for (pk, _), row in zip(rows, logits, strict=True)
         if np.isfinite(row).all()
     }
+
+
+def _code(version: ModelVersion, *, logits: npt.ArrayLike, best: int) -> int:
+    """Return one number an answer: the best label's position, or that of the whole set."""
+    if not of_sets(version.campaign):
+        return best
+    return int(chosen(sigmoid([logits]))[0])

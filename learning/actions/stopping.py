@@ -221,5 +221,6 @@ def _spread_of_gold(home: CampaignLanguage) -> float | None:
     gold = GoldItem.objects.filter(
         sample__campaign=home.campaign_id, sample__language=home.language_id, retired_at=None
     )
-    positions = list(gold.values_list("label__position", flat=True))
-    return spread(np.bincount(positions)) if len(positions) >= LEAST_IN_COMMON else None
+    labels = list(gold.values_list("label", flat=True))
+    counts = np.unique(labels, return_counts=True)[1]
+    return spread(counts) if len(labels) >= LEAST_IN_COMMON else None

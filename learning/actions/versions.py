@@ -11,7 +11,7 @@ from django.db.models import Max
 
 from annotation.errors import ConflictError
 from annotation.models import Campaign
-from annotation.objectives import spans
+from annotation.objectives import several, spans
 from learning.actions.identities import identity_of
 from learning.actions.kinds import kind_in
 from learning.actions.serving import deploy, serving_version
@@ -31,8 +31,10 @@ def initial_version(campaign: Campaign) -> ModelVersion:
     labels = list(campaign.labels.order_by("position").values_list("key", flat=True))
     marks = campaign.objective == spans.NAME
     if len(labels) < 2 - marks:
-        raise ConflictError(f"{campaign} has too few labels; there is nothing to learn.")
-    shape = {"spans": True} if marks else {}
+        few = "no label" if marks else "fewer than two labels"
+        raise ConflictError(f"{campaign} has {few}; there is nothing to learn.")
+    sets = campaign.objective == several.NAME
+    shape = {"spans": True} if marks else {"several": True} if sets else {}
     network = open_network(campaign.network, labels=labels, seed=campaign.seed, **shape)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "network"

@@ -47,6 +47,17 @@ def doubtful(logits: npt.ArrayLike) -> Floats:
     return np.stack([nearest, np.zeros_like(nearest)], axis=1)
 
 
+def doubtful_opinions(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return N x T x 2 of N x T x K: of the label that all T passes together doubt most, no and yes.
+
+    >>> doubtful_opinions(np.array([[[0.9, 0.25], [0.7, 0.5]]], np.float32)).tolist()
+    [[[0.75, 0.25], [0.5, 0.5]]]
+    """
+    least = np.abs(probabilities.mean(axis=1) - 0.5).argmin(axis=1)
+    yes = np.take_along_axis(probabilities, least[:, None, None], axis=2)
+    return np.asarray(np.concatenate([1 - yes, yes], axis=2))
+
+
 def chosen(probabilities: npt.ArrayLike) -> Ints:
     """Return N numbers of the most probable sets: of all labels more probable than not.
 

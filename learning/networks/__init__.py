@@ -22,6 +22,8 @@ class Network(Protocol):
 
     kind: str
     labels: tuple[str, ...]
+    # Whether labels do not exclude each other: then each logit is a question of its own (sigmoid).
+    several: bool
 
     @property
     def module(self) -> torch.nn.Module:

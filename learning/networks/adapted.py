@@ -176,6 +176,7 @@ class AdaptedEncoder(Carrier, Encoder):
             tokenizer=encoder._tokenizer,
             adapters=Adapters(method, rank),
         )
+        network.several = encoder.several
         names = reached(module)
         heads = [name for name in names if _width(module, name) == len(encoder.labels)]
         if not heads:

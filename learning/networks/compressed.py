@@ -34,7 +34,9 @@ class RoundedEncoder(Encoder):
     def over(cls, network: Encoder) -> "RoundedEncoder":
         """Round an encoder."""
         module = rounded(network.module, tables=True)
-        return cls(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+        made = cls(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+        made.several = network.several
+        return made
 
     def save(self, folder: Path) -> None:
         """Write whole numbers and scales, configuration, tokenizer and settings."""
@@ -80,6 +82,7 @@ class RoundedStarter(Starter):
             tokenizer=network._tokenizer_text,
             features=network.features,
         )
+        made.several = network.several
         made.module.widen(network.module.buckets().cpu())
         with torch.no_grad():
             made.module.ngrams.copy_(_and_back(network.module.ngrams.detach().cpu()))
@@ -113,9 +116,11 @@ def learnable(network: Network) -> Network:
     """Return a network that can be fine-tuned whole; one that is not rounded is it already."""
     if isinstance(network, RoundedEncoder):
         module = whole(network.module)
-        return Encoder(
+        again = Encoder(
             network.labels, name=network.name, module=module, tokenizer=network._tokenizer
         )
+        again.several = network.several
+        return again
     if isinstance(network, RoundedStarter):
         plain = Starter(
             network.labels,
@@ -123,6 +128,6 @@ def learnable(network: Network) -> Network:
             tokenizer=network._tokenizer_text,
             features=network.features,
         )
-        plain.module = network.module
+        plain.module, plain.several = network.module, network.several
         return plain
     return network

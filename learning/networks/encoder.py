@@ -51,6 +51,7 @@ class Encoder:
     """A pre-trained encoder that is fine-tuned whole, with one logit a label."""
 
     kind = "encoder"
+    several = False
 
     def __init__(self, labels: Sequence[str], *, name: str, module: Any, tokenizer: Any) -> None:
         self.labels = tuple(labels)
@@ -163,6 +164,7 @@ class Encoder:
             "kind": self.kind,
             "name": self.name,
             "labels": list(self.labels),
+            **({"several": True} if self.several else {}),
             "recipe": RECIPE,
         }
 

@@ -26,7 +26,9 @@ def folded(network: AdaptedEncoder, *, languages: Sequence[str]) -> Encoder:
     for name, layer in routed(module).items():
         put_in(module, name, _added(layer, places))
     del module.route
-    return Encoder(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+    made = Encoder(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+    made.several = network.several
+    return made
 
 
 def _added(layer: Routed, places: Sequence[int]) -> torch.nn.Linear:

@@ -83,6 +83,7 @@ class Generator:
     """A network that writes."""
 
     kind = "generator"
+    several = False
     labels = WRITTEN
 
     def __init__(

@@ -14,10 +14,12 @@ from learning.networks.tokens import TokenNetwork
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
-def open_network(name: str, *, labels: Sequence[str], seed: int, spans: bool = False) -> Network:
+def open_network(
+    name: str, *, labels: Sequence[str], seed: int, spans: bool = False, several: bool = False
+) -> Network:
     """Make a fresh network: ``starter``, or an encoder by its hub name or its path.
 
-    One for ``spans`` says of every unit of a text which tag it has (:mod:`learning.networks.tokens`).
+    The labels of one for ``several`` do not exclude each other. One for ``spans`` says of every unit of a text which tag it has (:mod:`learning.networks.tokens`).
     """
     if spans:
         return _token_network(name, classes=labels, seed=seed)
@@ -26,6 +28,12 @@ def open_network(name: str, *, labels: Sequence[str], seed: int, spans: bool = F
             "A network needs at least two labels, all different.",
             remedy="Give the campaign its labels first.",
         )
+    network: Network = _network(name, labels=labels, seed=seed)
+    network.several = several
+    return network
+
+
+def _network(name: str, *, labels: Sequence[str], seed: int) -> Network:
     if name == "starter":
         from learning.networks.starter import Starter
 
@@ -64,6 +72,12 @@ def _check_name(name: str) -> None:
 def load_network(folder: Path, *, labels: Sequence[str] | None = None) -> Network:
     """Bring a stored network back; with ``labels``, only if it speaks of exactly these."""
     settings = read_settings(folder)
+    network = _loaded(folder, settings=settings, labels=labels)
+    network.several = bool(settings.get("several"))
+    return network
+
+
+def _loaded(folder: Path, *, settings: Mapping[str, Any], labels: Sequence[str] | None) -> Network:
     if labels is not None and list(labels) != settings["labels"]:
         raise ConflictError(
             f"The network in {folder} knows the labels {', '.join(settings['labels'])},"

@@ -93,6 +93,7 @@ class AdaptedStarter(Starter):
             tokenizer=starter._tokenizer_text,
             features=starter.features,
         )
+        network.several = starter.several
         network.module.widen(starter.module.buckets())
         network.module.load_state_dict(starter.module.state_dict(), strict=False)
         network.module.to(starter.module.bias.device)

@@ -103,7 +103,9 @@ def recast(network: Network, runtime: str) -> Network:
     """Return the network in another arithmetic; float32 is the network itself."""
     if runtime == FLOAT32 or not isinstance(network, Encoder) or is_rounded(network.module):
         return network
-    if tags_units(network):  # what was tried on labels of texts says nothing of tags
+    if (
+        tags_units(network) or network.several
+    ):  # what was tried on labels of texts says nothing of tags
         return network
     if runtime == INT8:
         return network.quantised(_rounded)

@@ -137,6 +137,7 @@ class Starter:
     """Hashed n-grams and a frozen shared representation under one linear head."""
 
     kind = "starter"
+    several = False
 
     def __init__(
         self,
@@ -269,6 +270,7 @@ class Starter:
         return {
             "kind": self.kind,
             "labels": list(self.labels),
+            **({"several": True} if self.several else {}),
             "features": self.features,
             "recipe": RECIPE,
         }

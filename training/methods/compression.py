@@ -215,4 +215,6 @@ def _layers(module: Any) -> torch.nn.ModuleList:
 
 
 def _encoder(network: Encoder, module: Any) -> Encoder:
-    return Encoder(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+    made = Encoder(network.labels, name=network.name, module=module, tokenizer=network._tokenizer)
+    made.several = network.several
+    return made
