@@ -23,6 +23,7 @@ from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, GroupText
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
+from annotation.models.keys import ApiKey, IdempotentCall, Scope
 from annotation.models.languages import Direction, Language
 from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User
@@ -63,6 +64,7 @@ __all__ = [
     "AnnotationRevision",
     "Annotator",
     "AnswerNumber",
+    "ApiKey",
     "CalibrationSession",
     "Campaign",
     "CampaignLanguage",
@@ -86,6 +88,7 @@ __all__ = [
     "GroupText",
     "Guideline",
     "Heartbeat",
+    "IdempotentCall",
     "Invitation",
     "Item",
     "Label",
@@ -116,6 +119,7 @@ __all__ = [
     "Role",
     "Sample",
     "SampleImport",
+    "Scope",
     "SecondLook",
     "SessionAnswer",
     "Severity",
