@@ -136,6 +136,26 @@ def told(fields: Fields) -> Answer:
     return found | {"words": [(key, line) for key, line in lines if line]}
 
 
+def fields_in(cell: object, *, names: Mapping[str, str]) -> Fields:
+    """What a form would have sent of a cell: a list of marks or its JSON; an empty one marks nothing.
+
+    A mark is ``{"start": 0, "end": 3, "label": "per"}`` or ``[0, 3, "per"]``; with its ``text`` it
+    is refused where other words stand.
+
+    >>> read = fields_in('[{"start": 0, "end": 3, "label": "Nit"}]', names={"nit": "per"})
+    >>> read["spans"]
+    ['[[0, 3, "per"]]']
+    """
+    if isinstance(cell, str):
+        try:
+            cell = json.loads(cell)
+        except (ValueError, RecursionError):
+            raise ValueError('is no JSON list of marks such as [[0, 3, "per"]].') from None
+    given = cell if isinstance(cell, list) else [None]  # what is no list is no list of marks
+    marks = [_named(mark, names=names) for mark in given]
+    return {FIELD: [json.dumps(marks)], NOTHING: [] if marks else ["yes"]}
+
+
 def keys_in(answer: Answer) -> Collection[str]:
     """The keys of the classes that were marked.
 
@@ -282,6 +302,22 @@ def _one(mark: object, *, text: str, moved: Sequence[int] | None) -> object:
         words = text[start:end] if fits else ""
         return {"start": start, "end": end, "text": words, "labels": [key]}
     return mark
+
+
+def _named(mark: object, *, names: Mapping[str, str]) -> object:
+    """A mark of a file with the key of its class."""
+    if isinstance(mark, dict):
+        told = {**mark, "label": _key(mark.get("label"), names=names)}
+        return told if "text" in mark else [told.get(part) for part in ("start", "end", "label")]
+    if isinstance(mark, list) and len(mark) == 3:
+        return [*mark[:2], _key(mark[2], names=names)]
+    return mark
+
+
+def _key(label: object, *, names: Mapping[str, str]) -> object:
+    return (
+        names.get(label) or names.get(label.casefold(), label) if isinstance(label, str) else label
+    )
 
 
 def _whole(place: Any) -> bool:

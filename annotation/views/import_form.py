@@ -17,6 +17,8 @@ FORMATS = (
     ("jsonl", "JSON Lines"),
     ("parquet", "Parquet"),
     ("po", "gettext PO"),
+    ("conllu", "CoNLL-U"),
+    ("iob2", "CoNLL / IOB2"),
 )
 COLUMNS = (
     "text",
@@ -25,6 +27,7 @@ COLUMNS = (
     "language",
     "id",
     "label",
+    "spans",
     "split",
     "source",
     "licence",

@@ -112,6 +112,7 @@ class _Reader:
             language=block.comments.get("lang", "").strip(),
             number=rows[0][0].number,
             position=rows[-1][0].position,
+            tagged=self.width > 1,
         )
 
     def _row(self, line: Line) -> list[str]:

@@ -28,7 +28,8 @@ class Token:
 class Sentence:
     """A text with its tokens and its spans; ``number`` is the line on which it begins.
 
-    ``notes`` tell what the file says that a text with spans cannot hold.
+    ``notes`` tell what the file says that a text with spans cannot hold. ``tagged`` tells a text
+    in which nothing was to be marked from one that nobody has looked at.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Sentence:
     notes: tuple[str, ...] = ()
     number: int = 0
     position: int = 0
+    tagged: bool = True
 
 
 @dataclass(frozen=True, slots=True)

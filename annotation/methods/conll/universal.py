@@ -106,6 +106,7 @@ def _sentence(block: Block, *, layer: str, scheme: str, strict: bool) -> Sentenc
         notes=tuple(unit.note for unit in units if unit.note),
         number=block.lines[0].number,
         position=block.lines[-1].position,
+        tagged=any(unit.tag not in ("", "_") for unit in units),
     )
 
 

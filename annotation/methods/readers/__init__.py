@@ -13,6 +13,7 @@ from annotation.methods.readers.parquet import read_parquet
 from annotation.methods.readers.po import read_po
 from annotation.methods.readers.rows import FIELDS, Row, UnreadableFileError, Wanted
 from annotation.methods.readers.tables import read_csv, read_tsv
+from annotation.methods.readers.tagged import read_iob2, read_universal
 
 __all__ = ["FIELDS", "FORMATS", "Row", "UnreadableFileError", "Wanted", "format_of", "read_rows"]
 
@@ -22,6 +23,8 @@ _READERS = {
     "jsonl": read_json_lines,
     "parquet": read_parquet,
     "po": read_po,
+    "conllu": read_universal,
+    "iob2": read_iob2,
 }
 FORMATS = tuple(_READERS)
 _SUFFIXES = {
@@ -34,6 +37,11 @@ _SUFFIXES = {
     ".pq": "parquet",
     ".po": "po",
     ".pot": "po",
+    ".conllu": "conllu",
+    ".conll": "iob2",
+    ".iob2": "iob2",
+    ".iob": "iob2",
+    ".bio": "iob2",
 }
 
 

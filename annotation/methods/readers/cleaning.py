@@ -164,7 +164,8 @@ def _known(
     if rules.composes is None:
         told = _label(_short("label", values, rules), rules)
         return of_the_file(told, turned=turned), None
-    cell = values.get("label")
+    field = "spans" if values.get("label") in NONE and "spans" in values else "label"
+    cell = values.get(field)
     if cell in NONE or (isinstance(cell, str) and not cell.strip()):
         cell = rules.defaults.get("label", "")
     if cell == "":
@@ -172,7 +173,7 @@ def _known(
     try:
         answer = rules.composes(cell, text)
     except ValueError as error:
-        raise _RefusedError("label", str(error)) from None
+        raise _RefusedError(field, str(error)) from None
     return answer["label"], answer.get("value")
 
 

@@ -10,6 +10,7 @@ FIELDS = (
     "language",
     "id",
     "label",
+    "spans",
     "split",
     "source",
     "licence",
