@@ -11,6 +11,7 @@ from training.views import (
     me,
     parity,
     recipes,
+    report_fixes,
     runs,
     traces,
     versions,
@@ -31,6 +32,7 @@ urlpatterns = [
     path("campaigns/<slug:slug>/public/", parity.publish, name="languages_publish"),
     path("campaigns/", campaigns.index, name="campaigns"),
     path("campaigns/<slug:slug>/", campaigns.detail, name="campaign_detail"),
+    path("campaigns/<slug:slug>/tables/<slug:name>.csv", campaigns.table, name="campaign_table"),
     path("campaigns/<slug:slug>/live/", campaigns.live, name="campaign_live"),
     path("campaigns/<slug:slug>/train-now/", campaigns.train_now, name="train_now"),
     path("campaigns/<slug:slug>/runs/<int:pk>/", runs.detail, name="run_detail"),
@@ -82,4 +84,12 @@ urlpatterns = [
         name="version_roll_back",
     ),
     path("health/", health.health, name="health"),
+    path(
+        "campaigns/<slug:slug>/reports/<str:tag>/probes/", report_fixes.probes, name="report_probes"
+    ),
+    path(
+        "campaigns/<slug:slug>/reports/<str:tag>/<int:pk>/case/",
+        report_fixes.case,
+        name="report_case",
+    ),
 ]

@@ -1,7 +1,7 @@
 """Campaigns as the pages of languages want them: full ones, and one of two hundred languages."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 
 from annotation.models import (
@@ -94,7 +94,7 @@ def dress(campaign: Campaign) -> None:
                     "high": 0.61,
                 },
             ]
-            if k % 2 == 0
+            if k % 2 == 1
             else [],
             **figures(dice, poor=k / 14, ece=k % 3 != 2),
         )
@@ -154,7 +154,9 @@ class _Many:
             )
             for k in range(self.languages)
         ]
-        Language.objects.bulk_create(spoken)
+        Language.objects.bulk_create(spoken, ignore_conflicts=True)
+        known = {one.tag: one for one in Language.objects.all()}
+        spoken = [known[one.tag] for one in spoken]
         self.homes = [CampaignLanguage(campaign=self.campaign, language=one) for one in spoken]
         CampaignLanguage.objects.bulk_create(self.homes)
         for number in range(1, 5):
@@ -266,8 +268,3 @@ class _Many:
             )
             for k, person in enumerate(people)
         )
-
-
-def days_ago(days: int) -> datetime:
-    """A moment of the past."""
-    return datetime.now(UTC) - timedelta(days=days)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from annotation.methods.charts import Axis, Estimate, axis, band, trace
 from annotation.templatetags.words import interval
 from training.actions.language_story import Moment
+from training.actions.monday import GainCurve
 from training.actions.parity import ParityRow
 from training.methods.gaps import Ends
 
@@ -71,7 +72,7 @@ def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
     """A language through the versions that served: a line with its 95 % band, and the numbers."""
     known = [(k, one) for k, one in enumerate(moments) if one.metric.value is not None]
     up = axis([v for _k, m in known for v in (m.metric.value, m.metric.low, m.metric.high)])
-    across = Axis(-0.5, max(len(moments) - 0.5, 0.5), ())
+    across = Axis(-0.15, max(len(moments) - 0.85, 0.15), ())
     line = [(float(k), _value(one.metric)) for k, one in known]
     bands = [
         (float(k), one.metric.low, one.metric.high)
@@ -95,6 +96,32 @@ def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
     }
 
 
+@register.inclusion_tag("training/_against_chance.html")
+def against_chance(curve: GainCurve) -> dict[str, Any]:
+    """What choosing gained over chance, round by round, beside the line of no difference."""
+    points = [(number, labels, e) for number, labels, e in curve.points if e.value is not None]
+    up = axis([0.0, *(v for _n, _l, e in points for v in (e.value, e.low, e.high))], aim=3)
+    across = Axis(-0.15, max(len(points) - 0.85, 0.15), ())
+    line = [(float(k), _value(e)) for k, (_n, _l, e) in enumerate(points)]
+    bands = [
+        (float(k), e.low, e.high)
+        for k, (_n, _l, e) in enumerate(points)
+        if e.low is not None and e.high is not None
+    ]
+    return {
+        "curve": curve,
+        "points": points,
+        "zero": _down(up, 0.0),
+        "ticks": tuple(reversed(up.ticks)),
+        "line": trace(line, across=across, up=up) if len(line) > 1 else "",
+        "band": band(bands, across=across, up=up) if len(bands) > 1 else "",
+        "whiskers": "".join(
+            f"M{across.share(x)} {_down(up, low)}V{_down(up, high)}" for x, low, high in bands
+        ),
+        "beads": "".join(f"M{across.share(x)} {_down(up, y)}h0" for x, y in line),
+    }
+
+
 @register.simple_tag
 def ends(found: Ends | None, digits: int = 2) -> SafeString:
     """A number with its interval, a dash where there is none."""
@@ -109,14 +136,13 @@ def minutes_each(found: Ends | None) -> SafeString:
     if found is None:
         return format_html('<span class="quiet">{}</span>', "–")
     digits = 0 if found.value >= 600 else 1
-    told = interval(found.value / 60, found.low / 60, found.high / 60, digits)
-    return format_html("{} {}", told, _("min"))
+    return interval(found.value / 60, found.low / 60, found.high / 60, digits)
 
 
 @register.filter
-def percent(value: float | None) -> SafeString:
-    """A share in whole percent, a dash where there is none."""
-    if value is None:
+def percent(value: float | str | None) -> SafeString:
+    """A share in whole percent, a dash where there is none; templates say nothing as an empty word."""
+    if not isinstance(value, float | int):
         return format_html('<span class="quiet">{}</span>', "–")
     return format_html('<bdi class="num" dir="ltr">{} %</bdi>', round(100 * value))
 

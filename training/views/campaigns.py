@@ -1,8 +1,11 @@
 """Doors of the campaign as a whole: the list, its page, and what moves on it."""
 
+import csv
+import io
+from datetime import datetime, timedelta
 from functools import partial
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,8 +18,11 @@ from annotation.permissions import Ability, campaigns_with, may, required
 from annotation.views.outcomes import attempt
 from learning.actions.outlook import outlook_of
 from learning.models import Round
+from training.actions.campaign_tables import TABLES
 from training.actions.closing import ask_to_train_now
+from training.actions.monday import gain_curves, imports_under_way, next_step, since
 from training.actions.overview import list_campaigns, overview_of
+from training.actions.parity import parity_of
 from training.actions.progress import progress_of
 
 STEPS = (
@@ -26,6 +32,12 @@ STEPS = (
     Round.Status.TRAINING,
     Round.Status.JUDGING,
 )
+
+DAYS = (7, 30)
+# Who comes back within the hour is still at the same visit.
+VISIT = timedelta(hours=1)
+# So many languages are drawn beside chance; the file has all.
+MOST_CURVES = 12
 
 # Where whoever watches may follow a need; the other pages are for those who lead.
 WATCHED = ("gate_detail", "people", "round_detail", "run_detail", "version_detail")
@@ -51,11 +63,20 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     overview = overview_of(campaign)
     lead = may(request.user, Ability.LEAD, campaign=campaign)
     estimates = [e for row in overview.languages for e in (*row.trend, row.metric)]
+    moment, days = _since(request, campaign, now=timezone.now())
+    curves = gain_curves(campaign)
     context = {
         "overview": overview,
         "campaign": campaign,
         "outlook": outlook_of(campaign),
         "up": axis([v for e in estimates for v in (e.value, e.low, e.high)]),
+        "since": since(campaign, moment),
+        "days": days,
+        "choices": DAYS,
+        "curves": curves[:MOST_CURVES],
+        "more_curves": max(len(curves) - MOST_CURVES, 0),
+        "spent": [row for row in parity_of([campaign]) if row.spent.answers],
+        "next": next_step(campaign, overview.needs),
         "needs": [
             # What is done on this very page needs no link.
             {
@@ -69,6 +90,23 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         **_now(campaign),
     }
     return render(request, "training/campaign_detail.html", context)
+
+
+@required(Ability.WATCH)
+@require_safe
+def table(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """One table of the page as CSV."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    if name not in TABLES:
+        raise Http404
+    head, rows = TABLES[name](campaign)
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(head)
+    writer.writerows(rows)
+    answer = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{slug}-{name}.csv"'
+    return answer
 
 
 @required(Ability.WATCH)
@@ -92,6 +130,25 @@ def train_now(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("campaign_detail", slug)
 
 
+def _since(request: HttpRequest, campaign: Campaign, *, now: datetime) -> tuple[datetime, int]:
+    """From when on to tell, and for how many days that was asked; 0: since the last visit.
+
+    A visit is kept with the session: what somebody looked at is nobody else's matter.
+    """
+    visits = dict(request.session.get("visits", {}))
+    before, last = visits.get(campaign.slug, (None, None))
+    if last is None or now - datetime.fromisoformat(last) > VISIT:
+        before = last
+    if last is None or now - datetime.fromisoformat(last) > VISIT / 12:
+        visits[campaign.slug] = (before, now.isoformat())
+        request.session["visits"] = visits
+    wanted = request.GET.get("days", "")
+    if wanted in map(str, DAYS) or before is None:
+        days = int(wanted) if wanted in map(str, DAYS) else DAYS[0]
+        return now - timedelta(days=days), days
+    return datetime.fromisoformat(before), 0
+
+
 def _now(campaign: Campaign) -> dict[str, object]:
     round_ = campaign.rounds.select_related("campaign", "version").open().first()
     place = STEPS.index(Round.Status(round_.status)) if round_ else -1
@@ -99,10 +156,13 @@ def _now(campaign: Campaign) -> dict[str, object]:
         {"name": step.label, "past": k < place, "now": k == place} for k, step in enumerate(STEPS)
     ]
     number = round_.number if round_ else 0
+    imports = imports_under_way(campaign)
     return {
         "round": round_,
         "progress": progress_of(round_) if round_ else None,
+        "imports": imports,
         "steps": steps,
-        "live": round_ is not None or campaign.status == Campaign.Status.RUNNING,
-        "state": f"{campaign.status}-{number}-{round_.status if round_ else 'none'}",
+        "live": bool(imports) or round_ is not None or campaign.status == Campaign.Status.RUNNING,
+        "state": f"{campaign.status}-{number}-{round_.status if round_ else 'none'}"
+        + (f"-{len(imports)}" if imports else ""),
     }

@@ -52,7 +52,7 @@ COLUMNS = (
     Column("gap", gettext_lazy("Behind the best"), lambda r: r.gap and r.gap.value, down=True),
     Column("trend", gettext_lazy("Trend"), lambda r: r.moved and r.moved.value, True, False),
     Column("labels", gettext_lazy("Labels"), lambda r: r.spent.answers, down=True),
-    Column("cost", gettext_lazy("A point costs"), lambda r: r.cost and r.cost.value, down=True),
+    Column("cost", gettext_lazy("Minutes a point"), lambda r: r.cost and r.cost.value, down=True),
     Column("tokens", gettext_lazy("Tokens"), _figure("premium"), down=True),
     Column("words", gettext_lazy("Whole words"), _figure("whole_words")),
     Column("calibration", gettext_lazy("Calibration error"), _figure("ece"), down=True),
@@ -162,6 +162,8 @@ def _chosen(
     wanted = query["q"].strip().casefold()
     kept = [row for row in rows if _fits(row, wanted=wanted, show=query["show"])]
     if column is None:
+        # Whom it concerns most comes first: who falls behind, then who is served worst.
+        kept.sort(key=lambda r: (not r.behind, r.metric.value is None, r.metric.value or 0.0))
         return kept, query
     known = [(column.key(row), row) for row in kept]
     unknown = [row for value, row in known if value is None]

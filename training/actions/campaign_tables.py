@@ -1,0 +1,105 @@
+"""Every table of a campaign's page as columns, for a spreadsheet."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from annotation.methods.cells import inert
+from annotation.models import Campaign
+from learning.actions.outlook import outlook_of
+from learning.models import SelectionGain
+from training.actions.overview import Overview, overview_of
+from training.actions.parity import parity_of
+from training.models import TrainingRun
+
+Table = tuple[Sequence[str], list[Sequence[Any]]]
+
+
+def languages(campaign: Campaign) -> Table:
+    """Where each language stands."""
+    head = ("language", "name", "accuracy", "accuracy_low", "accuracy_high", "answered", "asked")
+    rows = [
+        (
+            row.home.language.tag,
+            inert(row.home.language.name),
+            *(row.metric.value, row.metric.low, row.metric.high),
+            *(row.answered, row.asked, row.pool, row.gold, row.people),
+            *(row.quarantined, row.guideline or None),
+        )
+        for row in overview_of(campaign).languages
+    ]
+    return (*head, "pool", "gold", "people", "quarantined", "guideline"), rows
+
+
+def trends(campaign: Campaign) -> Table:
+    """Accuracy of what served when each round opened."""
+    overview: Overview = overview_of(campaign)
+    rows = [
+        (row.home.language.tag, column, point.value, point.low, point.high)
+        for row in overview.languages
+        for column, point in zip(overview.columns, row.trend, strict=False)
+    ]
+    return ("language", "when", "accuracy", "low", "high"), list(rows)
+
+
+def cost(campaign: Campaign) -> Table:
+    """What speakers gave, and what a point of accuracy took."""
+    head = ("language", "labels", "people", "seconds", "gain", "gain_low", "gain_high")
+    rows = []
+    for row in parity_of([campaign]):
+        known, price = row.figures, row.cost
+        gain = (known.gain, known.gain_low, known.gain_high) if known else (None,) * 3
+        spent = (row.spent.answers, row.spent.people, round(row.spent.seconds))
+        each = (price.value, price.low, price.high) if price else (None,) * 3
+        rows.append((row.language.tag, *spent, *gain, *each))
+    return (*head, "seconds_per_point", "per_point_low", "per_point_high"), list(rows)
+
+
+def gains(campaign: Campaign) -> Table:
+    """Chosen labels against random ones, round by round."""
+    found = SelectionGain.objects.filter(round__campaign=campaign).select_related(
+        "round", "campaign_language__language"
+    )
+    rows = [
+        (
+            one.campaign_language.language.tag,
+            *(one.round.number, one.labels, one.gold, one.value, one.low, one.high),
+        )
+        for one in found.order_by("campaign_language__language__tag", "round__number")
+    ]
+    return ("language", "round", "labels", "gold", "gain", "low", "high"), list(rows)
+
+
+def outlook(campaign: Campaign) -> Table:
+    """What more labels would buy, and whether a language may stop."""
+    rows = []
+    for row in outlook_of(campaign):
+        said = row.said
+        told = (said.labels, said.gain, said.gain_low, said.gain_high, said.verdict) if said else ()
+        why = inert("; ".join(row.reasons))
+        rows.append((row.home.language.tag, *(told or (None,) * 5), row.stopped, why))
+    head = ("language", "labels", "gain_of_100", "low", "high", "verdict", "stopped", "why")
+    return head, list(rows)
+
+
+def rounds(campaign: Campaign) -> Table:
+    """The rounds with what came of them."""
+    rows = []
+    for one in overview_of(campaign).rounds:
+        run: TrainingRun | None = getattr(one, "training_run", None)
+        gate = run.gate if run else None
+        moments = (one.opened_at.isoformat(), one.closed_at.isoformat() if one.closed_at else None)
+        what = (one.number, one.status, one.strategy, one.target, one.shortfall)
+        came = (run.pk if run else None, gate.verdict if gate else None)
+        rows.append((*what, *came, *moments, inert(one.note)))
+    head = ("round", "status", "strategy", "due", "short_by", "run", "gate", "opened", "closed")
+    return (*head, "note"), list(rows)
+
+
+TABLES: dict[str, Callable[[Campaign], Table]] = {
+    "languages": languages,
+    "trends": trends,
+    "cost": cost,
+    "gains": gains,
+    "outlook": outlook,
+    "rounds": rounds,
+}
