@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from annotation.objectives import preferences, ratings
 from tests.fakes import choice
 
 Row = dict[str, Any]
@@ -75,11 +76,44 @@ def _is_right(text: str) -> Result:
     return choice("right" if first == second else "wrong")
 
 
+def _rated(rng: np.random.Generator) -> list[Row]:
+    labels = ["135"[n % 3] for n in range(48)]
+    words = dict(zip("135", GRADES.values(), strict=True))
+    rows = [{"output": _sentence(words[key], rng), "system": "gen"} for key in labels]
+    # One in two has a source; without one the output stands alone.
+    return _known(
+        [row | {"source": f"baat{n}"} if n % 2 else row for n, row in enumerate(rows)], labels
+    )
+
+
+def _rating(text: str) -> Result:
+    grade = {"bad": 1, "fair": 3, "good": 5}[_told(GRADES, text)]
+    more = {"issues": ["made_up"], "corrected": "Neex na lool"} if grade == 1 else {}
+    return ratings.result_of({"ratings": dict.fromkeys(ratings.ASPECTS, grade), **more})
+
+
+def _compared(rng: np.random.Generator) -> list[Row]:
+    labels = ["first" if n % 2 else "second" for n in range(48)]
+    rows = []
+    for label in labels:
+        both = [_sentence(GRADES[key], rng) for key in ("good", "bad")]
+        one, other = both if label == "first" else both[::-1]
+        systems = {"system_a": "old", "system_b": "new"}
+        rows.append({"output_a": one, "output_b": other, "source": "baat1", **systems})
+    return _known(rows, labels)
+
+
+def _preferred(text: str) -> Result:
+    return choice("first" if _told(GRADES, text.split("\u0004")[0]) == "good" else "second")
+
+
 KINDS = {
     kind.name: kind
     for kind in (
         Kind("classes", tuple(TELLING), _classes(TELLING), lambda t: choice(_told(TELLING, t))),
         Kind("grades", tuple(GRADES), _classes(GRADES), lambda t: choice(_told(GRADES, t))),
         Kind("pairs", ("right", "wrong"), _pairs, _is_right),
+        Kind("ratings", tuple(ratings.LABELS), _rated, _rating),
+        Kind("preferences", tuple(preferences.LABELS), _compared, _preferred),
     )
 }
