@@ -28,6 +28,7 @@ class Item(models.Model):
         GOLD = "gold", _("gold")
         REPEAT = "repeat", _("repeat")
         CANDIDATE = "candidate", _("candidate for gold")
+        REPORT = "report", _("like a reported text")
 
     class State(models.TextChoices):
         """Where the item is: a queued one is owed to the desk."""
