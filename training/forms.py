@@ -9,6 +9,7 @@ from django.utils.translation import gettext, gettext_lazy
 from annotation.actions.campaigns import USUAL_MARGIN
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign
+from annotation.objectives import objective
 from training.actions.gate_settings import SETTINGS
 from training.actions.maintenance import LONGEST
 from training.actions.recipe_words import CHOICES, GROUPS, span
@@ -67,6 +68,15 @@ class MaintenanceForm(forms.Form):
     )
 
 
+class _Lines(forms.CharField):
+    """What was written, line by line."""
+
+    def clean(self, value: Any) -> Any:
+        """Return the lines that say something."""
+        told = super().clean(value)
+        return [line.strip() for line in told.splitlines() if line.strip()]
+
+
 class CaseForm(forms.Form):
     """A regression case."""
 
@@ -89,6 +99,14 @@ class CaseForm(forms.Form):
         labels = campaign.labels.order_by("position")
         languages = self.fields["language"], [(h.language.tag, h.language.name) for h in homes]
         answers = self.fields["expected"], [(label.key, label.name) for label in labels]
+        if not objective(campaign.objective).PLAIN:
+            self.fields["expected"] = _Lines(
+                label=gettext_lazy("Right answers"),
+                help_text=gettext_lazy(
+                    "As in a file, joy|anger for instance; with one a line, any of them is right."
+                ),
+                widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+            )
         for field, choices in (languages, answers):
             if isinstance(field, forms.ChoiceField):
                 field.choices = choices

@@ -9,6 +9,7 @@ answered, and people's answers on gold are weighed as if that item were not gold
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def audited_accuracy(
     *,
     home: CampaignLanguage,
     right: Mapping[int, bool],
-    best: Mapping[int, int],
+    best: Mapping[int, Any],
 ) -> Powered | None:
     """Return the version's accuracy; None without gold.
 
@@ -40,6 +41,8 @@ def audited_accuracy(
     alone = Powered(accuracy(list(right.values())), trust=0.0, correlation=0.0, worth=1.0, rest=0)
     heard = people_on_gold(home, samples=list(best))
     both = sorted(set(heard) & set(right))
+    if not both:
+        return alone
     if not both:
         return alone
     gold = [float(right[pk]) for pk in both]

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 from django.db import transaction
@@ -38,7 +39,7 @@ class Outcomes:
     """What versions did on one language's gold, by version id and then gold sample id."""
 
     right: Mapping[int, Mapping[int, bool]] = field(default_factory=dict)
-    best: Mapping[int, Mapping[int, int]] = field(default_factory=dict)
+    best: Mapping[int, Mapping[int, Any]] = field(default_factory=dict)
 
 
 def decide_stops(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
+from learning.actions.doubts import of_sets
 from learning.actions.serving import serving_version
 from learning.gateways.shelf import open_shelf, shelf_folder
 from learning.models import ModelVersion
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 BATCH = 2000
 DIGITS = 4
+EVEN = 0.5
 # A state is twice as large as its network: of so many held candidates, the newest, it is kept.
 MOST_HELD = 3
 
@@ -57,10 +59,11 @@ def stored_logits(run: TrainingRun) -> dict[int, list[Any]]:
         .filter(said__isnull=False)
         .values_list("sample", "target", "then", "said")
     )
+    sets = of_sets(run.campaign)
     return {
         sample: said
         for sample, target, then, said in rows.iterator(chunk_size=BATCH)
-        if _label(target) == _label(then)
+        if _label(target, sets=sets) == _label(then, sets=sets)
     }
 
 
@@ -155,8 +158,10 @@ def _rounded(values: list[Any]) -> list[Any]:
     ]
 
 
-def _label(target: Any) -> Any:
-    """What a target says: its label; of a text's units which there are, and the tag of each."""
+def _label(target: Any, *, sets: bool = False) -> Any:
+    """What a target says: its label, or the set; of a text's units the tag of each."""
+    if sets:
+        return [p > EVEN for p in target]
     if isinstance(target, dict):
         return target["units"], [_label(one) for one in target["posterior"]]
     return max(range(len(target)), key=target.__getitem__)

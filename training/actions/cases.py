@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
+from annotation.actions.choosing import label_for
+from annotation.actions.known import composes, known_answer
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.texts import digest
-from annotation.models import Campaign, GoldItem, Language, Sample, User
+from annotation.models import Campaign, GoldItem, Label, Language, Sample, User
 from annotation.objectives import whole
 from learning.models import ModelVersion
 from training.actions.datasets import lineage_rows
@@ -30,27 +32,21 @@ def add_case(
 ) -> RegressionCase:
     """Add a case; the same text in the same language gives the case that is there, active again.
 
-    ``expected`` are the keys of the labels of which any is right.
+    ``expected`` are the answers of which any is right: keys of labels, or what the cell of a file
+    says where answers are composed.
     """
     language = Language.objects.filter(tag=tag, campaigns__campaign=campaign).first()
     if language is None:
         raise InvalidInputError(f"{tag} takes no part in {campaign}.", remedy="Choose another.")
     text = whole(campaign.objective, told=text)
-    labels = list(campaign.labels.filter(key__in=expected))
-    unknown = sorted(set(expected) - {label.key for label in labels})
-    if unknown or not labels:
-        known = ", ".join(campaign.labels.values_list("key", flat=True))
-        raise InvalidInputError(
-            f"There is no label {', '.join(unknown)}." if unknown else "No right answer is named.",
-            remedy=f"The labels are {known}.",
-        )
+    labels = _expected(campaign, told=expected, text=text)
     case, made = RegressionCase.objects.get_or_create(
         campaign=campaign,
         language=language,
         digest=digest(text),
         defaults={"text": text, "source": source[:200], "created_by": created_by},
     )
-    if not made and set(case.expected.all()) != set(labels):
+    if not made and set(case.expected(manager="everything").all()) != set(labels):
         raise ConflictError(
             "That text is a regression case already, with other right answers.",
             remedy="Switch that one off and use another text, or keep it.",
@@ -59,6 +55,23 @@ def add_case(
     RegressionCase.objects.filter(pk=case.pk).update(active=True)
     case.refresh_from_db()
     return case
+
+
+def _expected(campaign: Campaign, *, told: Sequence[str], text: str) -> list[Label]:
+    """The labels of the right answers; raise if there is none, or one that cannot be given."""
+    known = {label.key: label for label in Label.everything.filter(campaign=campaign, key__in=told)}
+    strange = sorted(set(told) - known.keys())
+    reads = composes(campaign)
+    if told and reads is not None:
+        answers = [known_answer(campaign, told=one, text=text) for one in strange]
+        return [*known.values(), *(label_for(campaign, answer=answer) for answer in answers)]
+    if strange or not told:
+        keys = ", ".join(campaign.labels.values_list("key", flat=True))
+        raise InvalidInputError(
+            f"There is no label {', '.join(strange)}." if strange else "No right answer is named.",
+            remedy=f"The labels are {keys}.",
+        )
+    return list(known.values())
 
 
 @transaction.atomic

@@ -2,14 +2,19 @@
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from django.db.models import Prefetch
 
 from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
-from annotation.models import Campaign, GateMetric, GoldItem, Language
+from annotation.models import Campaign, GateMetric, GoldItem, Label, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.cases import learned_cases
 from training.actions.evaluation import Gold, answers_of, evaluate, gold_of
+from training.actions.shapes import shape_of
 from training.methods import gate as checks
 from training.models import Evaluation, RegressionCase, TrainingRun
 
@@ -36,12 +41,12 @@ class Compared:
 
 @dataclass(frozen=True)
 class AskedCase:
-    """A regression case with the position of the label that each version gave."""
+    """A regression case with the code of the answer that each version gave."""
 
     case: RegressionCase
-    champion: int
-    candidate: int
-    right: frozenset[int]
+    champion: Any
+    candidate: Any
+    right: frozenset[Any]
     learned: bool = False
 
     def told(self) -> checks.Case:
@@ -130,7 +135,7 @@ def ask_cases(
     cases = list(
         RegressionCase.objects.filter(campaign=campaign, active=True, language__in=languages)
         .select_related("language")
-        .prefetch_related("expected")
+        .prefetch_related(Prefetch("expected", queryset=Label.everything.all()))
         .order_by("pk")
     )
     if not cases:
@@ -138,17 +143,23 @@ def ask_cases(
     from learning.inference import logits_of
 
     texts, tags = [case.text for case in cases], [case.language.tag for case in cases]
+    shape = shape_of(campaign)
     said = [
-        logits_of(version, texts=texts, languages=tags).argmax(axis=1).tolist()
+        shape.said(shape.read(partial(logits_of, version), texts=texts, languages=tags))
         for version in (champion, candidate)
     ]
+    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
     learned = learned_cases(cases, candidate=candidate)
     return [
         AskedCase(
             case,
             old,
             new,
-            frozenset(label.position for label in case.expected.all()),
+            frozenset(
+                shape.truth(
+                    [(one.position, one.key, one.value) for one in case.expected.all()], keys=keys
+                )
+            ),
             case.pk in learned,
         )
         for case, old, new in zip(cases, *said, strict=True)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import Campaign
+from learning.actions.doubts import positions_mean_classes
 from learning.actions.kinds import kind_of
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
@@ -73,6 +74,11 @@ def open_compression(
 ) -> TrainingRun:
     """Open a run that makes what serves smaller; the one that is open already, if it is the same."""
     told = _settings(kind, settings or {})
+    if kind == Kind.DISTIL and not positions_mean_classes(campaign):
+        raise ConflictError(
+            "A student is taught one label a text, and answers here are composed of several.",
+            remedy="Quantise or prune instead.",
+        )
     with transaction.atomic():
         campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
         waiting = campaign.training_runs.filter(kind__in=COMPRESSIONS, status__in=OPEN).first()

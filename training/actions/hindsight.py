@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
-from annotation.models import GoldItem
+from annotation.models import Campaign, GoldItem
 from learning.actions.gains import measure_gains
 from learning.actions.stop_sets import read_stop_sets
 from learning.actions.stopping import Outcomes, decide_stops, versions_compared
 from learning.models import Round, StopDecision
+from training.actions.shapes import shape_of
 from training.models import Evaluation, TrainingRun
 
 log = logging.getLogger(__name__)
@@ -38,21 +40,23 @@ def record_stops(round_: Round) -> list[StopDecision]:
         return []
     versions = versions_compared(round_.campaign) | {run.candidate.pk, round_.version_id}
     try:
-        return decide_stops(round_, candidate=run.candidate, outcomes=_outcomes(versions))
+        return decide_stops(
+            round_, candidate=run.candidate, outcomes=_outcomes(round_.campaign, versions)
+        )
     except (ArithmeticError, LookupError, ValueError):
         log.exception("round %s says nothing about stopping", round_.pk)
         return []
 
 
-def _outcomes(versions: Iterable[int]) -> dict[int, Outcomes]:
+def _outcomes(campaign: Campaign, versions: Iterable[int]) -> dict[int, Outcomes]:
     """Return the newest outcomes of each version on gate gold that still stands, by language."""
     rows = Evaluation.objects.filter(version__in=versions, split=GoldItem.Split.GATE)
     newest = {(row.language_id, row.version_id): row for row in rows.order_by("created_at", "pk")}
     told = {int(pk) for row in newest.values() for pk in row.answers}
-    truth = _truth(told)
+    truth = _truth(campaign, told)
     found: dict[int, Outcomes] = {}
     for (language, version), row in newest.items():
-        best = {int(pk): int(said[0]) for pk, said in row.answers.items() if int(pk) in truth}
+        best = {int(pk): said[0] for pk, said in row.answers.items() if int(pk) in truth}
         here = found.setdefault(language, Outcomes({}, {}))
         found[language] = Outcomes(
             {**here.right, version: {pk: label == truth[pk] for pk, label in best.items()}},
@@ -61,10 +65,14 @@ def _outcomes(versions: Iterable[int]) -> dict[int, Outcomes]:
     return found
 
 
-def _truth(samples: set[int], *, at_once: int = 500) -> dict[int, int]:
-    names = sorted(samples)
-    found: dict[int, int] = {}
+def _truth(campaign: Campaign, samples: set[int], *, at_once: int = 500) -> dict[int, Any]:
+    """Return the code of what is right, by sample."""
+    names, shape = sorted(samples), shape_of(campaign)
+    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
+    found: dict[int, Any] = {}
     for start in range(0, len(names), at_once):
         gold = GoldItem.objects.filter(sample__in=names[start : start + at_once], retired_at=None)
-        found |= dict(gold.values_list("sample_id", "label__position"))
+        rows = list(gold.values_list("sample_id", "label__position", "label__key", "label__value"))
+        codes = shape.truth([row[1:] for row in rows], keys=keys)
+        found |= {row[0]: code for row, code in zip(rows, codes, strict=True)}
     return found

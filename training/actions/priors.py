@@ -3,13 +3,17 @@
 from django.db.models import QuerySet
 
 from annotation.models import Annotation, Language
+from learning.actions.doubts import of_sets
 from learning.methods.probabilities import softmax
+from learning.methods.several import sigmoid
 from learning.models import ModelVersion, Prediction, Temperature
 from training.models import SnapshotRow
 
 
 def priors_of(version: ModelVersion, *, language: Language) -> dict[int, list[float]]:
     """Return calibrated probabilities by sample id, where the version has a prediction.
+
+    Of several labels each one's own, which do not sum to 1.
 
     Without a temperature fitted on gold the version's confidence is not to be trusted, and it
     has no say. Nor has it on what it was trained on: it would only repeat, with much confidence,
@@ -28,7 +32,8 @@ def priors_of(version: ModelVersion, *, language: Language) -> dict[int, list[fl
     )
     if not rows:
         return {}
-    told = softmax([logits for _, logits in rows], temperature=temperature.value)
+    read = sigmoid if of_sets(version.campaign) else softmax
+    told = read([logits for _, logits in rows], temperature=temperature.value)
     return {sample: p.tolist() for (sample, _), p in zip(rows, told, strict=True)}
 
 

@@ -15,6 +15,7 @@ from django.db import OperationalError, transaction
 from annotation.actions.leases import kept
 from annotation.errors import ConflictError, TransientError, VernacularError
 from annotation.objectives import spans
+from learning.actions.doubts import of_sets
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
@@ -291,6 +292,7 @@ def _lessons(run: TrainingRun) -> "Lessons":
         weights=np.array(weights, np.float32),
         fresh=np.array(fresh, bool),
         logits=np.array([stored.get(sample, nothing) for sample in samples], np.float32),
+        several=of_sets(run.campaign),
     )
 
 

@@ -19,12 +19,17 @@ from training.methods.lessons import Floats, Lessons
 Tensors = Sequence[torch.Tensor]
 
 
-def surprise(logits: torch.Tensor, *, targets: torch.Tensor) -> torch.Tensor:
+def surprise(logits: torch.Tensor, *, targets: torch.Tensor, several: bool = False) -> torch.Tensor:
     """Return the cross-entropy of soft targets (B x K), a row at a time (B).
+
+    Of ``several`` labels that do not exclude each other, the sum of each one's own.
 
     >>> surprise(torch.zeros(1, 2), targets=torch.tensor([[0.5, 0.5]])).round(decimals=3)
     tensor([0.6930])
     """
+    if several:
+        apart = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        return apart.sum(dim=1)
     return -(targets * functional.log_softmax(logits, dim=1)).sum(dim=1)
 
 
@@ -47,8 +52,12 @@ def held(logits: torch.Tensor, *, stored: torch.Tensor) -> torch.Tensor:
     return apart.square().mean(dim=1)
 
 
-def distilled(logits: torch.Tensor, *, taught: torch.Tensor, temperature: float) -> torch.Tensor:
+def distilled(
+    logits: torch.Tensor, *, taught: torch.Tensor, temperature: float, several: bool = False
+) -> torch.Tensor:
     """Return the divergence (B) from what the champion says of the row (B x K, NaN: nothing).
+
+    Of ``several`` labels, the sum of each one's own.
 
     Learning without forgetting (Li & Hoiem 2016, arXiv 1606.09282).
 
@@ -56,9 +65,17 @@ def distilled(logits: torch.Tensor, *, taught: torch.Tensor, temperature: float)
     tensor([0.])
     """
     known = ~taught.isnan().any(dim=1)
+    if several:
+        # Each label and its absence are two classes, [z, 0].
+        logits, taught = (
+            torch.stack((part, torch.zeros_like(part)), dim=2).flatten(0, 1)
+            for part in (logits, taught)
+        )
     teacher = functional.log_softmax(taught.nan_to_num() / temperature, dim=1)
     student = functional.log_softmax(logits / temperature, dim=1)
     apart = (teacher.exp() * (teacher - student)).sum(dim=1)
+    if several:
+        apart = apart.view(len(known), -1).sum(dim=1)
     return torch.where(known, apart, 0.0) * temperature**2
 
 
@@ -92,7 +109,8 @@ def fisher(
         batch = sent(one.batch(network, np.array([0])), weights[0].device)
         logits = network.logits(batch)
         targets = torch.from_numpy(one.targets).to(logits.device)
-        loss = of_texts(surprise(logits.float(), targets=targets), batch=batch).sum()
+        cost = surprise(logits.float(), targets=targets, several=lessons.several)
+        loss = of_texts(cost, batch=batch).sum()
         grads = torch.autograd.grad(loss, weights, allow_unused=True)
         for total, grad in zip(found, grads, strict=True):
             if grad is not None:

@@ -35,6 +35,8 @@ class Lessons:
     Of texts that are tagged unit by unit (:mod:`learning.networks.tokens`), targets and logits
     have a row for each unit, one text after the other: ``units`` (N) says how many each text has,
     ``cuts`` where its words are cut further. Weights stay those of texts.
+
+    Of ``several`` labels that do not exclude each other, targets are a probability each.
     """
 
     texts: Sequence[str]
@@ -45,6 +47,7 @@ class Lessons:
     logits: Floats | None = None
     units: npt.NDArray[np.int64] | None = None
     cuts: Sequence[Sequence[int]] = ()
+    several: bool = False
 
     @cached_property
     def tags(self) -> list[str]:
@@ -62,7 +65,14 @@ class Lessons:
         )
 
     def _labels(self) -> npt.NDArray[np.int64]:
-        """Return what each text is of: its label, or of its units the commonest tag but O, if any."""
+        """Return what each text is of: its label, or of its units the commonest tag but O, if any.
+
+        Of several labels the rarest that holds, or that none does (K): else no draw would be rare.
+        """
+        if self.several:
+            holds = self.targets > MARKED
+            rarity = np.where(holds, -holds.mean(axis=0), -np.inf)
+            return np.where(holds.any(axis=1), rarity.argmax(axis=1), holds.shape[1])
         if self.units is None:
             return self.targets.argmax(axis=1).astype(np.int64)
         shares = self.shares()
@@ -71,7 +81,12 @@ class Lessons:
         return np.where(marked, best, 0).astype(np.int64)
 
     def shares(self) -> Floats:
-        """Return the soft targets of whole texts (N x K), the mean over their units if they have any."""
+        """Return the soft targets of whole texts (N x K), the mean over their units if they have any.
+
+        Of several labels N x K + 1: what each text is of.
+        """
+        if self.several:
+            return np.eye(self.targets.shape[1] + 1, dtype=np.float32)[self._labels()]
         if self.units is None:
             return self.targets
         text = np.repeat(np.arange(len(self.units)), self.units)

@@ -62,6 +62,7 @@ class _Given:
     fresh: torch.Tensor
     languages: torch.Tensor
     taught: torch.Tensor
+    several: bool
 
 
 def fit(
@@ -181,7 +182,8 @@ def _descend(
     with _precision(device):
         logits = network.logits(batch).float()
     apart = partial(continual.of_texts, batch=batch)
-    surprise = apart(continual.surprise(logits, targets=given.targets))
+    cost = continual.surprise(logits, targets=given.targets, several=lessons.several)
+    surprise = apart(cost)
     loss = _loss(logits, given=given, surprise=surprise, recipe=recipe, apart=apart).sum() / of
     reference: Sequence[torch.Tensor | None] = ()
     if recipe.method == A_GEM:
@@ -214,7 +216,10 @@ def _loss(
         loss = loss + recipe.hold_weight * apart(continual.held(logits, stored=given.taught))
     if recipe.method == LWF:
         away = continual.distilled(
-            logits, taught=given.taught, temperature=recipe.distil_temperature
+            logits,
+            taught=given.taught,
+            temperature=recipe.distil_temperature,
+            several=given.several,
         )
         loss = loss + recipe.distil_weight * apart(away)
     return loss
@@ -229,7 +234,7 @@ def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.devi
         "languages": torch.from_numpy(lessons.described.languages[rows]),
         "taught": state.taught[torch.from_numpy(at)],
     }
-    return _Given(**continual.sent(beside, device))
+    return _Given(**continual.sent(beside, device), several=lessons.several)
 
 
 def _resume(

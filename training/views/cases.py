@@ -3,13 +3,14 @@
 from functools import partial
 
 from django.core.paginator import Paginator
+from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from annotation.errors import VernacularError
-from annotation.models import Campaign, GoldItem
+from annotation.models import Campaign, GoldItem, Label
 from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
 from training.actions.cases import add_case, case_from_gold, switch_case
@@ -43,7 +44,7 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
     rows = (
         RegressionCase.objects.filter(campaign=campaign)
         .select_related("language")
-        .prefetch_related("expected")
+        .prefetch_related(Prefetch("expected", queryset=Label.everything.all()))
     )
     context = {
         "campaign": campaign,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from annotation.models import Campaign
-from annotation.objectives import objective
+from annotation.objectives import Answer, objective
 from learning.methods import conformal
 from learning.methods.calibration import FittedTemperature
 from training.methods.findings import Answers
@@ -53,6 +53,9 @@ class Shape(Protocol):
         self, outputs: Outputs, *, gold: "Gold", temperature: float, keys: Sequence[str]
     ) -> dict[str, Any]:
         """Return the columns of an evaluation, its answers among them."""
+
+    def answer(self, code: Any, *, keys: Sequence[str]) -> Answer:
+        """Return the answer behind a code, as annotations keep it."""
 
     def dev_metric(self, said: Sequence[Any], *, gold: "Gold", keys: Sequence[str]) -> float:
         """Return the F1 by which a network in training is watched."""

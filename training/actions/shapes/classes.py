@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from annotation.objectives import Answer
 from learning.methods import conformal, metrics
 from learning.methods.calibration import FittedTemperature, fit_temperatures
 from learning.methods.probabilities import softmax
@@ -102,6 +103,11 @@ def columns(
         "brier": float(brier.mean()),
         "answers": {str(sample): list(row) for sample, row in zip(gold.samples, rows, strict=True)},
     }
+
+
+def answer(code: int, *, keys: Sequence[str]) -> Answer:
+    """Return the label at a position."""
+    return {"label": keys[code]}
 
 
 def dev_metric(said: Sequence[int], *, gold: "Gold", keys: Sequence[str]) -> float:

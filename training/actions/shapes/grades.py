@@ -9,6 +9,7 @@ import numpy as np
 from learning.methods import metrics
 from training.actions.shapes import classes
 from training.actions.shapes.classes import (
+    answer,
     answers,
     covered,
     dev_metric,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from training.actions.evaluation import Gold
 
 __all__ = [
+    "answer",
     "answers",
     "covered",
     "dev_metric",

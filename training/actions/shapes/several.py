@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from annotation.methods import composing
+from annotation.objectives import Answer
+from annotation.objectives.several import composed
 from learning.methods import metrics, several
 from learning.methods.calibration import FittedTemperature
 from training.actions.shapes import DIGITS, Ask, Sureness, set_sizes
@@ -88,6 +90,11 @@ def measured(
             for number, row in zip(best.tolist(), sure.tolist(), strict=True)
         ],
     )
+
+
+def answer(code: int, *, keys: Sequence[str]) -> Answer:
+    """Return the set behind a number."""
+    return composed(composing.keys_of(composing.bits([code], labels=len(keys))[0], keys=keys))
 
 
 def dev_metric(said: Sequence[int], *, gold: "Gold", keys: Sequence[str]) -> float:

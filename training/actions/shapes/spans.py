@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from annotation.methods.span_metrics import tally
 from annotation.methods.spans import Span, encode, units
+from annotation.objectives import Answer
+from annotation.objectives.spans import answer_of
 from learning.methods import metrics
 from learning.methods.calibration import FittedTemperature, fit_temperatures
 from learning.methods.tagging import Read, decoded, log_probabilities, truth_probability
@@ -146,6 +148,12 @@ def measured(
         gold=gold,
         rows=[[code, round(p, DIGITS), round(top, DIGITS), seen] for code, p, top, seen in told],
     )
+
+
+def answer(code: str, *, keys: Sequence[str]) -> Answer:
+    """Return the marks behind a code."""
+    named = [Span(one.start, one.end, keys[int(one.label)]) for one in coded(code)]
+    return answer_of(named)
 
 
 def dev_metric(said: Sequence[str], *, gold: "Gold", keys: Sequence[str]) -> float:
