@@ -19,6 +19,7 @@ from training.models.readings import Reading
 from training.models.recipes import RecipeChange
 from training.models.report_fixes import Probe, ProbeChoice, ReportCase, Verification
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
+from training.models.slices import Slice
 from training.models.waivers import Waiver
 from training.models.wishes import MeasureWish
 
@@ -46,6 +47,7 @@ __all__ = [
     "RecipeChange",
     "RegressionCase",
     "ReportCase",
+    "Slice",
     "SnapshotRow",
     "TrainingRun",
     "Verdict",

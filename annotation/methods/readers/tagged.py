@@ -44,5 +44,7 @@ def _row(sentence: Sentence | Refused) -> Row:
     values: dict[str, object] = {"text": sentence.text}
     if sentence.tagged:
         values["spans"] = [[one.start, one.end, one.label] for one in sentence.spans]
-    told = {"language": sentence.language, "id": sentence.id}
+    told: dict[str, object] = {"language": sentence.language, "id": sentence.id}
+    if any(token.language for token in sentence.tokens):
+        told["meta"] = {"languages": [token.language for token in sentence.tokens]}
     return Row(sentence.number, sentence.position, values | {k: v for k, v in told.items() if v})
