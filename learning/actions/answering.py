@@ -13,7 +13,9 @@ import numpy as np
 
 from annotation.errors import InvalidInputError
 from annotation.models import Campaign, Language
+from annotation.objectives import spans
 from learning.actions.doubts import Floats, of_sets, suggested
+from learning.actions.marking import Mark, marked_with
 from learning.actions.serving import serving_version
 from learning.errors import NothingServesError
 from learning.methods import several
@@ -27,7 +29,9 @@ MOST_TEXTS = 10_000
 class Answer:
     """What one version says of one text; ``honest`` if its confidence was fitted on gold.
 
-    Of several labels ``label`` names the whole set, and ``probabilities`` do not sum to 1.
+    Of several labels ``label`` names the whole set, and ``probabilities`` do not sum to 1. Of
+    marks ``marks`` are these, in code points, each with how sure the version is of it; there are
+    too many answers to tell the probabilities of all.
     """
 
     version: int
@@ -37,10 +41,14 @@ class Answer:
     confidence: float
     honest: bool
     probabilities: Mapping[str, float]
+    marks: Sequence[Mark] | None = None
 
     def record(self) -> dict[str, Any]:
         """Return plain names and numbers."""
-        return asdict(self)
+        told = asdict(self)
+        if self.marks is None:
+            del told["marks"]
+        return told
 
 
 def answer(campaign: Campaign, *, texts: Sequence[str], languages: Sequence[str]) -> list[Answer]:
@@ -65,6 +73,8 @@ def answer_with(
         return []
     labels = tuple(version.manifest["labels"])
     scales = _temperatures(version, languages)
+    if version.campaign.objective == spans.NAME:
+        return _with_marks(version, texts=texts, languages=languages, scales=scales)
     logits = logits_of(version, texts=texts, languages=languages)
     heat = np.array([scales.get(tag, 1.0) for tag in languages])
     best, sure, told = _read(version.campaign, logits, temperature=heat, labels=labels)
@@ -79,6 +89,29 @@ def answer_with(
             probabilities=dict(zip(labels, map(float, row), strict=True)),
         )
         for tag, said, confidence, row in zip(languages, best, sure, told, strict=True)
+    ]
+
+
+def _with_marks(
+    version: ModelVersion,
+    *,
+    texts: Sequence[str],
+    languages: Sequence[str],
+    scales: Mapping[str, float],
+) -> list[Answer]:
+    told = marked_with(version, texts=texts, languages=languages, temperatures=scales)
+    return [
+        Answer(
+            version=version.number,
+            digest=version.digest,
+            language=tag,
+            label=one.label,
+            confidence=one.confidence,
+            honest=tag in scales,
+            probabilities={},
+            marks=one.marks,
+        )
+        for tag, one in zip(languages, told, strict=True)
     ]
 
 

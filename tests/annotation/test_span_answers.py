@@ -195,6 +195,28 @@ def test_people_amount_to_spans_and_only_those_who_differ_are_disputed(home):
     assert refit(home.campaign, language=home.language, now=NOW).changed == 0
 
 
+def test_what_one_person_marks_alone_stands_as_far_as_they_can_be_relied_on(home):
+    awa, lee = (make_annotator(name) for name in ("awa", "lee"))
+    gold = label_for(home.campaign, answer=spans.answer_of([PER, LOC]))
+    for n in range(12):
+        known = make_sample(home.campaign, text=f"{TEXT} {n}")
+        GoldItem.objects.create(sample=known, label=gold, split="gate")
+        mark(home, known, lee, Span(4, 6, "per"))
+    alone = [make_sample(home.campaign, text=f"{TEXT} alone {n}") for n in range(8)]
+    for sample in alone[:6]:
+        mark(home, sample, awa, PER, LOC)
+    mark(home, alone[6], lee, Span(4, 6, "loc"))
+    mark(home, alone[7], awa)
+    refit(home.campaign, language=home.language, now=NOW)
+    said = {one.sample_id: one for one in Consensus.objects.select_related("label")}
+    assert {tuple(map(tuple, said[one.pk].label.value)) for one in alone[:6]} == {
+        ((0, 3, "per"), (7, 12, "loc"))
+    }
+    assert said[alone[7].pk].label.value == []
+    assert said[alone[6].pk].weight == 0 < said[alone[0].pk].weight
+    assert not any(one.disputed for one in said.values())
+
+
 def test_gold_says_who_can_be_relied_on_and_has_no_consensus(home):
     crew = [make_annotator(name) for name in ("awa", "lee")]
     gold = label_for(home.campaign, answer=spans.answer_of([PER, LOC]))
