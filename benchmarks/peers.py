@@ -1,6 +1,6 @@
 """The other libraries, in an environment of their own: ``python -m benchmarks.peers``.
 
-scikit-activeml, small-text, modAL, crowd-kit, sklearn-crfsuite, seqeval, choix, evalica and girth at the
+scikit-activeml, small-text, modAL, crowd-kit, sklearn-crfsuite, seqeval, choix, evalica, girth and sacreBLEU at the
 versions that the extra
 ``peers`` pins, with NumPy, SciPy, scikit-learn and torch at ours; Avalanche has one more environment. Each is made once; then
 nothing is fetched.

@@ -97,7 +97,8 @@ def _counted(said: str, right: str) -> list[tuple[int, int, int]]:
     for order in range(1, ORDER + 1):
         mine, theirs = _ngrams(one, order), _ngrams(other, order)
         shared = sum(min(count, theirs[gram]) for gram, count in mine.items() if gram in theirs)
-        found.append((mine.total(), theirs.total(), shared))
+        # Where nothing that is right is so long, nothing that was said can be held against it.
+        found.append((mine.total() if theirs else 0, theirs.total(), shared))
     return found
 
 

@@ -66,7 +66,7 @@ class AdaptedGenerator(Carrier, Generator):
         kinds: dict[str, type[Routed]] = dict.fromkeys(names, Lora)
         network._wrap(kinds)
         if sum(part.numel() for part in module.parameters()) > LARGE:
-            module.gradient_checkpointing_enable({"use_reentrant": False})
+            module.activation_checkpointing_enable({"use_reentrant": False})
         return network
 
     def add(self, languages: Sequence[str]) -> None:
