@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from annotation.methods.texts import normalise
 
@@ -51,31 +50,36 @@ class Grams:
         told = [counts(text) for text in texts]
         places = np.concatenate([np.zeros(0, np.int64), *(one for one, _ in told)])
         weights = np.concatenate([np.zeros(0), *(two for _, two in told)])
-        starts = np.concatenate([[0], np.cumsum([len(one) for one, _ in told])])
-        rows = sparse.csr_matrix((weights, places, starts), shape=(len(told), BUCKETS))
-        self._idf: Floats | None = None
-        if rare:
-            seen = np.bincount(places, minlength=BUCKETS)
-            self._idf = np.log((1 + len(told)) / (1 + seen)) + 1
-            rows = rows.multiply(self._idf[None, :]).tocsr()
-        norms = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
-        scale = sparse.diags(1 / np.maximum(norms, 1e-12))
-        # By run, then by text: a query reads the lists of its own runs and no others.
-        self._lists = (scale @ rows).tocsc().astype(np.float32)
+        rows = np.repeat(np.arange(len(told)), [len(one) for one, _ in told])
         self.size = len(told)
+        self._known, self._starts = np.unique(np.sort(places), return_index=True)
+        self._starts = np.append(self._starts, len(places))
+        self._idf = np.ones(len(self._known))
+        if rare:
+            self._idf = np.log((1 + self.size) / (1 + np.diff(self._starts))) + 1
+            weights = weights * self._idf[np.searchsorted(self._known, places)]
+        norms = np.sqrt(np.bincount(rows, weights**2, minlength=self.size))
+        weights = weights / np.maximum(norms[rows], 1e-12)
+        # By run, then by text: a query reads the lists of its own runs and no others.
+        order = np.argsort(places, kind="stable")
+        self._rows = rows[order].astype(np.int32)
+        self._weights = weights[order].astype(np.float32)
 
     def cosines(self, text: str) -> Floats:
         """Return how alike each text is to this one, from 0 to 1."""
-        places, weights = counts(text)
-        if self._idf is not None:
-            weights = weights * self._idf[places]
-        weights = weights / max(float(np.sqrt((weights**2).sum())), 1e-12)
         found = np.zeros(self.size)
-        pointers, rows, values = self._lists.indptr, self._lists.indices, self._lists.data
-        for place, weight in zip(places, weights, strict=True):
-            start, end = pointers[place], pointers[place + 1]
-            if start < end:
-                found[rows[start:end]] += weight * values[start:end]
+        places, weights = counts(text)
+        at = np.searchsorted(self._known, places)
+        here = at < len(self._known)
+        here[here] = self._known[at[here]] == places[here]
+        # A run that no text has counts in the length of this one, as common as can be.
+        idf = np.ones(len(places))
+        idf[here] = self._idf[at[here]]
+        weights = weights * idf
+        weights = weights / max(float(np.sqrt((weights**2).sum())), 1e-12)
+        for list_, weight in zip(at[here], weights[here], strict=True):
+            some = slice(self._starts[list_], self._starts[list_ + 1])
+            found[self._rows[some]] += weight * self._weights[some]
         return found
 
     def like(self, text: str, *, threshold: float) -> bool:
