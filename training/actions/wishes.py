@@ -60,7 +60,7 @@ def measure_asked(version_id: int, *, now: Clock) -> MeasureWish | None:
 
     Returns the wish as it is left; None if there is none that is open.
     """
-    from training.actions.evaluation import evaluate
+    from training.actions.robustness import measure_robustness
 
     wish = (
         MeasureWish.objects.open()
@@ -75,7 +75,7 @@ def measure_asked(version_id: int, *, now: Clock) -> MeasureWish | None:
         lambda: mine.update(lease_until=_lease(now())) == 1, seconds=settings.ENV.lease_seconds
     ) as lease:
         try:
-            evaluate(wish.version, campaign=wish.version.campaign)
+            measure_robustness(wish.version, campaign=wish.version.campaign)
         except (OperationalError, TransientError) as error:
             log.warning("version %s waits to be measured: %s", version_id, error)
             # No attempt on the version. It is free when the lease is over and not before, so

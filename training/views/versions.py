@@ -20,6 +20,7 @@ from learning.models import Deployment, ModelVersion
 from training.actions.cards import card_of, quality_of
 from training.actions.lineage import tainted
 from training.actions.promotion import previous_version, rollback, undo
+from training.actions.robustness import slices_of
 from training.actions.shrinkage import compression_under_way, shrinkage_of
 from training.actions.version_rows import version_rows
 from training.models import TrainingRun
@@ -80,6 +81,7 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "older": len(card["base_chain"]) - ANCESTORS_SHOWN,
         "ordered": any(row["kappa"][0] is not None for row in card["quality"].values()),
         "quality": [(languages[tag], row) for tag, row in card["quality"].items()],
+        "slices": slices_of(version, campaign=version.campaign),
         "learned": [
             (languages[tag], row) for tag, row in card["learned_from"]["languages"].items()
         ],

@@ -1,0 +1,114 @@
+"""Slices: a version that knows marked words is told from how it does where marks are left out."""
+
+import io
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from django.core.management import call_command
+from django.test import Client
+
+from annotation.methods.readers import Wanted, read_rows
+from annotation.models import Campaign
+from learning.actions.versions import initial_version, register_version
+from learning.models import ModelVersion
+from tests.make import make_campaign, make_gold, make_user
+from tests.training.tiny import Tiny
+from training.actions.robustness import measure_robustness
+from training.models import Slice
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
+
+WORDS = {"admin": ("bés", "tàkk", "ñaar"), "dates": ("mën", "yéem", "dóor")}
+
+
+def trained(campaign: Campaign, folder: Path) -> ModelVersion:
+    """A version that knows the words as they are written with their marks."""
+    first = initial_version(campaign)
+    network = Tiny(first.manifest["labels"], seed=3)
+    labels = [*first.manifest["labels"]]
+    texts = [word for words in WORDS.values() for word in words]
+    truth = torch.tensor([labels.index(key) for key, words in WORDS.items() for _ in words])
+    optimizer = torch.optim.Adam(network.trainable(), lr=0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(
+            network.logits(network.collate(texts, ["wo"] * len(texts))), truth
+        )
+        torch.autograd.backward(loss)
+        optimizer.step()
+    network.save(folder)
+    return register_version(
+        campaign, folder=folder, network="tiny", base=first, manifest=first.manifest
+    )
+
+
+def make_world(folder: Path, **over) -> tuple[Campaign, ModelVersion]:
+    campaign = make_campaign(languages=("wo",), labels=("admin", "dates"), network="tiny", **over)
+    for key, words in WORDS.items():
+        for n in range(15):
+            make_gold(campaign, "wo", key, text=f"{words[n % 3]} n{n}")
+        for n in range(5):
+            make_gold(campaign, "wo", key, text=f"kenn{key}{n} q{n}", dialect="Kajoor")
+            mixed = {"languages": ["wo", "fr"]}
+            make_gold(campaign, "wo", key, text=f"{words[n % 3]} école{n}", meta=mixed)
+    return campaign, trained(campaign, folder)
+
+
+def test_what_typing_without_marks_costs_is_measured_on_the_same_texts(tmp_path: Path) -> None:
+    campaign, version = make_world(tmp_path / "network")
+    rows = {row.kind: row for row in measure_robustness(version, campaign=campaign)}
+    assert {kind: row.items for kind, row in rows.items()} == {
+        "clean": 30, "switched": 10, "dialect": 10, "no_marks": 40,
+    }  # fmt: skip
+    assert rows["clean"].accuracy > 0.9
+    assert rows["clean"].difference is None
+    bare = rows["no_marks"]
+    assert bare.beside > 0.9 > 0.8 > bare.accuracy
+    assert bare.difference == pytest.approx(bare.accuracy - bare.beside)
+    assert bare.difference_low < bare.difference < bare.difference_high < 0
+    assert rows["dialect"].difference_high < 0 < rows["dialect"].items
+    assert rows["switched"].difference_low < 0.1
+    again = measure_robustness(version, campaign=campaign)
+    assert [row.pk for row in again] == [row.pk for row in rows.values()]
+    make_gold(campaign, "wo", "admin", text="bés ak bés")
+    assert measure_robustness(version, campaign=campaign)[0].pk > max(row.pk for row in again)
+
+
+def test_the_versions_page_and_the_command_show_them_and_a_new_gold_set_none_that_is_old(
+    client: Client, tmp_path: Path
+) -> None:
+    campaign, version = make_world(tmp_path / "network")
+    client.force_login(make_user("lead", staff=True))
+    here = f"/campaigns/{campaign.slug}/versions/{version.number}/"
+    assert "careless typing" not in client.get(here).content.decode()
+    said = StringIO()
+    call_command("measure_robustness", campaign.slug, str(version.number), stdout=said)
+    assert "marks left out" in said.getvalue()
+    page = client.get(here).content.decode()
+    assert "careless typing" in page
+    assert "dialect noted" in page
+    make_gold(campaign, "wo", "admin", text="bés ak bés")
+    assert "careless typing" not in client.get(here).content.decode()
+
+
+def test_texts_with_marked_places_are_not_typed_anew(tmp_path: Path) -> None:
+    campaign, version = make_world(tmp_path / "network")
+    measure_robustness(version, campaign=campaign)
+    assert Slice.objects.filter(kind="no_marks").exists()
+    Slice.objects.all().delete()
+    Campaign.objects.update(objective="spans")
+    from training.actions import robustness
+
+    gold = next(iter(robustness.gold_of(Campaign.objects.get(pk=campaign.pk), split="gate")), None)
+    campaign.refresh_from_db()
+    assert list(robustness._noisy(version, campaign, gold=gold, right=None)) == []
+
+
+def test_the_language_of_each_word_comes_in_with_the_text() -> None:
+    file = io.BytesIO(
+        b"# lang = wo\n1\tDama\t_\tX\t_\t_\t_\t_\t_\tLang=wo\n2\tcontent\t_\tX\t_\t_\t_\t_\t_\tLang=fr\n\n"
+    )
+    [row] = read_rows(file, format="conllu", wanted=Wanted(defaults={"licence": "CC0-1.0"}))
+    assert row.values["meta"] == {"languages": ["wo", "fr"]}
