@@ -40,6 +40,7 @@ app.conf.task_routes = {
     # Visitors wait for it: not behind a training that takes hours.
     "learning.tasks.answer_trial": {"queue": "io"},
     "learning.tasks.reproduce_reports": {"queue": "io"},
+    "training.tasks.tend_report_fixes": {"queue": "io"},
     "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.find_duplicates": {"queue": "gpu"},
     "learning.tasks.look_closer": {"queue": "gpu"},
@@ -81,6 +82,11 @@ app.conf.beat_schedule = {
     },
     "tend_trials": {
         "task": "learning.tasks.tend_trials",
+        "schedule": REPORT_SECONDS,
+        "options": {"expires": REPORT_SECONDS},
+    },
+    "look_at_report_fixes": {
+        "task": "training.tasks.look_at_report_fixes",
         "schedule": REPORT_SECONDS,
         "options": {"expires": REPORT_SECONDS},
     },

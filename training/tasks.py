@@ -173,6 +173,23 @@ def send_letters(**_: object) -> None:
     letters.send_letters(timezone.now())
 
 
+@shared_task
+def tend_report_fixes(**_: object) -> None:
+    """Take reports on that the loop has done something for."""
+    from training.actions import report_care
+
+    report_care.tend(timezone.now())
+
+
+@shared_task
+def look_at_report_fixes(**_: object) -> None:
+    """Have a worker that can hold a network come, where there is a report to take on."""
+    from training.actions import report_care
+
+    if report_care.is_anything_due():
+        tend_report_fixes.apply_async(expires=120)
+
+
 def send(works: Sequence[Work], *, then: int | None = None) -> None:
     """Hand work to the workers; a broker that is away costs a warning, and time."""
     for work in works:

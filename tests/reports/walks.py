@@ -1,5 +1,6 @@
 """Random walks of reports: whoever may does whatever there is to do, in any order, at any time."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from annotation.models import (
     ReportState,
     ReportVote,
     Reproduction,
+    User,
 )
 from annotation.models.reports import CLOSED_UNMENDED, OPEN, TEXTS
 from learning.models import Deployment, ModelVersion
@@ -49,6 +51,20 @@ class World:
         self.samples = [make_sample(self.campaign, tag) for tag in ("wo", "qu") for _ in range(12)]
         self.pks: list[int] = []
         self.seen: set[tuple[str, str]] = set()
+
+    @classmethod
+    def of(cls, campaign: Any) -> "World":
+        """The world of a campaign that another process has made."""
+        world = cls.__new__(cls)
+        world.campaign, world.now, world.made, world.seen = campaign, NOW, 0, set()
+        names = ("awa", "ibou", "inti", "killa")
+        users = {one.username: one for one in User.objects.all()}
+        world.natives = [users[f"{name}-{campaign.pk}"] for name in names]
+        world.lead = Actor(By.COORDINATOR, users[f"lead-{campaign.pk}"])
+        world.version = campaign.model_versions.order_by("-number")[0]
+        world.samples = list(campaign.samples.order_by("pk")[:24])
+        world.pks = list(campaign.reports.order_by("pk").values_list("pk", flat=True))
+        return world
 
     def _version(self, number: int) -> ModelVersion:
         version = ModelVersion.objects.create(
@@ -84,8 +100,8 @@ def tell(world: World, n: int) -> None:
     got = receive(
         world.campaign,
         telling=telling,
-        key=f"{world.campaign.pk}-{world.made}",
-        client=f"client {world.made}",
+        key=f"{world.campaign.pk}-{os.getpid()}-{world.made}",
+        client=f"client {os.getpid()} {world.made}",
         now=world.now,
     )
     world.pks.append(got.report.pk)
@@ -374,6 +390,15 @@ def stroll(world: World, deeds: list[tuple[int, int]]) -> None:
         check(world)
         world.seen.update(ReportEvent.objects.values_list("from_state", "to_state"))
         transaction.set_rollback(True)
+
+
+def race(world: World, deeds: list[tuple[int, int]]) -> int:
+    """Do them while others do theirs, each for good; what was lost to somebody quicker is refused."""
+    refused = 0
+    for deed in deeds:
+        world.now = timezone.now() + timedelta(days=deed[1] % 3)
+        refused += walk(world, [deed])
+    return refused
 
 
 def walk(world: World, deeds: list[tuple[int, int]]) -> int:

@@ -76,11 +76,11 @@ DOORS = {
         catalogue_review
         calibration_language label_rule worked_example gold_retire calibration_person
         concern_decide group_open group_side group_conclude
-        reports_queue report_detail report_act
+        reports_queue report_detail report_act report_case
     """,
     "answer": """
         answer answer_batch answer_answers answer_back desk_entry guideline calibrate
-        calibration_begin calibration_session calibration_objection concern report_votes
+        calibration_begin calibration_session calibration_objection concern report_votes report_probes
     """,
 }
 VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1)}

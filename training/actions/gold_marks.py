@@ -1,10 +1,11 @@
 """Gold marks: what a training sample must not share with anything that examines."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Q
 
+from annotation.methods.grams import Grams
 from annotation.methods.texts import GLUE, digest, parts_of
 from annotation.models import Campaign, Item, Sample
 from training.methods.leaks import Likeness
@@ -12,6 +13,8 @@ from training.models import RegressionCase
 
 # A shorter half of a pair, such as a button's one word, says nothing of the other half.
 TELLING = 20
+# Of runs of three to five letters, by cosine: from there on a text would teach a case.
+ALIKE = 0.8
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,7 @@ class GoldMarks:
     groups: frozenset[str]
     likeness: Likeness = field(default_factory=lambda: Likeness(()))
     halves: frozenset[str] = frozenset()
+    cases: Grams = field(default_factory=lambda: Grams(()))
 
     @classmethod
     def of(cls, campaign: Campaign) -> "GoldMarks":
@@ -32,7 +36,10 @@ class GoldMarks:
         asked to make gold of, whatever they said; and the regression cases.
         """
         cases = RegressionCase.objects.filter(campaign=campaign)
-        return cls.made(_examining(campaign), cases=cases.values_list("digest", "text"))
+        rows = list(cases.values_list("digest", "text"))
+        marks = cls.made(_examining(campaign), cases=rows)
+        # What says much the same as a case would teach the case; gold is held to its text alone.
+        return replace(marks, cases=Grams([text for _, text in rows if text]))
 
     @classmethod
     def binding(cls, campaign: Campaign) -> "GoldMarks":
@@ -75,6 +82,7 @@ class GoldMarks:
             or bool(sample.group and sample.group in self.groups)
             or self.likeness.like(sample.text)
             or not self.halves.isdisjoint(_halves(sample.text))
+            or self.cases.like(sample.text, threshold=ALIKE)
         )
 
 

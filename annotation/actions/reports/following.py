@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.merging import hand_on
+from annotation.actions.reports.merging import hand_on, lock_family
 from annotation.actions.reports.table import REPORTER, Actor
 from annotation.actions.reports.transitions import StepError, transition
 from annotation.errors import InvalidInputError
@@ -35,7 +35,8 @@ def withdraw(report: Report, *, now: datetime, actor: Actor = REPORTER) -> Repor
 
     Whoever told the same keeps theirs: the oldest of them takes its place.
     """
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    lock_family(report)
+    held = Report.objects.get(pk=report.pk)
     if held.state == State.WITHDRAWN:
         return held
     hand_on(held, now=now)

@@ -17,7 +17,8 @@ State = ReportState
 @transaction.atomic
 def merge(report: Report, *, into: Report, actor: Actor, now: datetime) -> Report:
     """Put a report, and whoever follows it, to another one; nothing is deleted."""
-    target = Report.objects.select_for_update().get(pk=into.pk)
+    lock_family(report, into)
+    target = Report.objects.get(pk=into.pk)
     for follower in list(report.followers.order_by("pk")):
         transition(
             follower, to=State.MERGED, actor=SYSTEM, now=now, reason=Reason.DUPLICATE, target=target
@@ -32,12 +33,23 @@ def merge(report: Report, *, into: Report, actor: Actor, now: datetime) -> Repor
 @transaction.atomic
 def unmerge(report: Report, *, actor: Actor, now: datetime) -> Report:
     """Take a report apart from the one it was put to; it waits for speakers by itself."""
+    lock_family(report)
     target = report.duplicate_of
     transition(report, to=State.AWAITING_TRIAGE, actor=actor, now=now, reason=Reason.APART)
     if target is not None:
         weigh(target)
     weigh(report)
     return report
+
+
+def lock_family(*reports: Report) -> None:
+    """Hold reports with all that belong to them, in one order whoever asks: nobody waits in a ring."""
+    own = [one.pk for one in reports]
+    above = [one.duplicate_of_id for one in reports if one.duplicate_of_id]
+    family = Report.objects.filter(pk__in=[*own, *above]) | Report.objects.filter(
+        duplicate_of__in=own
+    )
+    list(family.order_by("pk").select_for_update().values_list("pk", flat=True))
 
 
 def weigh(report: Report) -> None:

@@ -124,10 +124,15 @@ def agreed_neighbours(report: Report) -> int:
     return Consensus.objects.filter(sample__in=texts, confidence__gte=SURE).count()
 
 
+def _tries(report: Report) -> int:
+    """Count the tries since it was confirmed, or opened again: each asks for as much again."""
+    return report.attempts % MOST_ATTEMPTS + 1
+
+
 def _enough(report: Report, step: Step) -> str:
     there = agreed_neighbours(report)
     waited = report.since is not None and step.now - report.since >= COLLECTS_FOR
-    wanted = min(LEAST if waited else ENOUGH, report.planned)
+    wanted = min(LEAST if waited else ENOUGH * _tries(report), report.planned)
     if wanted and there >= wanted:
         return ""
     return _("%(there)d of %(wanted)d examples have come.") % {"there": there, "wanted": wanted}
@@ -142,7 +147,7 @@ def _has(kind: str, words: str) -> Guard:
 
 
 def _may_try_again(report: Report, step: Step) -> str:
-    if report.attempts + 1 >= MOST_ATTEMPTS:
+    if report.attempts % MOST_ATTEMPTS + 1 >= MOST_ATTEMPTS:
         return _("It was tried three times: put it on hold and say so.")
     return _has(Kind.FAILED, _("It has to be seen first that it is not mended."))(report, step)
 

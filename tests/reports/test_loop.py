@@ -1,0 +1,242 @@
+"""A report through the whole loop: told, agreed on, learned from, proven, released, and watched."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.actions.reports import following, timers
+from annotation.actions.reports.intake import Telling, receive
+from annotation.actions.reports.table import SYSTEM
+from annotation.actions.reports.transitions import StepError, transition
+from annotation.models import Campaign, Item, Report, ReportEvent, ReportState, Sample, User
+from learning.actions.report_reproducing import reproduce_due
+from learning.actions.serving import serving_version
+from tests.make import LABELS, make_annotator, make_sample
+from tests.training.conftest import tiny_networks  # noqa: F401 - the tiny network in place of the shipped
+from tests.training.test_runs import answered
+from tests.training.wheel import Wheel, make_wheel, words
+from training.actions import report_care
+from training.actions.comparing import ask_cases
+from training.actions.datasets import take_snapshot
+from training.actions.promotion import rollback
+from training.actions.report_collecting import boost_of, draft_case
+from training.actions.report_verifying import judge_probe, open_probes
+from training.methods.mended import judged, power
+from training.models import RegressionCase, ReportCase, SnapshotRow, Verification
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
+State = ReportState
+
+
+def tell(campaign: Campaign, text: str, **over: Any) -> Report:
+    fields = {"text": text, "tag": "wo", "consent_test": True, "reasons": ["meaning"]} | over
+    got = receive(
+        campaign, telling=Telling(**fields), key=f"{text}{over}", client=text, now=timezone.now()
+    )
+    timers.tend(timezone.now())
+    got.report.refresh_from_db()
+    return got.report
+
+
+def vote(report: Report, *names: str, verdict: str = "yes") -> None:
+    """By the page that speakers see."""
+    for name in names:
+        client = Client()
+        client.force_login(User.objects.get(username=name))
+        address = reverse("report_votes", args=[report.campaign.slug, "wo"])
+        shown = client.get(address).content.decode()
+        assert f'name="report" value="{report.pk}"' in shown
+        client.post(address, {"report": report.pk, "verdict": verdict})
+
+
+def right_label(sample: Sample) -> str:
+    return sample.text.split()[0].rstrip("0123456789")
+
+
+def judge_all(report: Report, *names: str) -> None:
+    """Every probe by speakers who know what its words tell, not which side is new."""
+    users = [User.objects.get(username=name) for name in names]
+    verification = report.verifications.last()
+    assert verification
+    for probe in list(open_probes(verification)):
+        truth = right_label(probe.sample)
+        sides = [probe.old_label.key, probe.new_label.key][:: -1 if probe.new_first else 1]
+        told = (sides[0] == truth, sides[1] == truth)
+        choice = {(1, 1): "both", (1, 0): "first", (0, 1): "second", (0, 0): "neither"}[told]
+        for user in users:
+            judge_probe(probe, user=user, choice=choice, now=timezone.now())
+
+
+def told_and_agreed(campaign: Campaign, text: str) -> Report:
+    """Somebody tells it, the model says it again, and two speakers find it wrong."""
+    report = tell(campaign, text, expected="dates")
+    assert report.state == State.AWAITING_TRIAGE
+    assert reproduce_due(now=timezone.now()) == 1
+    assert report.reproductions.get().label != "dates"
+    vote(report, "binta", "coumba")
+    report.refresh_from_db()
+    assert report.state == State.CONFIRMED
+    return report
+
+
+def taken_into_the_loop(report: Report) -> Sample:
+    """Its case is there before anything is done about it; return a text much like it."""
+    campaign = report.campaign
+    Report.objects.filter(pk=report.pk).update(planned=10)
+    twin = make_sample(campaign, "wo", report.input_text.replace(" ", "  ") + ".")
+    report_care.tend(timezone.now())
+    report.refresh_from_db()
+    assert report.state == State.COLLECTING
+    assert ReportCase.objects.get(report=report).case.text == report.input_text
+    assert not report.links.filter(sample=twin).exists()
+    cap = boost_of(campaign.languages.get())
+    assert 0 < Item.objects.filter(kind="report").count() <= cap == 12
+    return twin
+
+
+def proven(report: Report, *, twin: Sample) -> Verification:
+    """Its examples were learned, its case and what is like it were not, speakers find it mended."""
+    check = report.verifications.get()
+    assert check.cases_hold
+    rows = SnapshotRow.objects.filter(snapshot__runs__candidate=check.version)
+    asked = report.links.filter(kind="neighbour").values("sample")
+    assert rows.filter(sample__in=asked).exists()
+    assert not rows.filter(sample=twin).exists()
+    probes = list(check.probes.all())
+    assert len(probes) >= 20
+    assert not rows.filter(sample__in=[one.sample_id for one in probes]).exists()
+    judge_all(report, "binta", "coumba")
+    check.refresh_from_db()
+    assert (check.state, check.reasons) == ("passed", [])
+    return check
+
+
+def test_a_report_goes_round_the_loop_and_is_opened_again_when_it_breaks() -> None:
+    campaign = make_wheel(pool=100, gold=45, items_per_round=48, tags=("wo",), margin="0.100")
+    for name in ("binta", "coumba", "demba"):
+        make_annotator(name, "wo")
+    wheel = Answering(campaign)
+    wheel.turn(answering=False, until=lambda: serving_version(campaign) is not None)
+    first = serving_version(campaign)
+    assert first
+    report = told_and_agreed(campaign, words("dates", np.random.default_rng(5)))
+    twin = taken_into_the_loop(report)
+
+    def state() -> str:
+        report_care.tend(timezone.now())
+        report.refresh_from_db()
+        return str(report.state)
+
+    wheel.turn(until=lambda: state() == State.VERIFYING, most=12)
+    check = proven(report, twin=twin)
+    wheel.turn(answering=False, until=lambda: state() == State.RELEASED, most=6)
+    assert serving_version(campaign) == check.version
+    # Broken on purpose: the first model serves again, which gets the case wrong.
+    rollback(campaign, to_version=first, actor=None, reason="on purpose")
+    assert state() == State.REOPENED
+    assert report.severity == 3
+    assert report.log.filter(reason="red_again").exists()
+    # Against what mended it, a candidate that says what the first said is shut out by the case.
+    asked = ask_cases(campaign, candidate=first, champion=check.version)
+    assert [(one.champion in one.right, one.candidate in one.right) for one in asked] == [
+        (True, False)
+    ]
+
+
+class Answering(Wheel):
+    """A wheel whose language has several speakers; each says what the words tell."""
+
+    def answer(self, *, wrong: int = 10) -> None:
+        open_ = Item.objects.filter(
+            campaign_language__campaign=self.campaign, state=Item.State.PUSHED
+        ).select_related("sample__language")
+        for item in open_.order_by("uid"):
+            told = right_label(item.sample)
+            people = item.sample.language.annotators.order_by("pk")[: item.wanted]
+            for one in people:
+                assert item.desk_task_id
+                self.desk.annotate(item.desk_task_id, user_id=one.user.desk_user_id, label=told)
+
+
+def test_no_like_of_a_case_ever_reaches_a_snapshot() -> None:
+    campaign = make_wheel(pool=0, gold=1, dev=1, tags=("wo",))
+    sentence = "fan la ndawrabbin di daje ci suba teel"
+    alike = (sentence, f"{sentence} !", sentence.upper(), sentence.replace("suba", "subaa"))
+    others = ("dama xiif te mar na lool tey", "ndaw si dem na marse ba jaay jën")
+    for text in (*alike, *others):
+        answered(campaign, text=text)
+    learned = {row.sample.text for row in take_snapshot(campaign).rows.select_related("sample")}
+    assert learned >= {*alike[3:], *others}
+    report = tell(campaign, sentence)
+    report.reproductions.create(
+        version_number=1, version_digest="x", label="admin", still_wrong=True, at=timezone.now()
+    )
+    assert draft_case(report, now=timezone.now())
+    kept = {row.sample.text for row in take_snapshot(campaign).rows.select_related("sample")}
+    assert kept == set(others)
+
+
+def test_the_words_of_a_report_are_no_case_without_consent_and_go_when_taken_back() -> None:
+    campaign = make_wheel(pool=0, gold=1, dev=1, tags=("wo",))
+    refused = tell(campaign, "boo ko bëggee baal ma", consent_test=False)
+    given = tell(campaign, "naka nga fanaane")
+    for report in (refused, given):
+        report.reproductions.create(
+            version_number=1, version_digest="x", label="admin", still_wrong=True, at=timezone.now()
+        )
+    assert draft_case(refused, now=timezone.now()) is None
+    made = draft_case(given, now=timezone.now())
+    assert made
+    assert {label.key for label in made.case.expected.all()} == set(LABELS) - {"admin"}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ReportCase.objects.create(report=refused, case=made.case)
+    following.withdraw(given, now=timezone.now())
+    report_care.tend(timezone.now())
+    case = RegressionCase.objects.get()
+    assert (case.text, case.active) == ("", False)
+
+
+def test_the_database_releases_nothing_without_its_proof() -> None:
+    campaign = make_wheel(pool=0, gold=1, dev=1, tags=("wo",))
+    report = tell(campaign, "boo ko bëggee baal ma")
+    last = report.log.last()
+    assert last
+    for to in (State.RELEASED, State.MERGED):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            ReportEvent.objects.create(
+                report=report,
+                number=report.events + 1,
+                from_state=report.state,
+                to_state=to,
+                target=report if to == State.MERGED else None,
+                by="system",
+                at=timezone.now(),
+                previous=report.last_hash,
+                hash="0" * 64,
+            )
+    for change in ({"state": "released"}, {"events": 9}, {"last_hash": "x"}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Report.objects.filter(pk=report.pk).update(**change)
+    for act in (last.delete, lambda: ReportEvent.objects.update(reason="spam")):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            act()
+    stale = Report.objects.get(pk=report.pk)
+    transition(report, to=State.CLOSED_WONT_FIX, actor=SYSTEM, now=timezone.now(), reason="unwise")
+    with pytest.raises(StepError):
+        transition(
+            stale, to=State.CLOSED_WONT_FIX, actor=SYSTEM, now=timezone.now(), reason="unwise"
+        )
+
+
+def test_a_memorised_sentence_does_not_pass_and_a_true_fix_does() -> None:
+    same = [[(True, True)] * 2] * 18 + [[(False, False)] * 2] * 2
+    assert not judged(same, cases_hold=True).passed
+    rng = np.random.default_rng(3)
+    told = {"probes": 20, "mistakes": 0.05, "rng": rng, "runs": 150}
+    assert power(old_right=0.4, new_right=0.4, **told) <= 0.05
+    assert power(old_right=0.4, new_right=0.9, **told) >= 0.9
