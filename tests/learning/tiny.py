@@ -27,6 +27,7 @@ class Tiny(torch.nn.Module):
 
 class TinyNetwork:
     kind = "tiny"
+    several = False
 
     def __init__(self, labels: Sequence[str], *, seed: int = 0) -> None:
         self.labels = tuple(labels)

@@ -37,6 +37,7 @@ class BagNetwork:
     """Texts are numbers of words."""
 
     kind = "bag"
+    several = False
     labels = ("a", "b", "c")
 
     def __init__(self, *, seed: int) -> None:

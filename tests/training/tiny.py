@@ -31,6 +31,7 @@ class Tiny:
     """Hashed words, their mean, dropout, one linear head."""
 
     kind = "tiny"
+    several = False
 
     def __init__(self, labels: Sequence[str], *, seed: int = 0) -> None:
         self.labels = tuple(labels)
