@@ -56,6 +56,8 @@ SHELL = (
     "annotation/boxes.js",
     "annotation/logo.svg",
 )
+# Kept along only with pages that ask for them.
+ASKED = ("annotation/marks.js", "annotation/marks.css")
 FONTS = "annotation/fonts/"
 FLAG_KEYS = {
     Annotation.Flag.CANNOT_JUDGE: "c",
@@ -177,7 +179,8 @@ def hand_back(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
 def worker(request: HttpRequest) -> HttpResponse:
     """The service worker, from an address whose pages it may keep."""
     shell = [static(path) for path in SHELL]
-    told = {"version": _version(), "shell": shell, "fonts": static(FONTS)}
+    asked = [static(path) for path in ASKED]
+    told = {"version": _version(), "shell": shell, "asked": asked, "fonts": static(FONTS)}
     script = f"const KEPT = {json.dumps(told)};\n{_source('annotation/light-worker.js')}"
     return HttpResponse(
         script, content_type="text/javascript", headers={"Cache-Control": "no-cache"}
@@ -390,5 +393,5 @@ def _source(path: str) -> str:
 @lru_cache(maxsize=1)
 def _version() -> str:
     """Changes whenever a file does that phones keep."""
-    kept = "".join(_source(path) for path in (*SHELL, "annotation/light-worker.js"))
+    kept = "".join(_source(path) for path in (*SHELL, *ASKED, "annotation/light-worker.js"))
     return hashlib.sha256(kept.encode()).hexdigest()[:16]

@@ -30,7 +30,7 @@ self.addEventListener("fetch", (event) => {
     event.respondWith(page(request, pathname));
   } else if (pathname.startsWith(KEPT.fonts)) {
     event.respondWith(font(request));
-  } else if (KEPT.shell.includes(pathname)) {
+  } else if (KEPT.shell.includes(pathname) || KEPT.asked.includes(pathname)) {
     event.respondWith(caches.match(request, { ignoreSearch: true }).then((kept) => kept || fetch(request)));
   }
 });
@@ -59,6 +59,9 @@ async function keep(request, pathname) {
   const response = await fetch(request);
   if (!response.ok || response.redirected) return response;
   try {
+    const page = await response.clone().text();
+    const files = KEPT.asked.filter((path) => page.includes(path));
+    if (files.length) await (await caches.open(FILES)).addAll(files); // few forms need them
     await (await caches.open(PAGES)).put(pathname, response.clone());
   } catch {
     // A full phone shows the page all the same.
