@@ -85,14 +85,6 @@ def dress(campaign: Campaign) -> None:
                     "low": 0.44,
                     "high": 0.71,
                 },
-                {
-                    "kind": "mixed",
-                    "name": "",
-                    "items": 71,
-                    "value": 0.49,
-                    "low": 0.38,
-                    "high": 0.61,
-                },
             ]
             if k % 2 == 1
             else [],

@@ -71,7 +71,7 @@ def campaign() -> Campaign:
         make_gold(
             made,
             "wo",
-            text=f"gold {k}" if k % 4 else f"gold офис {k}",
+            text=f"gold {k}",
             dialect="Lebu" if k < 40 else "",
         )
     return made
@@ -97,7 +97,7 @@ def test_figures_tell_a_boastful_version_from_an_honest_one(
     assert (told.since, told.gain_items) == (first, GOLD)
     assert 0.2 < told.gain_low < told.gain < told.gain_high
     parts = {(part["kind"], part["name"]): part["items"] for part in told.slices}
-    assert parts == {("mixed", ""): 65, ("dialect", "Lebu"): 40}
+    assert parts == {("dialect", "Lebu"): 40}
 
 
 def test_a_tokenizer_is_told_by_what_it_does_to_each_language(

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from django.utils import timezone
+
 from annotation.methods.cells import inert
 from annotation.models import Campaign
 from learning.actions.outlook import outlook_of
@@ -45,7 +47,7 @@ def cost(campaign: Campaign) -> Table:
     """What speakers gave, and what a point of accuracy took."""
     head = ("language", "labels", "people", "seconds", "gain", "gain_low", "gain_high")
     rows = []
-    for row in parity_of([campaign]):
+    for row in parity_of([campaign], now=timezone.now()):
         known, price = row.figures, row.cost
         gain = (known.gain, known.gain_low, known.gain_high) if known else (None,) * 3
         spent = (row.spent.answers, row.spent.people, round(row.spent.seconds))

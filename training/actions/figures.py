@@ -16,7 +16,6 @@ from django.db import transaction
 from django.db.models import Max
 
 from annotation.actions.judging import judging
-from annotation.methods.scripts import dominant_script
 from annotation.models import Campaign, GoldItem, Language, Sample
 from learning.actions.pieces import Pieces, pieces_of
 from learning.methods import metrics
@@ -29,7 +28,7 @@ from training.models import Evaluation, LanguageFigures
 Answers = Mapping[str, Sequence[Any]]
 Values = dict[str, Any]
 
-# A part of the gold with fewer items is told by no number.
+# A dialect with fewer gold items is told by no number.
 LEAST_SLICE = 20
 MOST_SLICES = 12
 TASK = "training.tasks.take_figures"
@@ -186,31 +185,20 @@ def _gain(now: _Known, before: _Known) -> Values:
 
 
 def _slices(known: _Known) -> list[Values]:
-    """Return accuracy on parts of the gold: dialects, and texts that mix scripts."""
-    rows = Sample.objects.in_bulk(list(known.samples))
-    parts: dict[tuple[str, str], list[int]] = {}
+    """Return accuracy on the gold of each dialect that texts name; other slices are kept apart."""
+    dialects = Sample.objects.filter(pk__in=known.samples).exclude(dialect="")
+    named = dict(dialects.values_list("pk", "dialect"))
+    parts: dict[str, list[int]] = {}
     for n, sample in enumerate(known.samples):
-        if rows[sample].dialect:
-            parts.setdefault(("dialect", rows[sample].dialect), []).append(n)
-        if mixes_scripts(rows[sample].text):
-            parts.setdefault(("mixed", ""), []).append(n)
+        if sample in named:
+            parts.setdefault(named[sample], []).append(n)
     large = sorted((p for p in parts.items() if len(p[1]) >= LEAST_SLICE), key=lambda p: -len(p[1]))
     return [
-        {"kind": kind, "name": name, "items": len(at), **_accuracy(known.right[at])}
-        for (kind, name), at in large[:MOST_SLICES]
+        {"kind": "dialect", "name": name, "items": len(at), **_accuracy(known.right[at])}
+        for name, at in large[:MOST_SLICES]
     ]
 
 
 def _accuracy(right: npt.NDArray[np.bool_]) -> Values:
     found = metrics.accuracy(right)
     return {"value": found.value, "low": found.low, "high": found.high}
-
-
-def mixes_scripts(text: str) -> bool:
-    """Return whether words of a text are in different scripts: code-switching that can be seen.
-
-    >>> mixes_scripts("أنا في office الآن"), mixes_scripts("Na nga def?")
-    (True, False)
-    """
-    scripts = {dominant_script(word) for word in text.split()} - {"Zyyy"}
-    return len(scripts) > 1

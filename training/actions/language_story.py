@@ -13,11 +13,12 @@ from django.utils.translation import ngettext
 
 from annotation.actions.credit import Credit, credits_of
 from annotation.methods.charts import Estimate
-from annotation.models import CampaignLanguage, GoldItem, Sample
+from annotation.models import CampaignLanguage, GoldItem, PublicDoor, Sample
 from annotation.permissions import team_of
 from learning.models import Deployment, LanguageCalibration, ModelVersion
 from training.actions.parity import ParityRow, parity_of
-from training.models import CaseCheck, Evaluation, GateRun, LanguageFigures
+from training.actions.service_times import Service
+from training.models import CaseCheck, Evaluation, GateRun, LanguageFigures, Slice
 
 # Fewer people than this are told as "< 5": who they are could be guessed.
 SMALL_CELL = 5
@@ -61,6 +62,8 @@ class Story:
     team: int
     cases: Cases
     missing: Sequence[str]
+    slices: Sequence[Slice]
+    may_report: bool
 
     @property
     def figures(self) -> LanguageFigures | None:
@@ -87,10 +90,10 @@ def few(people: int) -> str:
     return f"< {SMALL_CELL}" if 0 < people < SMALL_CELL else str(people)
 
 
-def story_of(home: CampaignLanguage) -> Story:
+def story_of(home: CampaignLanguage, *, now: datetime) -> Story:
     """Tell where a language stands; the number of queries does not grow with it."""
     campaign = home.campaign
-    row = next(one for one in parity_of([campaign]) if one.home.pk == home.pk)
+    row = next(one for one in parity_of([campaign], now=now) if one.home.pk == home.pk)
     deployment = Deployment.objects.serving(campaign)
     serving = deployment.version if deployment else None
     credit = next((c for c in credits_of(campaign) if c.language == home.language), None)
@@ -111,7 +114,16 @@ def story_of(home: CampaignLanguage) -> Story:
         team=team,
         cases=_cases(home, serving),
         missing=_missing(home, row=row, gold=gold, pool=pool, team=team),
+        slices=_slices(home, serving),
+        may_report=PublicDoor.objects.filter(campaign=campaign, open=True).exists(),
     )
+
+
+def _slices(home: CampaignLanguage, serving: ModelVersion | None) -> list[Slice]:
+    """Return what was measured last of each slice under what serves, hard ones first."""
+    rows = Slice.objects.filter(version=serving, language=home.language).exclude(kind="clean")
+    newest = {row.kind: row for row in rows.order_by("created_at", "pk")}
+    return sorted(newest.values(), key=lambda row: row.accuracy)
 
 
 def history_of(home: CampaignLanguage) -> list[Moment]:
@@ -207,7 +219,8 @@ def record_of(story: Story) -> dict[str, Any]:
             "gold": sets.gold if sets else 0,
         },
         "gain_since_first": [known.gain, known.gain_low, known.gain_high] if known else None,
-        "slices": known.slices if known else [],
+        "slices": [*_parts(story.slices), *(known.slices if known else [])],
+        "reports": _reports(row.service),
         "tokenizer": _tokenizer(known),
         "labels": story.credit.answers if story.credit else 0,
         "people": story.people,
@@ -229,6 +242,32 @@ def record_of(story: Story) -> dict[str, Any]:
             for one in story.history
         ],
         "missing": list(story.missing),
+    }
+
+
+def _parts(slices: Sequence[Slice]) -> list[dict[str, Any]]:
+    return [
+        {"kind": one.kind, "name": "", "items": one.items, "value": one.accuracy}
+        | {"low": one.accuracy_low, "high": one.accuracy_high, "difference": one.difference}
+        | {"difference_low": one.difference_low, "difference_high": one.difference_high}
+        for one in slices
+    ]
+
+
+def _reports(service: Service) -> dict[str, Any]:
+    """Return how reports fare; fewer than five of a kind are not counted out."""
+    waits = {"decision": service.decided, "confirmed": service.confirmed, "fixed": service.mended}
+    return {
+        "reports": few(service.reports),
+        "open": few(service.open),
+        "urgent": few(service.urgent),
+        "fixed": few(service.fixed),
+        "reopened": few(service.reopened),
+        "slow": service.slow,
+        "median_days": {
+            name: {"value": one.value, "low": one.low, "high": one.high} if one else None
+            for name, one in waits.items()
+        },
     }
 
 

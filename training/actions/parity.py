@@ -5,6 +5,7 @@ The number of queries does not grow with languages, campaigns or versions.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, F, FloatField, Q, Sum, Value
@@ -14,6 +15,7 @@ from annotation.actions.hours import LONGEST_SECONDS
 from annotation.methods.charts import Estimate
 from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage, GoldItem, Language
 from learning.models import Deployment, LanguageCalibration
+from training.actions.service_times import Service, service_of
 from training.methods.gaps import Ends, cost_per_point, difference, falls_behind
 from training.models import Evaluation, LanguageFigures
 
@@ -49,6 +51,7 @@ class ParityRow:
     cost: Ends | None
     figures: LanguageFigures | None
     set_size: float | None
+    service: Service
 
     @property
     def language(self) -> Language:
@@ -78,20 +81,21 @@ class _Served:
         return self.versions[-1] if self.versions else None
 
 
-def parity_of(campaigns: Sequence[Campaign]) -> list[ParityRow]:
+def parity_of(campaigns: Sequence[Campaign], *, now: datetime) -> list[ParityRow]:
     """Return a row for every active language of these campaigns, by campaign and tag."""
     homes = CampaignLanguage.objects.filter(campaign__in=campaigns, active=True)
     rows = list(homes.select_related("campaign", "language"))
     served = served_by(campaigns)
     measured = _measured(version for one in served.values() for version in one.versions)
-    now = [one.now for one in served.values() if one.now]
+    serving = [one.now for one in served.values() if one.now]
     known = _Known(
         served=served,
         measured=measured,
         best=_best(rows, served=served, measured=measured),
-        figures=_by_place(LanguageFigures.objects.filter(version__in=now)),
-        sizes=_by_place(LanguageCalibration.objects.filter(version__in=now)),
+        figures=_by_place(LanguageFigures.objects.filter(version__in=serving)),
+        sizes=_by_place(LanguageCalibration.objects.filter(version__in=serving)),
         spent=spent_in(campaigns),
+        service=service_of(campaigns, now=now),
     )
     return [_row(home, known) for home in rows]
 
@@ -190,6 +194,7 @@ class _Known:
     figures: Mapping[Place, LanguageFigures]
     sizes: Mapping[Place, LanguageCalibration]
     spent: Mapping[int, Spent]
+    service: Mapping[tuple[int, int], Service]
 
 
 def _row(home: CampaignLanguage, known: _Known) -> ParityRow:
@@ -214,6 +219,7 @@ def _row(home: CampaignLanguage, known: _Known) -> ParityRow:
         cost=cost_per_point(spent.seconds, _gain(figures)),
         figures=figures,
         set_size=size.set_size if size else None,
+        service=known.service.get((home.campaign_id, home.language_id), Service()),
     )
 
 

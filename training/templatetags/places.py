@@ -10,10 +10,11 @@ from django.utils.translation import gettext as _
 
 from annotation.methods.charts import Axis, Estimate, axis, band, trace
 from annotation.templatetags.words import interval
-from training.actions.language_story import Moment
+from training.actions.language_story import Moment, few
 from training.actions.monday import GainCurve
 from training.actions.parity import ParityRow
 from training.methods.gaps import Ends
+from training.methods.waits import Median
 
 register = template.Library()
 
@@ -97,10 +98,9 @@ def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
 
 
 @register.inclusion_tag("training/_against_chance.html")
-def against_chance(curve: GainCurve) -> dict[str, Any]:
+def against_chance(curve: GainCurve, up: Axis) -> dict[str, Any]:
     """What choosing gained over chance, round by round, beside the line of no difference."""
     points = [(number, labels, e) for number, labels, e in curve.points if e.value is not None]
-    up = axis([0.0, *(v for _n, _l, e in points for v in (e.value, e.low, e.high))], aim=3)
     across = Axis(-0.15, max(len(points) - 0.85, 0.15), ())
     line = [(float(k), _value(e)) for k, (_n, _l, e) in enumerate(points)]
     bands = [
@@ -139,12 +139,36 @@ def minutes_each(found: Ends | None) -> SafeString:
     return interval(found.value / 60, found.low / 60, found.high / 60, digits)
 
 
+@register.filter("few")
+def few_(people: int) -> str:
+    """A count that points at nobody: fewer than five are not counted out."""
+    return few(people)
+
+
+@register.simple_tag
+def wait(found: Median | None) -> SafeString:
+    """A median of days with its interval; a dash where too few are through."""
+    if found is None or found.value is None:
+        return format_html('<span class="quiet">{}</span>', "–")
+    if found.low is None or found.high is None:
+        return interval(found.value, digits=1)
+    return interval(found.value, found.low, found.high, 1)
+
+
 @register.filter
 def percent(value: float | str | None) -> SafeString:
     """A share in whole percent, a dash where there is none; templates say nothing as an empty word."""
     if not isinstance(value, float | int):
         return format_html('<span class="quiet">{}</span>', "–")
     return format_html('<bdi class="num" dir="ltr">{} %</bdi>', round(100 * value))
+
+
+@register.filter
+def days(value: float | str | None) -> SafeString:
+    """Days with one digit, a dash where nobody knows; templates say nothing as an empty word."""
+    if not isinstance(value, float | int):
+        return format_html('<span class="quiet">{}</span>', "–")
+    return interval(value, digits=1)
 
 
 @register.filter

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.methods.charts import axis
+from annotation.methods.charts import Estimate, axis
 from annotation.models import Campaign
 from annotation.permissions import Ability, campaigns_with, may, required
 from annotation.views.outcomes import attempt
@@ -63,7 +63,8 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     overview = overview_of(campaign)
     lead = may(request.user, Ability.LEAD, campaign=campaign)
     estimates = [e for row in overview.languages for e in (*row.trend, row.metric)]
-    moment, days = _since(request, campaign, now=timezone.now())
+    now = timezone.now()
+    moment, days = _since(request, campaign, now=now)
     curves = gain_curves(campaign)
     context = {
         "overview": overview,
@@ -74,8 +75,12 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "days": days,
         "choices": DAYS,
         "curves": curves[:MOST_CURVES],
+        # One scale for all, so that languages can be compared.
+        "chance_up": axis(
+            [0.0, *(v for c in curves for p in c.points for v in _ends(p[2]))], aim=3
+        ),
         "more_curves": max(len(curves) - MOST_CURVES, 0),
-        "spent": [row for row in parity_of([campaign]) if row.spent.answers],
+        "spent": [row for row in parity_of([campaign], now=now) if row.spent.answers],
         "next": next_step(campaign, overview.needs),
         "needs": [
             # What is done on this very page needs no link.
@@ -128,6 +133,10 @@ def train_now(request: HttpRequest, slug: str) -> HttpResponse:
     act = partial(ask_to_train_now, campaign, now=timezone.now())
     attempt(request, act, done=_("Training starts with the answers that are there."))
     return redirect("campaign_detail", slug)
+
+
+def _ends(estimate: Estimate) -> tuple[float | None, ...]:
+    return estimate.value, estimate.low, estimate.high
 
 
 def _since(request: HttpRequest, campaign: Campaign, *, now: datetime) -> tuple[datetime, int]:

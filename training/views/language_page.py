@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.feedgenerator import Atom1Feed
 from django.utils.http import parse_etags
 from django.utils.translation import get_language
@@ -120,12 +121,12 @@ def _told(request: HttpRequest, home: CampaignLanguage) -> tuple[Story, Mapping[
     A name that is taken back is gone with the next visit, whoever keeps what.
     """
     if request.user.is_authenticated:
-        story = story_of(home)
+        story = story_of(home, now=timezone.now())
         return story, record_of(story)
     key = f"language-story-{home.pk}-{get_language()}"
     story = cache.get(key)
     if story is None:
-        story = story_of(home)
+        story = story_of(home, now=timezone.now())
         cache.set(key, story, SECONDS)
     credit = next((c for c in credits_of(home.campaign) if c.language == home.language), None)
     return story, record_of(story) | {"named": list(credit.names) if credit else []}

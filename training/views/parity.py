@@ -57,10 +57,17 @@ COLUMNS = (
     Column("words", gettext_lazy("Whole words"), _figure("whole_words")),
     Column("calibration", gettext_lazy("Calibration error"), _figure("ece"), down=True),
     Column("set", gettext_lazy("Labels in a set"), lambda r: r.set_size, down=True),
+    Column(
+        "days",
+        gettext_lazy("Days to a decision"),
+        lambda r: r.service.decided.value if r.service.decided else None,
+        down=True,
+    ),
 )
 SHOWN = {
     "": gettext_lazy("all"),
     "behind": gettext_lazy("falling behind"),
+    "slow": gettext_lazy("served slowly"),
     "unmeasured": gettext_lazy("not measured"),
 }
 
@@ -88,7 +95,7 @@ def campaign_languages(request: HttpRequest, slug: str) -> HttpResponse:
 def as_csv(request: HttpRequest, slug: str = "") -> HttpResponse:
     """The same rows, filtered and sorted alike, for a spreadsheet."""
     seen = [seen_campaign(request, slug)] if slug else list(seen_by(request.user).distinct())
-    rows, _query = _chosen(request, parity_of(seen))
+    rows, _query = _chosen(request, parity_of(seen, now=timezone.now()))
     watched = set(campaigns_with(request.user, Ability.WATCH).values_list("pk", flat=True))
     file = io.StringIO()
     writer = csv.writer(file)
@@ -123,7 +130,7 @@ def seen_campaign(request: HttpRequest, slug: str) -> Campaign:
 def _page(
     request: HttpRequest, seen: Sequence[Campaign], *, campaign: Campaign | None
 ) -> HttpResponse:
-    everything = parity_of(seen)
+    everything = parity_of(seen, now=timezone.now())
     rows, query = _chosen(request, everything)
     known = [row.metric.value for row in everything if row.metric.value is not None]
     watched = set(campaigns_with(request.user, Ability.WATCH).values_list("pk", flat=True))
@@ -144,6 +151,7 @@ def _page(
         "mean": sum(known) / len(known) if known else None,
         "worst": min(known, default=None),
         "behind": [row for row in everything if row.behind],
+        "slow": [row for row in everything if row.service.slow],
         "watched": watched,
         "small": SMALL_CELL,
         "public": is_public(campaign) if campaign else True,
@@ -163,7 +171,14 @@ def _chosen(
     kept = [row for row in rows if _fits(row, wanted=wanted, show=query["show"])]
     if column is None:
         # Whom it concerns most comes first: who falls behind, then who is served worst.
-        kept.sort(key=lambda r: (not r.behind, r.metric.value is None, r.metric.value or 0.0))
+        kept.sort(
+            key=lambda r: (
+                not r.behind,
+                not r.service.slow,
+                r.metric.value is None,
+                r.metric.value or 0.0,
+            )
+        )
         return kept, query
     known = [(column.key(row), row) for row in kept]
     unknown = [row for value, row in known if value is None]
@@ -175,7 +190,7 @@ def _chosen(
 def _fits(row: ParityRow, *, wanted: str, show: str) -> bool:
     language = row.language
     told = f"{language.name}\n{language.autonym}\n{language.tag}\n{language.script}".casefold()
-    if show == "behind" and not row.behind:
+    if (show == "behind" and not row.behind) or (show == "slow" and not row.service.slow):
         return False
     if show == "unmeasured" and row.metric.value is not None:
         return False
@@ -224,12 +239,16 @@ CSV_COLUMNS = [
     "ece_high",
     "ece_items",
     "set_size",
+    "days_to_decision",
+    "days_low",
+    "days_high",
+    "served_slowly",
 ]
 
 
 def _cells(row: ParityRow, *, whole: bool) -> list[Any]:
     """One row of the file; what would tell of a few people's time is for those who watch."""
-    known, gap, spent = row.figures, row.gap, row.spent
+    known, gap, spent, days = row.figures, row.gap, row.spent, row.service.decided
     cost = row.cost if whole or spent.people >= SMALL_CELL else None
     people = spent.people if whole or spent.people >= SMALL_CELL or not spent.people else "< 5"
     open_ = whole or spent.people >= SMALL_CELL
@@ -246,4 +265,6 @@ def _cells(row: ParityRow, *, whole: bool) -> list[Any]:
         *((cost.value, cost.low, cost.high) if cost else (None,) * 3),
         *(getattr(known, name) if known else None for name in names),
         row.set_size,
+        *((days.value, days.low, days.high) if days else (None,) * 3),
+        row.service.slow,
     ]
