@@ -8,8 +8,8 @@ import numpy as np
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation.methods.agreement import ENOUGH, Agreement, agreement
-from annotation.models import Annotation, Campaign, CampaignLanguage, Language
+from annotation.methods.agreement import ENOUGH, Agreement, Floats, Ints, agreement
+from annotation.models import Annotation, Campaign, CampaignLanguage, Label, Language
 from annotation.objectives import objective
 
 State = Annotation.State
@@ -67,15 +67,13 @@ def measure_agreement(
     the same.
     """
     said, skipped, seen = _newest(campaign, newest=newest)
-    labels = campaign.labels.count()
-    ordered = objective(campaign.objective).ORDERED
     groups = [
         Group(
             language=home.language,
-            found=_measured(said[home.pk], labels=labels, ordered=ordered),
+            found=_measured(said[home.pk], campaign=campaign),
             skipped=skipped[home.pk],
-            guidelines=_parts(said[home.pk], by="guideline", labels=labels, ordered=ordered),
-            weeks=_parts(said[home.pk], by="week", labels=labels, ordered=ordered),
+            guidelines=_parts(said[home.pk], by="guideline", campaign=campaign),
+            weeks=_parts(said[home.pk], by="week", campaign=campaign),
         )
         for home in homes
     ]
@@ -98,7 +96,7 @@ def _newest(
             "item__sample_id",
             "annotator_id",
             "state",
-            "label__position",
+            "label",
             "guideline_version",
             "created_at",
             "desk_updated_at",
@@ -118,21 +116,47 @@ def _newest(
     return said, skipped, len(rows)
 
 
-def _parts(said: list[_Said], *, by: str, labels: int, ordered: bool) -> list[Part]:
+def _parts(said: list[_Said], *, by: str, campaign: Campaign) -> list[Part]:
     """The newest parts in which enough was answered twice."""
     apart: dict[str, list[_Said]] = defaultdict(list)
     for one in said:
         apart[getattr(one, by)].append(one)
     newest = sorted(apart, key=lambda name: (len(name), name), reverse=True)[:FINER]
-    parts = [Part(name, _measured(apart[name], labels=labels, ordered=ordered)) for name in newest]
+    parts = [Part(name, _measured(apart[name], campaign=campaign)) for name in newest]
     return [part for part in parts if part.found.enough]
 
 
-def _measured(said: list[_Said], *, labels: int, ordered: bool) -> Agreement:
-    # The same page twice shall show the same interval.
-    rng = np.random.default_rng(0)
-    columns = np.array([(one.sample, one.person, one.label) for one in said], dtype=np.int64)
-    item, person, label = columns.reshape(-1, 3).T
+def _measured(said: list[_Said], *, campaign: Campaign) -> Agreement:
+    rows = [(one.sample, one.person, one.label) for one in said]
+    item, person, label = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+    return agreement_of(campaign, item=item, person=person, label=label)
+
+
+def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -> Agreement:
+    """Say how far people agree from columns of items, people and labels' numbers.
+
+    Answers that are composed differ as far as their kind says: sets by Passonneau's MASI; where it
+    says nothing they are equal or not.
+    """
+    kind = objective(campaign.objective)
+    apart: Floats | None = None
+    if kind.PLAIN:
+        known = list(campaign.labels.order_by("position").values_list("pk", flat=True))
+    else:
+        known = np.unique(label).tolist()
+        told = dict(Label.everything.filter(pk__in=known).values_list("pk", "value"))
+        if hasattr(kind, "apart") and known:
+            apart = kind.apart([told[pk] for pk in known])
+    place = {pk: at for at, pk in enumerate(known)}
+    if len(known) < 2:
+        apart = None
     return agreement(
-        item, person=person, label=label, labels=max(labels, 2), rng=rng, ordinal=ordered
+        item,
+        person=person,
+        label=np.array([place[pk] for pk in label.tolist()], np.int64),
+        labels=max(len(known), 2),
+        # The same page twice shall show the same interval.
+        rng=np.random.default_rng(0),
+        ordinal=kind.ORDERED,
+        apart=apart,
     )

@@ -82,12 +82,12 @@ def retire_gold(
 def doubtful_gold(home: CampaignLanguage) -> list[Doubtful]:
     """Gold that looks leaked or wrong, or that somebody objects to, the oddest first."""
     said, shown, objections = _heard(home)
-    labels = {label.position: label for label in home.campaign.labels.all()}
+    labels = {label.pk: label for label in Label.everything.filter(campaign=home.campaign_id)}
     found = []
     for gold in GoldItem.objects.filter(pk__in=shown, retired_at=None).select_related(
         "sample", "label"
     ):
-        suspicion = suspect(said[gold.pk], true=gold.label.position, shown=shown[gold.pk])
+        suspicion = suspect(said[gold.pk], true=gold.label_id, shown=shown[gold.pk])
         if suspicion or objections[gold.pk]:
             other = labels.get(suspicion.other) if suspicion.other is not None else None
             found.append(
@@ -104,11 +104,11 @@ def _heard(
         (at, gold, person, said, objection)
         for at, gold, person, said, objection in SessionAnswer.objects.filter(
             session__campaign_language=home
-        ).values_list("shown_at", "gold", "session__annotator", "label__position", "objection")
+        ).values_list("shown_at", "gold", "session__annotator", "label", "objection")
     ]
     hidden = Annotation.objects.filter(
         item__campaign_language=home, item__kind=Item.Kind.GOLD, item__sample__gold__isnull=False
-    ).values_list("created_at", "item__sample__gold", "annotator", "label__position")
+    ).values_list("created_at", "item__sample__gold", "annotator", "label")
     rows += [(at, gold, person, said, "") for at, gold, person, said in hidden]
     said_of: dict[int, list[int]] = defaultdict(list)
     shown: dict[int, int] = defaultdict(int)

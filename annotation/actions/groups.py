@@ -9,11 +9,12 @@ import numpy as np
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from annotation.actions.agreement import agreement_of
 from annotation.actions.campaigns import set_guideline
 from annotation.actions.choosing import chosen_label
 from annotation.actions.exposures import gold_for_people, unseen_gold
 from annotation.errors import ConflictError, InvalidInputError
-from annotation.methods.agreement import Agreement, agreement
+from annotation.methods.agreement import Agreement
 from annotation.models import (
     Annotator,
     CampaignLanguage,
@@ -213,18 +214,16 @@ def _known(sample: Sample) -> Label | None:
 def _agreement(session: GroupSession, rows: Sequence[Row]) -> Agreement:
     columns = np.array(
         [
-            (place, one.annotator_id, one.label.position)
+            (place, one.annotator_id, one.label_id)
             for place, row in enumerate(rows)
             for one in row.answers
             if one is not None
         ],
         dtype=np.int64,
     ).reshape(-1, 3)
-    labels = session.campaign_language.campaign.labels.count()
-    # The same page twice shall show the same interval.
-    rng = np.random.default_rng(0)
     item, person, label = columns.T
-    return agreement(item, person=person, label=label, labels=max(labels, 2), rng=rng)
+    campaign = session.campaign_language.campaign
+    return agreement_of(campaign, item=item, person=person, label=label)
 
 
 def _samples(

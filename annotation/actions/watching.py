@@ -24,10 +24,12 @@ from annotation.models import (
     DriftPoint,
     GoldItem,
     Item,
+    Label,
     Reliability,
     SessionAnswer,
     WeeklyCounts,
 )
+from annotation.objectives import objective
 
 Kind = DriftChart.Kind
 LIMITS = {Kind.GOLD: drift.GOLD_LIMIT, Kind.SURPRISE: drift.SURPRISE_LIMIT}
@@ -82,7 +84,12 @@ def watch(home: CampaignLanguage, *, now: datetime) -> Watched:
 
 
 def confusions_of(chart: DriftChart) -> list[list[int]]:
-    """What was held true, what was said and how often, the commonest first."""
+    """What was held true, what was said and how often, the commonest first.
+
+    Nothing of composed answers: their charts only know right from wrong.
+    """
+    if not _plain(chart.campaign_language):
+        return []
     mixed = Counter(
         (int(np.argmax(point.others)), point.said)
         for point in chart.points.all()
@@ -138,16 +145,17 @@ def _unheard(home: CampaignLanguage, *, kind: str) -> "QuerySet[Annotation]":
 
 def _gold_answers(home: CampaignLanguage) -> list[_Heard]:
     """First answers to hidden gold, of people who had not been told what is right."""
-    labels = home.campaign.labels.count()
-    truth = dict(
-        GoldItem.objects.filter(
+    scale = _Scale.of(home)
+    truth = {
+        gold.sample_id: gold.label
+        for gold in GoldItem.objects.filter(
             sample__items__campaign_language=home,
             sample__items__kind=Item.Kind.GOLD,
             retired_at=None,
         )
         .exclude(origin=GoldItem.SPEAKERS)
-        .values_list("sample_id", "label__position")
-    )
+        .select_related("label")
+    }
     told: dict[int, set[int]] = {}
     heard_before = set(
         DriftPoint.objects.filter(chart__campaign_language=home, kind=Kind.GOLD).values_list(
@@ -162,9 +170,9 @@ def _gold_answers(home: CampaignLanguage) -> list[_Heard]:
         if sample not in truth or sample in told[person.pk] or (person.pk, sample) in heard_before:
             continue
         heard_before.add((person.pk, sample))
-        said = answer.label.position if answer.label else 0
-        step = drift.gold_step(said == truth[sample])
-        heard.append(_Heard(answer, np.eye(labels)[truth[sample]], said, step))
+        true, said = scale.pair(truth[sample], said=answer.label)
+        step = drift.gold_step(said == true)
+        heard.append(_Heard(answer, np.eye(scale.labels)[true], said, step))
     return heard
 
 
@@ -172,9 +180,10 @@ def _overlapped(home: CampaignLanguage, *, now: datetime) -> list[_Heard]:
     """Answers that the consensus knows of beside somebody else's, with how they surprise.
 
     None where opinions are asked for: shares of opinions are no posterior of one truth, and whoever
-    differs from the others has done nothing wrong.
+    differs from the others has done nothing wrong. Nor of composed answers, of which there is no
+    posterior that one answer could be taken out of.
     """
-    if home.campaign.subjective:
+    if home.campaign.subjective or not _plain(home):
         return []
     several = Consensus.objects.filter(sample=OuterRef("item__sample"), answers__gte=2)
     several = several.exclude(aggregator=SPREAD)
@@ -194,7 +203,7 @@ def _overlapped(home: CampaignLanguage, *, now: datetime) -> list[_Heard]:
     posterior = np.array([a.item.sample.consensus.people for a in known], dtype=np.float64)
     fitted = np.array([confusions[a.annotator_id] for a in known], dtype=np.float64)
     others = drift.without(posterior, confusion=fitted, label=said)
-    before = _Before.of(home, labels=posterior.shape[1])
+    before = _Before.of(home)
     habits = np.array([before.habit(a.annotator_id, week=_monday(a.created_at)) for a in known])
     surprises = drift.surprise(others, confusion=habits, label=said)
     return [
@@ -208,6 +217,29 @@ def _is_in(answer: Annotation) -> bool:
     return [answer.pk, answer.revision] in answer.item.sample.consensus.revisions
 
 
+def _plain(home: CampaignLanguage) -> bool:
+    return objective(home.campaign.objective).PLAIN
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What answers are counted by: labels, or where they are composed right (0) and wrong (1)."""
+
+    labels: int
+    plain: bool
+
+    @classmethod
+    def of(cls, home: CampaignLanguage) -> "_Scale":
+        plain = _plain(home)
+        return cls(home.campaign.labels.count() if plain else 2, plain)
+
+    def pair(self, true: Label, *, said: Label | None) -> tuple[int, int]:
+        """Return what was true and what was said."""
+        if self.plain:
+            return true.position, said.position if said else 0
+        return 0, int(said is None or said.pk != true.pk)
+
+
 @dataclass(frozen=True)
 class _Before:
     """How people answered in weeks gone by: beside others, and in sessions; by person and Monday."""
@@ -217,7 +249,9 @@ class _Before:
     labels: int
 
     @classmethod
-    def of(cls, home: CampaignLanguage, *, labels: int) -> "_Before":
+    def of(cls, home: CampaignLanguage) -> "_Before":
+        scale = _Scale.of(home)
+        labels = scale.labels
         weeks: dict[int, dict[date, drift.Floats]] = defaultdict(dict)
         for row in WeeklyCounts.objects.filter(campaign_language=home):
             counts = np.array(row.counts, dtype=np.float64)
@@ -235,7 +269,7 @@ class _Before:
             counts = tested[answer.session.annotator_id].setdefault(
                 week, np.zeros((labels, labels))
             )
-            counts[answer.truth.position, answer.label.position if answer.label else 0] += 1.0
+            counts[scale.pair(answer.truth, said=answer.label)] += 1.0
         return cls(weeks, tested, labels)
 
     def habit(self, annotator: int, *, week: date) -> drift.Floats:
@@ -298,8 +332,7 @@ def _count_weeks(home: CampaignLanguage, touched: set[tuple[int, date]]) -> None
     """Count anew what was said where what was true, in weeks that have moved and all after."""
     if not touched:
         return
-    labels = home.campaign.labels.count()
-    before = _Before.of(home, labels=labels)
+    before = _Before.of(home)
     for annotator in sorted({person for person, _ in touched}):
         weeks = {week for person, week in touched if person == annotator}
         by_week = _points_since(home, annotator=annotator, week=min(weeks))

@@ -52,10 +52,14 @@ def agreement(  # noqa: PLR0913 - three columns, and what to make of them
     labels: int,
     rng: np.random.Generator,
     ordinal: bool = False,
+    apart: Floats | None = None,
     least: int = ENOUGH,
     draws: int = DRAWS,
 ) -> Agreement:
     """Say how far people agree, with 95 % intervals, or nothing under ``least`` double items.
+
+    ``apart`` (K x K, from 0 to 1) is how far any two answers are from each other, where answers that
+    differ may still have much in common; alpha goes by it, the two others by equal answers alone.
 
     ``item``, ``person`` and ``label`` are columns of A whole numbers, one row for each answer
     that was given; a missing answer has no row. The interval is the bootstrap's over items
@@ -73,12 +77,13 @@ def agreement(  # noqa: PLR0913 - three columns, and what to make of them
     pairs = int(times[double].sum())
     if pairs < least:
         return Agreement(int(times.sum()), pairs, Estimate(), Estimate(), Estimate())
-    seen = _numbers(patterns, times[None].astype(float), ordinal=ordinal)[:, 0]
+    scale = "ordinal" if ordinal else apart
+    seen = _numbers(patterns, times[None].astype(float), scale=scale)[:, 0]
     if seen[0] == 1.0:
         patterns, weights = _one_doubt(patterns, times, pairs=pairs)
     else:
         weights = _resampled(times, double=double, draws=draws, rng=rng)
-    spread = _numbers(patterns, weights, ordinal=ordinal)
+    spread = _numbers(patterns, weights, scale=scale)
     ends = (_estimate(value, drawn) for value, drawn in zip(seen, spread, strict=True))
     return Agreement(int(times.sum()), pairs, *ends)
 
@@ -166,6 +171,29 @@ def alpha(coincidence: Floats, *, ordinal: bool = False) -> Floats:
     return found
 
 
+def alpha_apart(patterns: Ints, *, weights: Floats, apart: Floats) -> Floats:
+    """Return Krippendorff's alpha, D, under any distances of answers (K x K).
+
+    1 - (n - 1) sum_u d_u / sum n_c n_k d_ck, d_u the distances within item u over (m_u - 1): the same
+    as :func:`alpha` without coincidences of K x K, of which there are too many where answers are sets.
+
+    >>> patterns, weights = np.array([[2, 0], [1, 1], [0, 2]]), np.array([[2.0, 1.0, 1.0]])
+    >>> both = alpha_apart(patterns, weights=weights, apart=1 - np.eye(2))
+    >>> bool(np.isclose(both, alpha(coincidences(patterns, weights=weights))).all())
+    True
+    """
+    double = patterns.sum(axis=1) >= 2
+    counts, some = patterns[double].astype(float), weights[:, double]
+    within = ((counts @ apart) * counts).sum(axis=1) / (counts.sum(axis=1) - 1)
+    of_answer = some @ counts
+    chance = ((of_answer @ apart) * of_answer).sum(axis=1)
+    found = np.full(len(weights), np.nan)
+    several = chance > 1e-12
+    total = of_answer.sum(axis=1)
+    found[several] = 1.0 - ((total - 1) * (some @ within))[several] / chance[several]
+    return found
+
+
 def raw(patterns: Ints, *, weights: Floats) -> Floats:
     """Return the share of agreeing pairs, averaged over items with two answers or more; D.
 
@@ -196,15 +224,14 @@ def ac1(patterns: Ints, *, weights: Floats) -> Floats:
     return np.asarray((raw(patterns, weights=weights) - chance) / (1 - chance))
 
 
-def _numbers(patterns: Ints, weights: Floats, *, ordinal: bool) -> Floats:
+def _numbers(patterns: Ints, weights: Floats, *, scale: Floats | str | None) -> Floats:
     """Raw agreement, alpha and AC1 for each weighting, 3 x D."""
-    return np.stack(
-        [
-            raw(patterns, weights=weights),
-            alpha(coincidences(patterns, weights=weights), ordinal=ordinal),
-            ac1(patterns, weights=weights),
-        ]
-    )
+    if isinstance(scale, np.ndarray):
+        found = alpha_apart(patterns, weights=weights, apart=scale)
+    else:
+        together = coincidences(patterns, weights=weights)
+        found = alpha(together, ordinal=scale == "ordinal")
+    return np.stack([raw(patterns, weights=weights), found, ac1(patterns, weights=weights)])
 
 
 def _resampled(

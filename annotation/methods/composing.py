@@ -61,6 +61,26 @@ def keys_of(row: Sequence[bool] | Bits, *, keys: Sequence[str]) -> list[str]:
     return sorted(key for key, there in zip(keys, row, strict=True) if there)
 
 
+def masi(sets: Bits) -> Floats:
+    """Return how far C sets (C x K) are from each other, C x C, from 0 to 1.
+
+    1 - J M, Jaccard's share of common labels times 1 for equal sets, 2/3 where one holds the other,
+    1/3 where they overlap, 0 where nothing is common (Passonneau 2006, *Measuring agreement on
+    set-valued items*, LREC). Two empty sets are equal.
+
+    >>> masi(np.array([[1, 0], [1, 1], [0, 0]], bool)).round(3).tolist()
+    [[0.0, 0.667, 1.0], [0.667, 0.0, 1.0], [1.0, 1.0, 0.0]]
+    """
+    rows = sets.astype(np.float64)
+    common, sizes = rows @ rows.T, rows.sum(axis=1)
+    union = sizes[:, None] + sizes[None, :] - common
+    jaccard = np.where(union > 0, common / np.maximum(union, 1), 1.0)
+    held = (common == sizes[:, None]) | (common == sizes[None, :])
+    same = (common == sizes[:, None]) & (common == sizes[None, :])
+    measure = np.where(same, 1.0, np.where(held, 2 / 3, np.where(common > 0, 1 / 3, 0.0)))
+    return np.asarray(1.0 - jaccard * measure)
+
+
 def differing(said: Collection[str], *, right: Collection[str]) -> Mapping[str, list[str]]:
     """Return what an answer has too many and too few of.
 

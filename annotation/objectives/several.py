@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.methods.composing import MOST_LABELS
+from annotation.methods import composing
 from annotation.objectives import Answer, Choice, Fields, Parsed, form
 
 NAME = "several"
@@ -31,7 +31,7 @@ NONE_IN_FILES = ("-", "none")
 # What composed keys are joined by: no label's key has it, so none can be mistaken for another.
 JOINT = "+"
 LONGEST_KEY = 60
-MOST = MOST_LABELS
+MOST = composing.MOST_LABELS
 
 
 def desk_config(
@@ -170,6 +170,12 @@ def name_of(value: Any, *, names: Mapping[str, str]) -> str:
     'Mbégte · Mer'
     """
     return " · ".join(name for key, name in names.items() if key in value) or _("None of these")
+
+
+def apart(values: Sequence[Any]) -> composing.Floats:
+    """How far answers are from each other: Passonneau's MASI over their sets."""
+    keys = sorted({key for value in values for key in value})
+    return composing.masi(composing.bits_of(values, keys=keys))
 
 
 def composed(keys: Collection[str]) -> dict[str, Any]:

@@ -10,18 +10,25 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotation.actions.agreement import measure_agreement
+from annotation.actions.calibration_story import feedback_on, mixed_up
 from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit, stale_languages
 from annotation.actions.estimates.several import table_of
+from annotation.actions.gold_care import doubtful_gold
+from annotation.actions.watching import watch
 from annotation.methods import aggregation, composing
 from annotation.models import (
     Annotation,
     Annotator,
+    CalibrationSession,
     Campaign,
     CampaignLanguage,
     Consensus,
+    DriftPoint,
     Label,
     Reliability,
+    SessionAnswer,
 )
 from annotation.objectives import objective, read_form, several
 from tests.make import make_annotator, make_campaign, make_gold, make_item, make_sample
@@ -195,3 +202,63 @@ def test_the_model_leans_on_targets_and_never_on_what_is_said_of_people() -> Non
     assert told.people == people
     assert told.with_model[2] > 0.7 > told.people[2]
     assert Label.objects.filter(campaign=campaign).count() == 3
+
+
+@pytest.mark.django_db
+def test_a_session_says_which_label_was_missed_and_which_is_too_many() -> None:
+    campaign, home = make_home()
+    awa = make_annotator("awa")
+    gold = make_gold(campaign, label="joy")
+    gold.label = label_for(campaign, answer=several.composed(["joy", "anger"]))
+    gold.save()
+    session = CalibrationSession.objects.create(
+        campaign_language=home, annotator=awa, kind="practice"
+    )
+    given = SessionAnswer.objects.create(
+        session=session,
+        gold=gold,
+        truth=gold.label,
+        label=label_for(campaign, answer=several.composed(["joy", "fear"])),
+        position=0,
+        shown_at=NOW,
+        answered_at=NOW,
+    )
+    told = feedback_on(given, home=home)
+    assert (told.right, told.true, told.said) == (False, "Anger · Joy", "Joy · Fear")
+    assert (told.missed, told.too_many) == ("Anger", "Fear")
+    (mixed,) = mixed_up(session)
+    assert (mixed.true, mixed.said, mixed.missed) == ("Anger · Joy", "Joy · Fear", "Anger")
+
+
+@pytest.mark.django_db
+def test_a_page_of_agreement_knows_that_sets_may_be_nearly_the_same() -> None:
+    campaign, home = make_home()
+    awa, fatou = make_annotator("awa"), make_annotator("fatou")
+    for number in range(40):
+        item = make_item(make_sample(campaign, text=f"text {number}"))
+        say(awa, item, *(["joy", "fear"] if number % 2 else ["anger"]))
+        near, far = (["joy"], ["anger", "joy"]) if number % 8 == 1 else (["joy", "fear"], ["anger"])
+        say(fatou, item, *(near if number % 2 else far))
+    (group,) = measure_agreement(campaign, homes=[home]).groups
+    assert group.found.double == 40
+    assert group.found.raw.value == 0.875
+    rows = [["joy", "fear"], ["anger"], ["joy"]]
+    apart = several.apart(rows)
+    assert apart[0, 2] == pytest.approx(2 / 3)
+    nominal = 0.79
+    assert group.found.alpha.value > nominal
+
+
+@pytest.mark.django_db
+def test_charts_of_hidden_gold_only_know_right_from_wrong() -> None:
+    campaign, home = make_home()
+    awa = make_annotator("awa")
+    for number, said in enumerate((["joy"], ["fear"], ["joy"])):
+        gold = make_gold(campaign, label="joy", text=f"gold {number}")
+        gold.label = label_for(campaign, answer=several.composed(["joy"]))
+        gold.save()
+        say(awa, make_item(gold.sample, kind="gold"), *said)
+    assert watch(home, now=NOW).gold == 3
+    points = DriftPoint.objects.order_by("pk").values_list("said", "others")
+    assert list(points) == [(0, [1.0, 0.0]), (1, [1.0, 0.0]), (0, [1.0, 0.0])]
+    assert doubtful_gold(home) == []
