@@ -22,11 +22,13 @@ from annotation.models import (
     Consent,
     GroupAnswer,
     GroupRemark,
+    Label,
     Membership,
     QuarantinedAnswer,
     SessionAnswer,
     User,
 )
+from annotation.objectives.spans import MARKS
 
 CHUNK = 500
 Row = dict[str, Any]
@@ -76,6 +78,14 @@ def _cell(value: object) -> object:
 
 def _row(kind: str, **told: object) -> Row:
     return {name: told.get(name, "") for name in COLUMNS} | {"kind": kind}
+
+
+def _told(label: Label | None) -> str:
+    """An answer in a cell: a label's key; marks in a text, of which a key says nothing, as JSON."""
+    if label is None:
+        return ""
+    marks = label.value is not None and label.key.startswith(MARKS)
+    return json.dumps(label.value, ensure_ascii=False) if marks else label.key
 
 
 def _languages(user: User) -> Iterator[Row]:
@@ -158,7 +168,7 @@ def _answers(user: User) -> Iterator[Row]:
 def _said(one: Annotation | AnnotationRevision) -> Row:
     return {
         "state": one.state,
-        "label": one.label.key if one.label else "",
+        "label": _told(one.label),
         "flag": one.flag,
         "note": one.note,
         "seconds": one.lead_seconds,
@@ -207,7 +217,7 @@ def _tested(user: User) -> Iterator[Row]:
             at=one.answered_at.isoformat() if one.answered_at else "",
             number=one.position,
             text=one.gold.sample.shown,
-            label=one.label.key if one.label else "",
+            label=_told(one.label),
             note=one.objection,
         )
 
@@ -225,7 +235,7 @@ def _groups(user: User) -> Iterator[Row]:
             language=place.language.tag,
             at=one.answered_at.isoformat(),
             text=one.text.sample.shown,
-            label=one.label.key,
+            label=_told(one.label),
             note=one.why,
         )
     remarks = GroupRemark.objects.filter(author=user).order_by("pk")

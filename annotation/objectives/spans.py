@@ -30,6 +30,8 @@ FORM = "marks"
 FIELD = "spans"
 NOTHING = "nothing"
 HOTKEYS = 9
+# Stands before the digest that is a composed answer's key.
+MARKS = "spans-"
 # What a form without scripts has a field for: the words of each class, a line each.
 WORDS = "words."
 # More than anybody marks in one text; a list without an end is no answer.
@@ -192,7 +194,7 @@ def answer_of(spans: Sequence[Span]) -> dict[str, Any]:
     """
     value = [[one.start, one.end, one.label] for one in sorted(spans)]
     told = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
-    return {"label": f"spans-{hashlib.sha256(told.encode()).hexdigest()[:16]}", "value": value}
+    return {"label": f"{MARKS}{hashlib.sha256(told.encode()).hexdigest()[:16]}", "value": value}
 
 
 def _read(

@@ -1,16 +1,20 @@
 """Marks walk the whole loop: a file of tokens, a round, people, a run, the gate, and out again."""
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from annotation.actions.campaigns import LabelSpec, create_campaign, start_campaign
 from annotation.actions.imports import run_import
 from annotation.actions.uploads import queue_import
+from annotation.methods.readers import Wanted
+from annotation.methods.readers.tagged import read_iob2, read_universal
 from annotation.methods.spans import Span
 from annotation.models import Campaign, Consensus, GoldItem, Item, RefusedRow, Sample
 from annotation.objectives import spans
@@ -119,6 +123,24 @@ def held_to_gold(run: TrainingRun) -> None:
     assert gate.verdict in ("PASS", "HOLD")
 
 
+def comes_out_as_it_went_in(campaign: Campaign, folder: Path) -> None:
+    """What people agreed on reads back as the same marks, whichever file it comes in."""
+    meant = {one.sample.text: one.label.value for one in Consensus.objects.all()}
+    for name, read in (("a.conllu", read_universal), ("a.iob2", read_iob2)):
+        call_command("export_marks", campaign.slug, "wo", folder / name)
+        with (folder / name).open("rb") as file:
+            rows = [row.values for row in read(file, Wanted())]
+        assert {row["text"]: row["spans"] for row in rows} == meant
+    call_command("export_marks", campaign.slug, "wo", folder / "a.jsonl")
+    lines = [json.loads(line) for line in (folder / "a.jsonl").read_text().splitlines()]
+    spans_told = {
+        one["text"]: [(m["start"], m["end"], m["label"]) for m in one["spans"]] for one in lines
+    }
+    assert spans_told == {text: [tuple(mark) for mark in value] for text, value in meant.items()}
+    with pytest.raises(CommandError, match=r"Cannot write"):
+        call_command("export_marks", campaign.slug, "wo", folder / "a.jsonl")
+
+
 def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tmp_path):
     rng = np.random.default_rng(1)
     campaign = made()
@@ -133,8 +155,7 @@ def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tm
     wheel = Marking(campaign)
     wheel.turn(until=lambda: GateRun.objects.exists(), most=40)
 
-    first = Prediction.objects.filter(version__base=None).first()
-    assert first is not None
+    first = Prediction.objects.filter(version__base=None)[0]
     assert (len(first.logits), set(first.answer)) == (2, {"spans", "whole"})
     asked = Item.objects.exclude(kind=Item.Kind.GOLD)
     assert Consensus.objects.count() == asked.count() > 8
@@ -154,6 +175,7 @@ def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tm
     assert 0 < told.confidence <= 1
     card = export_version(run.candidate, folder=tmp_path / "out")
     assert card["labels"] == ["per", "loc"]
+    comes_out_as_it_went_in(campaign, tmp_path)
 
 
 def test_rows_whose_marks_are_none_are_refused_by_row_and_field(homes):
