@@ -20,18 +20,31 @@ class Credit:
 
 def credits_of(campaign: Campaign) -> list[Credit]:
     """Return every language in which somebody has answered; answers taken back are not counted."""
+    counts = _counts(campaign)
+    languages = Language.objects.filter(pk__in=counts).order_by("tag")
+    return [Credit(one, *counts[one.pk], _names(campaign, one)) for one in languages]
+
+
+def credit_of(campaign: Campaign, *, language: Language) -> Credit | None:
+    """Return one language's credit, by two queries however many others there are."""
+    counts = _counts(campaign, item__campaign_language__language=language)
+    if language.pk not in counts:
+        return None
+    return Credit(language, *counts[language.pk], _names(campaign, language))
+
+
+def _counts(campaign: Campaign, **only: Language) -> dict[int, tuple[int, int]]:
+    """Count answers and people by language."""
     given = (
         Annotation.objects.answered()
-        .filter(item__campaign_language__campaign=campaign)
+        .filter(item__campaign_language__campaign=campaign, **only)
         .exclude(annotator__kind=Annotator.Kind.SIMULATED)
         .order_by()
     )
     rows = given.values_list("item__campaign_language__language").annotate(
         Count("pk"), Count("annotator", distinct=True)
     )
-    counts = {pk: (answers, people) for pk, answers, people in rows}
-    languages = Language.objects.filter(pk__in=counts).order_by("tag")
-    return [Credit(one, *counts[one.pk], _names(campaign, one)) for one in languages]
+    return {pk: (answers, people) for pk, answers, people in rows}
 
 
 def _names(campaign: Campaign, language: Language) -> list[str]:

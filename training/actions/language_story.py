@@ -11,7 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation.actions.credit import Credit, credits_of
+from annotation.actions.credit import Credit, credit_of
 from annotation.methods.charts import Estimate
 from annotation.models import CampaignLanguage, GoldItem, PublicDoor, Sample
 from annotation.permissions import team_of
@@ -96,7 +96,7 @@ def story_of(home: CampaignLanguage, *, now: datetime) -> Story:
     row = next(one for one in parity_of([campaign], now=now) if one.home.pk == home.pk)
     deployment = Deployment.objects.serving(campaign)
     serving = deployment.version if deployment else None
-    credit = next((c for c in credits_of(campaign) if c.language == home.language), None)
+    credit = credit_of(campaign, language=home.language)
     here = Sample.objects.filter(campaign=campaign, language=home.language)
     gold = GoldItem.objects.filter(sample__in=here.ready(), retired_at=None).count()
     pool = here.unasked().count()

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from annotation.actions.credit import credits_of
+from annotation.actions.credit import credit_of
 from annotation.models import CampaignLanguage
 from annotation.permissions import Ability, may
 from training.actions.language_story import Story, record_of, story_of
@@ -128,7 +128,7 @@ def _told(request: HttpRequest, home: CampaignLanguage) -> tuple[Story, Mapping[
     if story is None:
         story = story_of(home, now=timezone.now())
         cache.set(key, story, SECONDS)
-    credit = next((c for c in credits_of(home.campaign) if c.language == home.language), None)
+    credit = credit_of(home.campaign, language=home.language)
     return story, record_of(story) | {"named": list(credit.names) if credit else []}
 
 
