@@ -239,3 +239,7 @@ def test_preferences_are_shares_of_those_who_chose(tmp_path: Path) -> None:
     assert (tied.share, tied.answers) == (0.5, 1)
     assert told.share == (1.0 if told.sample.meta["first"] == "new" else 0.0)
     assert told.source == "prompt 1"
+    assert run("export_corrections", "blind", str(tmp_path / "p.jsonl")).startswith("2 preferences")
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert rows[0]["share"] == 0.5
+    assert (rows[1]["language"], rows[1]["first"]) == ("wo", told.first)

@@ -59,6 +59,27 @@ class Preferred:
     share: float
     answers: int
 
+    def record(self) -> dict[str, Any]:
+        """The preference as a line of a file."""
+        origin = self.sample.source
+        return {
+            "id": str(self.sample.uid),
+            "language": self.sample.language.tag,
+            "source": self.source,
+            "first": self.first,
+            "second": self.second,
+            "share": self.share,
+            "answers": self.answers,
+            "licence": origin.licence if origin else "",
+            "origin": origin.name if origin else "",
+        }
+
+
+def records_of(campaign: Campaign) -> Iterator[dict[str, Any]]:
+    """Yield what a generator may learn from a campaign, as lines of a file."""
+    found = preferences_of if campaign.objective == "preferences" else corrections_of
+    return (one.record() for one in found(campaign))
+
 
 def corrections_of(campaign: Campaign) -> Iterator[Corrected]:
     """Yield what people corrected, in the order of the texts and then of the answers."""

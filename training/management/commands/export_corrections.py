@@ -1,4 +1,4 @@
-"""``export_corrections``: what people wrote in place of what a model wrote, as JSON Lines."""
+"""``export_corrections``: what people wrote in place of what a model wrote, or preferred of it."""
 
 import json
 from argparse import ArgumentParser
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from training.actions.corrections import corrections_of
+from training.actions.corrections import records_of
 from training.management.choosing import CAMPAIGN, campaign_named, complaints
 
 
@@ -16,10 +16,11 @@ class Command(BaseCommand):
 
     help = (
         "Write the corrections of a campaign of ratings to a new file, one JSON object a line: language,"
-        " source, output, corrected, grade, issues, licence. Only those of people who agree to"
-        " training now; none that was taken back, and none of a text that is gold or says what gold"
-        " says. Whoever ends their consent later is in the file all the same: write it anew before"
-        " each use."
+        " source, output, corrected, grade, issues, licence; or of a campaign of preferences what was"
+        " chosen: language, source, first, second, share. Only of people who agree to training now; none"
+        " that was taken back, and none of a text that is gold or says what gold says. Whoever ends their"
+        " consent later is in the file all the same: write it anew before each use. teach_generator"
+        " learns from it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         campaign, file = campaign_named(options["campaign"]), Path(options["file"])
         written = 0
         with complaints():
-            rows = [one.record() for one in corrections_of(campaign)]
+            rows = list(records_of(campaign))
         try:
             # Never over something that is there.
             with file.open("x", encoding="utf-8") as opened:
@@ -41,4 +42,5 @@ class Command(BaseCommand):
                     written += 1
         except OSError as error:
             raise CommandError(f"Cannot write {file}: {error}.") from error
-        self.stdout.write(f"{written} corrections are in {file}.")
+        what = "preferences" if campaign.objective == "preferences" else "corrections"
+        self.stdout.write(f"{written} {what} are in {file}.")
