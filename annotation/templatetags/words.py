@@ -77,7 +77,9 @@ def language_name(language: Language) -> SafeString:
     """The language as its community writes it, then as English does."""
     if not language.autonym or language.autonym == language.name:
         return format_html(
-            '<bdi>{}</bdi> <bdi class="quiet small" dir="ltr">{}</bdi>', language.name, language.tag
+            '<span><bdi>{}</bdi> <bdi class="quiet small" dir="ltr">{}</bdi></span>',
+            language.name,
+            language.tag,
         )
     return format_html(
         '<span><span class="own"><bdi lang="{}">{}</bdi></span> <span class="quiet small"><bdi>{}</bdi> <bdi dir="ltr">{}</bdi></span></span>',
