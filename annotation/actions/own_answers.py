@@ -81,9 +81,11 @@ def _row(kind: str, **told: object) -> Row:
 
 
 def _told(label: Label | None) -> str:
-    """An answer in a cell: a label's key; marks in a text, of which a key says nothing, as JSON."""
+    """An answer in a cell: a label's key; sets with | between, as they come in; marks as JSON."""
     if label is None:
         return ""
+    if isinstance(label.value, list) and all(isinstance(one, str) for one in label.value):
+        return "|".join(label.value) or "none"
     marks = label.value is not None and label.key.startswith(MARKS)
     return json.dumps(label.value, ensure_ascii=False) if marks else label.key
 

@@ -212,7 +212,7 @@ def test_a_session_says_which_label_was_missed_and_which_is_too_many() -> None:
     gold.label = label_for(campaign, answer=several.composed(["joy", "anger"]))
     gold.save()
     session = CalibrationSession.objects.create(
-        campaign_language=home, annotator=awa, kind="practice"
+        campaign_language=home, annotator=awa, kind="practice", rules={}, plan=[], began_at=NOW
     )
     given = SessionAnswer.objects.create(
         session=session,

@@ -18,6 +18,11 @@ CARD = "card.json"
 CALIBRATION = "calibration.json"
 ADAPTERS = "adapters"
 HUGGING_FACE = "encoder"
+SETS = (
+    " They do not exclude each other: the sigmoid of each logit says how probable its label is, and"
+    " the answer is all labels above one half. Accuracy is of whole answers, macro-F1 the mean over"
+    " labels."
+)
 
 
 def export_version(version: ModelVersion, *, folder: Path) -> dict[str, Any]:
@@ -37,10 +42,11 @@ def export_version(version: ModelVersion, *, folder: Path) -> dict[str, Any]:
     try:
         shutil.copytree(home, arriving, copy_function=shutil.copyfile)
         tags = _as_others_read_it(arriving)
-        kind = _settings(arriving)["kind"]
-        card |= {"opens_with": _opens_with(kind, tags), "adapters": tags}
+        told = _settings(arriving)
+        kind, several = told["kind"], bool(told.get("several"))
+        card |= {"opens_with": _opens_with(kind, tags), "adapters": tags, "several": several}
         if kind == HUGGING_FACE:
-            _name_labels(arriving / "config.json", labels=card["labels"])
+            _name_labels(arriving / "config.json", labels=card["labels"], several=several)
         _write(arriving / CARD, card)
         scales = {tag: row["temperature"] for tag, row in card["quality"].items()}
         _write(arriving / CALIBRATION, {"temperature_by_language": scales})
@@ -95,11 +101,13 @@ def _opens_with(kind: str, tags: Sequence[str]) -> list[str]:
     return ["transformers", "peft"] if tags else ["transformers"]
 
 
-def _name_labels(config: Path, *, labels: list[str]) -> None:
-    """Have ``transformers`` say our labels instead of LABEL_0."""
+def _name_labels(config: Path, *, labels: list[str], several: bool) -> None:
+    """Have ``transformers`` say our labels instead of LABEL_0, and whether several may hold."""
     told = json.loads(config.read_text(encoding="utf-8"))
     told["id2label"] = {str(number): label for number, label in enumerate(labels)}
     told["label2id"] = {label: number for number, label in enumerate(labels)}
+    if several:
+        told["problem_type"] = "multi_label_classification"
     _write(config, told)
 
 
@@ -124,7 +132,7 @@ def _readme(card: Mapping[str, Any]) -> str:
     lines = [
         f"# {card['title']}, version {card['version']}",
         "",
-        f"{card['question']} Labels: {', '.join(card['labels'])}.",
+        f"{card['question']} Labels: {', '.join(card['labels'])}.{SETS * card['several']}",
         "",
         _how_to_open(card),
         "",
