@@ -112,6 +112,57 @@ def race(rounds: str, start: str) -> Any:
     return won
 
 
+def walk_reports(seed: str, walks: str) -> Any:
+    """Walk reports at random, check what must hold, and leave nothing behind."""
+    import random
+
+    from tests.reports.walks import DEEDS, World, stroll
+
+    rng, world = random.Random(int(seed)), World()  # noqa: S311 - not a secret
+    for _ in range(int(walks)):
+        deeds = [(rng.randrange(len(DEEDS)), rng.randrange(100_001)) for _ in range(12)]
+        stroll(world, deeds)
+    return len(world.seen)
+
+
+def race_reports(seed: str, start: str) -> Any:
+    """Move the very reports that others move at the same time, from the moment the file is there."""
+    import random
+
+    from annotation.models import Report
+    from tests.reports.walks import DEEDS, World, race
+
+    rng = random.Random(int(seed))  # noqa: S311 - not a secret
+    Path(f"{start}.{os.getpid()}").touch()
+    while not Path(start).exists():
+        time.sleep(0.005)
+    world = World.of(Report.objects.order_by("-pk")[0].campaign)
+    deeds = [(rng.randrange(len(DEEDS)), rng.randrange(100_001)) for _ in range(40)]
+    return race(world, deeds)
+
+
+def raced_reports(made: str) -> Any:
+    """Make reports to race for, or check what became of those that were."""
+    from datetime import timedelta
+
+    from django.db import transaction
+
+    from annotation.models import Report
+    from tests.reports.walks import World, check, tell
+
+    if int(made):
+        world = World()
+        for number in range(int(made)):
+            tell(world, number)
+        return world.pks
+    world = World.of(Report.objects.order_by("-pk")[0].campaign)
+    world.now = timezone.now() + timedelta(days=9)
+    with transaction.atomic():
+        check(world)
+        transaction.set_rollback(True)
+    return sum(report.events for report in world.reports)
+
+
 def tamper() -> Any:
     """Try to change what served and who changed the gate, and say what is held of it still."""
     from django.db import connection

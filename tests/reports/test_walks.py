@@ -26,11 +26,11 @@ def world(db: None) -> World:
 
 
 @settings(
-    max_examples=60,
+    max_examples=50,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(deeds=st.lists(DEED, min_size=10, max_size=18))
+@given(deeds=st.lists(DEED, min_size=8, max_size=14))
 def test_whatever_is_tried_the_invariants_hold(world: World, deeds: list[tuple[int, int]]) -> None:
     stroll(world, deeds)

@@ -1,6 +1,7 @@
 """Random walks of reports: whoever may does whatever there is to do, in any order, at any time."""
 
 import os
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -39,11 +40,12 @@ class World:
     """A campaign with two languages, four speakers, a coordinator, a model, and some reports."""
 
     def __init__(self) -> None:
-        self.campaign = make_campaign(languages=("wo", "qu"), status="running")
+        slug = f"walk-{uuid.uuid4().hex[:12]}"  # several processes may each make one
+        self.campaign = make_campaign(slug=slug, languages=("wo", "qu"), status="running")
         self.now = NOW
         self.made = 0
         self.natives = [
-            make_annotator(f"{name}-{self.campaign.pk}", tag).user
+            self._native(f"{name}-{self.campaign.pk}", tag)
             for name, tag in (("awa", "wo"), ("ibou", "wo"), ("inti", "qu"), ("killa", "qu"))
         ]
         self.lead = Actor(By.COORDINATOR, make_user(f"lead-{self.campaign.pk}"))
@@ -51,6 +53,10 @@ class World:
         self.samples = [make_sample(self.campaign, tag) for tag in ("wo", "qu") for _ in range(12)]
         self.pks: list[int] = []
         self.seen: set[tuple[str, str]] = set()
+
+    def _native(self, name: str, tag: str) -> User:
+        make_user(name)
+        return make_annotator(name, tag).user
 
     @classmethod
     def of(cls, campaign: Any) -> "World":

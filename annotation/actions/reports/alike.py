@@ -13,6 +13,8 @@ MOST = 5
 LEAST = 0.2
 # An index is made anew when so much has come since; what came meanwhile is compared by itself.
 GROWTH, FEW = 0.1, 200
+# Somebody waits for the page, and what was told years ago is seldom what is told now.
+MOST_COMPARED = 20_000
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def _parts(report: Report) -> list[_Index]:
 
 
 def _rows(report: Report) -> list[tuple[int, str, str]]:
-    rows = _comparable(report).order_by("pk")
-    return list(rows.values_list("pk", "input_text", "description"))
+    newest = _comparable(report).order_by("-pk").values_list("pk", "input_text", "description")
+    return list(newest[:MOST_COMPARED])[::-1]
 
 
 def _made(rows: list[tuple[int, str, str]]) -> _Index:
