@@ -195,8 +195,7 @@ def preferred(seeds: int) -> list[Figure]:
             *([part[i] for i in rows] for part in (cases.sources, cases.right, cases.languages))
         )
         for name in ways:
-            generator = copied(base)
-            _taught(generator, told, name=name, dev=dev, seed=seed)
+            generator = _taught(copied(base), told, name=name, dev=dev, seed=seed)
             after = said_by(generator, cases, wish=WISH)
             duel = Judges(seed, part=1).duel(
                 [after[i] for i in rows], [before[i] for i in rows], cases=judged, each=3
@@ -231,7 +230,7 @@ def preferred(seeds: int) -> list[Figure]:
 
 def _taught(
     generator: Generator, told: Sequence[Preference], *, name: str, dev: Cases, seed: int
-) -> None:
+) -> Generator:
     if name not in CHOOSING:
         best = [
             corrections.Correction(
@@ -242,11 +241,12 @@ def _taught(
         ]
         recipe = recipe_of(generator, method="cumulative", lr=3e-4, epochs=3)
         learn(generator, corrections.lessons_of(best), recipe=recipe, dev=dev, seed=seed)
-        return
+        return generator
     recipe = recipe_of(generator, **CHOOSING[name])
     network = dressed(generator, recipe=recipe, languages=[CORRECTED])
     chooser = Chooser(_generator(network), beta=BETA)
     learn(chooser, preference.lessons_of(told), recipe=recipe, dev=dev, seed=seed)
+    return chooser.generator
 
 
 def speed(*, sources: int) -> list[Figure]:
@@ -328,13 +328,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one seed, nothing written")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    seeds = 1 if options.quick else 5
-    figures = corrected(seeds)
-    figures += preferred(seeds)
-    figures += quality(options.data, seeds=seeds)
-    figures += speed(sources=80 if options.quick else 400)
-    figures += held_against_sacrebleu()
-    print(table(figures))
+    seeds = 1 if options.quick else 3
+    figures: list[Figure] = []
+    for part in (
+        held_against_sacrebleu,
+        lambda: speed(sources=80 if options.quick else 400),
+        lambda: corrected(seeds),
+        lambda: preferred(seeds),
+        lambda: quality(options.data, seeds=seeds),
+    ):
+        figures += (told := part())
+        print(table(told), flush=True)
     later = generation_gpu.rows()
     for row in later:
         print(row.told())
