@@ -28,7 +28,8 @@ from django.conf import settings
 from annotation.methods.spans import classes_of
 from learning.gateways.weights import open_weights
 from learning.methods import several
-from learning.methods.tagging import Read, decoded, log_probabilities
+from learning.methods.sequences import token_bald
+from learning.methods.tagging import Read, decoded, log_probabilities, opinions
 from learning.models import ModelVersion
 from learning.networks import Batch, Network, runtimes
 from learning.networks.chance import by_chance, thinned
@@ -192,11 +193,16 @@ def mc_probabilities(
     """Return N x T x K probabilities of T passes in which chance leaves out some of the network.
 
     Of several labels N x T x 2: that the one which all passes together doubt most holds not, or holds.
+    Of marks N x T x 2 as well: two classes on which the passes disagree as much as on tokens.
 
     The same texts in the same order with the same seed give the same numbers on the same machine.
     """
     network = network_of(version)
     home = next(network.module.parameters()).device
+    if tags_units(network):
+        return _disagreements(
+            network, texts=texts, languages=languages, passes=passes, seed=seed, home=home.type
+        )
     found = np.empty((len(texts), passes, len(network.labels)), dtype=np.float32)
     with _resting(network), by_chance(network, seed=seed), torch.inference_mode():
         for rows, batch in network.packed(texts, languages, device=home.type):
@@ -206,6 +212,28 @@ def mc_probabilities(
                 told = torch.sigmoid(logits) if network.several else torch.softmax(logits, dim=1)
                 found[rows, turn] = told.cpu().numpy()
     return several.doubtful_opinions(found) if network.several else found
+
+
+def _disagreements(
+    network: Network,
+    *,
+    texts: Sequence[str],
+    languages: Sequence[str],
+    passes: int,
+    seed: int,
+    home: str,
+) -> npt.NDArray[np.float32]:
+    found = np.zeros(len(texts))
+    with _resting(network), by_chance(network, seed=seed), torch.inference_mode():
+        for rows, batch in network.packed(texts, languages, device=home):
+            there = {name: tensor.to(home) for name, tensor in batch.items()}
+            told = [
+                torch.softmax(network.logits(thinned(there)).float(), dim=1).cpu().numpy()
+                for _ in range(passes)
+            ]
+            lengths = batch["units"].cpu().numpy()
+            found[rows] = token_bald(np.stack(told, axis=1), lengths=lengths)
+    return opinions(found, passes=passes).astype(np.float32)
 
 
 @contextmanager

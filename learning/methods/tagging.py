@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 
 from annotation.methods.span_chain import Chain, Lattice, best_path, lattice, span_probability
 from annotation.methods.spans import Span, encode, stretches
@@ -141,3 +142,26 @@ def truth_probability(
     text = np.repeat(np.arange(len(units)), lengths)
     paths = np.bincount(text, logs[np.arange(len(tags)), tags], minlength=len(units))
     return np.asarray(np.exp(np.minimum(paths - seen.evidence, 0.0)))
+
+
+def opinions(disagreement: npt.ArrayLike, *, passes: int) -> Floats:
+    """Return N x T x 2: opinions on two classes that disagree as much as N texts' tokens do.
+
+    So whatever ranks by BALD ranks by token-BALD (:func:`learning.methods.sequences.token_bald`):
+    half of the passes lean one way, half the other, as far as it takes. More than two classes can
+    disagree in, log 2, counts as that.
+
+    >>> from learning.methods.disagreement import bald
+    >>> bald(opinions([0.0, 0.1, 0.5], passes=5)).round(3).tolist()
+    [0.0, 0.1, 0.5]
+    """
+    pairs = passes // 2
+    wanted = np.clip(np.asarray(disagreement, np.float64) * passes / (2 * pairs), 0.0, np.log(2))
+    low, high = np.zeros(len(wanted)), np.ones(len(wanted))
+    for _ in range(60):
+        lean = (low + high) / 2
+        told = np.log(2) + sum(xlogy(p, p) for p in ((1 + lean) / 2, (1 - lean) / 2))
+        low, high = np.where(told < wanted, lean, low), np.where(told < wanted, high, lean)
+    sides = np.array([*([1.0, -1.0] * pairs), *([0.0] * (passes % 2))])
+    first = (1 + lean[:, None] * sides) / 2
+    return np.stack([first, 1 - first], axis=2)

@@ -10,7 +10,9 @@ from tokenizers import normalizers
 
 from annotation.errors import InvalidInputError
 from annotation.methods.spans import Span, encode, tag_names, units
+from learning.methods.disagreement import bald
 from learning.methods.sequences import mnlp_of
+from learning.methods.tagging import opinions
 from learning.networks.chance import by_chance
 from learning.networks.opening import load_network, open_network
 from learning.networks.token_encoder import OUTSIDE_LOGIT
@@ -198,3 +200,13 @@ def test_weights_of_units_count_and_texts_count_alike() -> None:
 def test_a_network_for_spans_needs_classes_and_a_tokenizer_that_knows_places() -> None:
     with pytest.raises(InvalidInputError, match="at least one class"):
         open_network("starter", labels=[], seed=0, spans=True)
+
+
+def test_opinions_on_texts_disagree_as_tokens_do() -> None:
+    for wanted in (0.0, 0.05, 0.3, 0.69):
+        for passes in (2, 5, 10):
+            told = opinions([wanted, 2.0], passes=passes)
+            assert told.shape == (2, passes, 2)
+            assert np.allclose(told.sum(axis=2), 1)
+            most = np.log(2) * (passes // 2 * 2) / passes
+            assert np.allclose(bald(told), [min(wanted, most), most], atol=1e-6)

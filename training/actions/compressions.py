@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import Campaign
+from annotation.objectives import spans
 from learning.actions.doubts import positions_mean_classes
 from learning.actions.kinds import kind_of
 from learning.actions.serving import serving_version
@@ -74,6 +75,12 @@ def open_compression(
 ) -> TrainingRun:
     """Open a run that makes what serves smaller; the one that is open already, if it is the same."""
     told = _settings(kind, settings or {})
+    if campaign.objective == spans.NAME:
+        raise ConflictError(
+            "Networks that mark spans are not made smaller: how well their tags survive it is not"
+            " known.",
+            remedy="Serve them as they are.",
+        )
     if kind == Kind.DISTIL and not positions_mean_classes(campaign):
         raise ConflictError(
             "A student is taught one label a text, and answers here are composed of several.",

@@ -19,6 +19,7 @@ from learning.networks.generator import Generator
 from learning.networks.own_rows import AdaptedStarter
 from learning.networks.routing import Lora, routed
 from learning.networks.starter import Starter
+from learning.networks.tokens import tags_units
 from training.methods.recipes import ADAPTING, O_LORA, Recipe
 
 Tensors = Sequence[torch.Tensor]
@@ -42,6 +43,10 @@ def dressed(network: Network, *, recipe: Recipe, languages: Sequence[str]) -> Ne
 def _adapted(
     network: Network, *, recipe: Recipe
 ) -> AdaptedEncoder | AdaptedGenerator | AdaptedStarter:
+    if tags_units(network):
+        raise InvalidInputError(
+            "Networks that mark spans carry no adapters.", remedy="Train with the method update."
+        )
     if isinstance(network, Starter) and recipe.method == O_LORA:
         raise InvalidInputError(
             "O-LoRA needs an encoder; the starter has no layers to be kept apart in.",
