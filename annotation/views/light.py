@@ -57,7 +57,7 @@ SHELL = (
     "annotation/logo.svg",
 )
 # Kept along only with pages that ask for them.
-ASKED = ("annotation/marks.js", "annotation/marks.css")
+ASKED = ("annotation/marks.js", "annotation/marks.css", "annotation/correct.js")
 FONTS = "annotation/fonts/"
 FLAG_KEYS = {
     Annotation.Flag.CANNOT_JUDGE: "c",
