@@ -123,6 +123,8 @@ LOGOUT_REDIRECT_URL = "sign_in"
 SESSION_COOKIE_NAME = "vernacular_session"
 CSRF_COOKIE_NAME = "vernacular_csrf"
 LANGUAGE_COOKIE_NAME = "vernacular_language"
+# Whoever stands before us says whether a line is safe; without one of ours nobody is believed.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.trusted_proxies else None
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.web_url.startswith("https://")
 
 # Without a mail server letters are shown in the log of the worker that would have sent them.

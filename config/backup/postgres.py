@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ Write = Callable[[Path, str], dict[str, Any]]
 # The same bytes for the same rows, whatever the server's settings.
 PLAIN = "SET TIME ZONE 'UTC'; SET extra_float_digits = 1; SET bytea_output = 'hex'"
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename"
+# A dump of a schema leaves them out; indexes may need them.
+EXTENSIONS = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY extname"
 OTHERS = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
@@ -80,7 +82,8 @@ def pinned(url: str) -> Iterator[Write]:
             _call("pg_dump", url, *options, f"--snapshot={snapshot}", f"--file={target}")
             server = str(_one(connection, "SHOW server_version"))
             told = {"kind": "postgresql", "file": target.name, "server": server}
-            return {**told, "tables": _sums(connection)}
+            extensions = [name for (name,) in connection.execute(EXTENSIONS).fetchall()]
+            return {**told, "extensions": extensions, "tables": _sums(connection)}
 
         yield write
 
@@ -127,20 +130,23 @@ def refuse_if_in_use(url: str) -> None:
         )
 
 
-def put_back(dump: Path, url: str) -> None:
+def put_back(dump: Path, url: str, *, extensions: Sequence[str] = ()) -> None:
     """Replace everything in the database by what a dump holds."""
     program("pg_restore")
     with psycopg.connect(url) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         # Left to the dump it would be there twice; without one pg_restore would make none.
         connection.execute("CREATE SCHEMA public")
+        for name in extensions:
+            wanted = sql.SQL("CREATE EXTENSION IF NOT EXISTS {}").format(sql.Identifier(name))
+            connection.execute(wanted)
     listing = dump.with_suffix(".list")
     with listing.open("w") as file:
         subprocess.run(  # noqa: S603 - PostgreSQL's own program
             [program("pg_restore"), "--list", str(dump)], stdout=file, check=True
         )
-    wanted = [line for line in listing.read_text().splitlines() if " SCHEMA - public" not in line]
-    listing.write_text("\n".join(wanted) + "\n")
+    lines = listing.read_text().splitlines()
+    listing.write_text("\n".join(one for one in lines if " SCHEMA - public" not in one) + "\n")
     options = ("--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error")
     try:
         _call("pg_restore", url, *options, f"--use-list={listing}", str(dump))

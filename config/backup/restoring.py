@@ -90,7 +90,7 @@ def _put_files(point: Path, *, told: Manifest, place: Place, aside: str) -> None
 
 def _put_database(point: Path, database: str, *, told: Any, aside: str) -> None:
     if is_address(database):
-        postgres.put_back(point / told["file"], database)
+        postgres.put_back(point / told["file"], database, extensions=told["extensions"])
         found = postgres.sums(database)
         differing = [name for name, known in told["tables"].items() if found.get(name) != known]
         if differing:

@@ -227,7 +227,9 @@ def servers(postgres: str) -> tuple[str, str]:
             " (id serial PRIMARY KEY, desk_project_id bigint, pushing_until timestamptz)"
         )
         held.execute("INSERT INTO annotation_campaignlanguage (desk_project_id) VALUES (4), (NULL)")
+        held.execute("CREATE EXTENSION pg_trgm")
         held.execute("CREATE TABLE said (at timestamptz, how float8, what text, raw bytea)")
+        held.execute("CREATE INDEX said_like ON said USING gin (what gin_trgm_ops)")
         held.execute("INSERT INTO said VALUES (now(), 0.1 + 0.2, E'Ɓàlá\\n''', '\\xff00')")
     return urls[0], urls[1]
 

@@ -1,0 +1,223 @@
+"""What docker/ says is what there is: commands, settings, secrets, files; nginx takes its part."""
+
+import re
+import runpy
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import call_command, get_commands, load_command_class
+from django.utils import timezone
+
+from annotation.actions import health
+from config.celery import app
+from config.env import ROOT, Env
+
+DOCKER = ROOT / "docker"
+COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (DOCKER / "Dockerfile").read_text()
+OURS = [name for name, one in SERVICES.items() if "build" in one]
+FOREIGN = ("postgres", "redis")
+TEMPLATES = sorted((DOCKER / "proxy").glob("*.conf.template"))
+
+
+def stages() -> dict[str, str]:
+    """Every stage of the Dockerfile with all that it is made of, its ancestors' first."""
+    found: dict[str, str] = {}
+    for part in re.split(r"^(?=FROM )", DOCKERFILE, flags=re.MULTILINE)[1:]:
+        base, name = re.match(r"FROM (\S+) AS (\S+)", part).groups()  # type: ignore[union-attr]
+        found[name] = found.get(base, "") + part
+    return found
+
+
+def test_every_setting_and_secret_that_a_service_is_given_is_one() -> None:
+    known = {f"VERNACULAR_{name.upper()}" for name in Env.model_fields}
+    for name in OURS:
+        given = set(SERVICES[name].get("environment", {}))
+        assert {one for one in given if one.startswith("VERNACULAR_")} <= known, name
+    secrets = set(COMPOSE["secrets"])
+    assert {one.upper() for one in secrets if one.startswith("vernacular_")} <= known
+    used = {one for service in SERVICES.values() for one in service.get("secrets", ())}
+    assert used == secrets
+    made = runpy.run_path(str(DOCKER / "secret_files.py"))["wanted"]()
+    assert set(made) == secrets
+    assert made["pages_database_password"] in made["vernacular_database_url"]
+    assert made["desk_database_password"] in made["vernacular_label_studio_database_url"]
+    assert made["redis_password"] in made["vernacular_redis_url"]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_service_of_ours_is_locked_in_and_looked_after(name: str) -> None:
+    service, stage = SERVICES[name], SERVICES[name]["build"]["target"]
+    made = stages()["cpu" if "DEVICE" in stage else stage]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.findall(r"^USER (\S+)", made, flags=re.MULTILINE)[-1] in ("app", "nginx")
+    # What runs once or sleeps all day has no health of its own.
+    looked_at = not service.get("healthcheck", {}).get("disable") and "HEALTHCHECK" in made
+    assert looked_at == (name not in ("prepare", "backup"))
+    assert "privileged" not in service
+
+
+def test_every_command_exists_and_every_queue_has_its_worker() -> None:
+    queues = {}
+    for name in OURS:
+        lines = [SERVICES[name].get("command", [])]
+        lines.append(SERVICES[name].get("healthcheck", {}).get("test", [])[1:])
+        for words in lines:
+            if words[:2] == ["python", "manage.py"]:
+                command = load_command_class(get_commands()[words[2]], words[2])
+                filled = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in words[3:]]
+                command.create_parser("manage.py", words[2]).parse_args(filled)
+            elif words[:1] == ["celery"]:
+                assert words[1:3] == ["-A", "config.celery"]
+                if "-Q" in words:
+                    queues[words[words.index("-Q") + 1]] = name
+            elif words:
+                assert (ROOT / words[1]).is_file()
+    routed = {route["queue"] for route in app.conf.task_routes.values()} | {"default"}
+    assert set(queues) == set(health.QUEUES) == routed
+
+
+def test_what_is_named_exists() -> None:
+    for name, service in SERVICES.items():
+        assert set(service.get("depends_on", ())) <= set(SERVICES), name
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (DOCKER / source).exists(), volume
+            elif not source.startswith("$"):
+                assert source in COMPOSE["volumes"], volume
+        target = service.get("build", {}).get("target", "")
+        assert not target or target in stages() or "DEVICE" in target, name
+    for line in re.findall(r"^COPY (?!--from)(.+)", DOCKERFILE, flags=re.MULTILINE):
+        for source in shlex.split(line)[:-1]:
+            assert source == "." or list(ROOT.glob(source)), line
+    ignored = (DOCKER / "Dockerfile.dockerignore").read_text().split()
+    assert {"docker/secrets", "docker/tls", "var", ".git"} <= set(ignored)
+    assert {"docker/secrets/", "docker/tls/"} <= set((ROOT / ".gitignore").read_text().split())
+
+
+def test_images_are_named_by_release_and_databases_have_no_way_in() -> None:
+    named = re.findall(
+        r"docker\.io/\S+?:[\w.-]+", DOCKERFILE + (DOCKER / "compose.yaml").read_text()
+    )
+    assert len(named) == 4
+    assert not [one for one in named if one.endswith(":latest")]
+    for name in FOREIGN:
+        assert SERVICES[name]["networks"] == ["inside"]
+        assert "ports" not in SERVICES[name]
+    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+
+
+def filled(template: Path, values: dict[str, str]) -> str:
+    text = template.read_text()
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
+
+
+def test_the_proxy_is_told_every_name_that_its_templates_ask_for() -> None:
+    (names,) = re.findall(r'NGINX_ENVSUBST_FILTER="\^\((.+)\)\$"', DOCKERFILE)
+    asked = {one for path in TEMPLATES for one in re.findall(r"\$\{(\w+)\}", path.read_text())}
+    assert asked == set(names.split("|"))
+    stage = stages()["proxy"]
+    told = set(re.findall(r"\b([A-Z_]+)=", stage)) | set(SERVICES["proxy"]["environment"])
+    assert asked <= told
+
+
+@pytest.mark.skipif(
+    not (shutil.which("nginx") and shutil.which("openssl")), reason="nginx or openssl is missing"
+)
+def test_nginx_takes_both_configurations(tmp_path: Path) -> None:
+    tls, key = tmp_path / "tls", tmp_path / "tls/key.pem"
+    tls.mkdir()
+    made = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=x"
+    )
+    made += f" -keyout {key} -out {tls}/cert.pem"
+    subprocess.run(shlex.split(made), check=True, capture_output=True)
+    (tls / "one.conf").write_text(f"ssl_certificate {tls}/cert.pem; ssl_certificate_key {key};")
+    values = {
+        "LISTEN": "127.0.0.1:18443 ssl",
+        "PLAIN": "127.0.0.1:18080",
+        "TLS": str(tls),
+        "SERVER_NAME": "desk.example",
+        "PAGES_NAME": "awa.example",
+        "DESK": "127.0.0.1:1",
+        "PAGES": "127.0.0.1:2",
+        "LS_PACKAGES": str(tmp_path),
+        "LS_PACKED": str(tmp_path),
+    }
+    for template in TEMPLATES:
+        (tmp_path / template.stem).write_text(filled(template, values))
+    whole = tmp_path / "nginx.conf"
+    whole.write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
+        "http { access_log off;\n"
+        + "".join(f"include {tmp_path}/{one.stem};\n" for one in TEMPLATES)
+        + "}"
+    )
+    tried = subprocess.run(
+        [str(shutil.which("nginx")), "-t", "-p", str(tmp_path), "-c", str(whole)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert tried.returncode == 0, tried.stderr
+
+
+def test_secrets_are_made_once_and_never_half(tmp_path: Path) -> None:
+    make = runpy.run_path(str(DOCKER / "secret_files.py"))["make"]
+    assert len(make(tmp_path / "s")) == len(COMPOSE["secrets"])
+    assert (tmp_path / "s").stat().st_mode & 0o077 == 0
+    held = (tmp_path / "s/redis_password").read_text()
+    assert make(tmp_path / "s") == []
+    assert (tmp_path / "s/redis_password").read_text() == held
+    (tmp_path / "s/vernacular_secret_key").unlink()
+    with pytest.raises(SystemExit, match="vernacular_secret_key"):
+        make(tmp_path / "s")
+
+
+def test_label_studio_is_told_its_postgresql_from_secret_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runpy.run_path(str(DOCKER / "secret_files.py"))["make"](tmp_path / "s")
+    (tmp_path / "s/vernacular_label_studio_database_url").chmod(0o600)
+    (tmp_path / "s/vernacular_label_studio_database_url").write_text(
+        "postgresql://desk:a%2Fb@postgres:5433/answers\n"
+    )
+    monkeypatch.setenv("VERNACULAR_SECRETS_DIR", str(tmp_path / "s"))
+    monkeypatch.setenv("VERNACULAR_WEB_URL", "https://awa.example")
+    monkeypatch.setenv("DESK_PUBLIC_URL", "https://desk.awa.example")
+    told = runpy.run_path(str(DOCKER / "desk.py"))["environment"]()
+    wanted = {
+        "PASSWORD": "a/b",
+        "HOST": "postgres",
+        "PORT": "5433",
+        "NAME": "answers",
+        "USER": "desk",
+    }
+    assert {name: told[f"POSTGRE_{name}"] for name in wanted} == wanted
+    assert told["VERNACULAR_LABEL_STUDIO_ENTRY_KEY"]
+    assert told["SESSION_COOKIE_SECURE"] == "1"  # Label Studio reads a number
+    assert "VERNACULAR_SECRET_KEY" not in told
+
+
+@pytest.mark.django_db
+def test_a_health_check_tells_a_silent_worker_from_one_at_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    health.beat(health.IO_QUEUE, now=timezone.now())
+    for part, code in (("io", 0), ("gpu", 1), ("timetable", 1)):
+        with pytest.raises(SystemExit) as told:
+            call_command("worker_alive", part)
+        assert told.value.code == code
+    assert "Worker of queue io" in capsys.readouterr().out
