@@ -17,7 +17,7 @@ from annotation.models import (
     User,
 )
 from learning.models import Deployment, LanguageCalibration, ModelVersion
-from training.models import Evaluation, LanguageFigures, PublicPage
+from training.models import Evaluation, LanguageFigures, PublicPage, Slice
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 SPOKEN = [
@@ -89,6 +89,18 @@ def dress(campaign: Campaign) -> None:
             if k % 2 == 1
             else [],
             **figures(dice, poor=k / 14, ece=k % 3 != 2),
+        )
+    arabic = Language.objects.get(tag="ar")
+    for kind, value in (("switched", 0.49), ("no_marks", 0.55), ("romanised", 0.31)):
+        Slice.objects.create(
+            version=serving,
+            language=arabic,
+            kind=kind,
+            gold_digest="g",
+            items=71,
+            accuracy=value,
+            accuracy_low=value - 0.1,
+            accuracy_high=value + 0.1,
         )
     for person in Annotator.objects.filter(language__campaigns__campaign=campaign)[:5]:
         User.objects.filter(pk=person.user_id).update(name=f"Person {person.pk}")

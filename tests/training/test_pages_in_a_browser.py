@@ -53,7 +53,9 @@ def addresses(campaign: Campaign) -> list[str]:
         "finish/",
     )
     here = [f"/campaigns/{campaign.slug}/{page}" for page in pages]
-    return [*here, "/campaigns/", "/campaigns/new/", "/health/", "/nowhere/", "/campaigns/empty/"]
+    languages = ["/languages/", f"/languages/{campaign.slug}/", f"/languages/{campaign.slug}/ar/"]
+    others = ["/campaigns/", "/campaigns/new/", "/health/", "/nowhere/", "/campaigns/empty/"]
+    return [*here, *languages, *others]
 
 
 @pytest.fixture
