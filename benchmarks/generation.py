@@ -169,9 +169,15 @@ class Asked:
         for item, _, outcome in told:
             shares[item] += (1 + outcome) / 6
         return [
-            Preference(asked.sources[at], *drawn[at], CORRECTED, share=float(np.clip(share, 0, 1)))
+            Preference(
+                asked.sources[at],
+                first[at],
+                second[at],
+                CORRECTED,
+                share=float(np.clip(share, 0, 1)),
+            )
             for at, share in enumerate(shares)
-            if drawn[at][0] != drawn[at][1]
+            if first[at] != second[at]
         ]
 
 

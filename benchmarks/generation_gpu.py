@@ -26,7 +26,7 @@ from training.methods.loop import fit
 from training.methods.recipes import Recipe
 
 NLLB = {"d_model": 1024, "layers": 12, "heads": 16, "ffn": 4096, "words": 256_206}
-LLAMA = {
+LLAMA: dict[str, Any] = {
     "hidden_size": 4096,
     "num_hidden_layers": 32,
     "num_attention_heads": 32,
@@ -139,7 +139,7 @@ def _sequence(shape: dict[str, int], *, home: torch.device) -> Generator:
 
 
 def lora(
-    shape: dict[str, int], *, home: torch.device, steps: int = 8, length: int = 512
+    shape: dict[str, Any], *, home: torch.device, steps: int = 8, length: int = 512
 ) -> list[Told]:
     """Teach adapters of two languages of a causal network in bfloat16 by the product's loop."""
     batch = 8
@@ -173,7 +173,7 @@ def lora(
     ]
 
 
-def _causal(shape: dict[str, int], *, home: torch.device) -> Generator:
+def _causal(shape: dict[str, Any], *, home: torch.device) -> Generator:
     config = LlamaConfig(
         **shape, max_position_embeddings=4096, pad_token_id=0, eos_token_id=1, bos_token_id=None
     )

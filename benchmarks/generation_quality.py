@@ -16,7 +16,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
 from annotation.methods import ratings
-from annotation.methods.judgements import Floats
+from annotation.methods.judgements import Floats, Ints
 from benchmarks.figures import Figure, mean_of
 from learning.methods.quality import mean_grades, targets_of
 from learning.networks import Network
@@ -136,9 +136,7 @@ def _means(told: Floats) -> Floats:
     return np.clip(fit_.quality[:, 0], 1, 5)
 
 
-def _taught(
-    texts: list[str], tags: list[str], means: Floats, rows: np.ndarray, *, seed: int
-) -> Network:
+def _taught(texts: list[str], tags: list[str], means: Floats, rows: Ints, *, seed: int) -> Network:
     head = open_network("starter", labels=["1", "2", "3", "4", "5"], seed=seed)
     lessons = _lessons(texts, tags, means).only(rows)
     recipe = Recipe.of(head.settings()["recipe"], {"balance": 1.0})

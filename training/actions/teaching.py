@@ -42,8 +42,12 @@ class Material:
     @property
     def languages(self) -> dict[str, int]:
         """Return how many new rows each language has."""
-        rows = (*self.corrections, *self.preferences)
-        return dict(sorted(Counter(row.language for row in rows if row.fresh).items()))
+        return dict(sorted(Counter(row.language for row in self.rows if row.fresh).items()))
+
+    @property
+    def rows(self) -> "list[Correction | Preference]":
+        """Return all that there is to learn."""
+        return [*self.corrections, *self.preferences]
 
 
 def take_corrections(material: Material, path: Path, *, column: str, fresh: bool) -> None:
@@ -174,7 +178,7 @@ def _refuse_what_does_not_fit(material: Material, generator: "Generator") -> Non
         else:
             kept.append(pair)
     material.preferences = kept
-    if not any(row.fresh for row in (*material.corrections, *material.preferences)):
+    if not material.languages:
         raise InvalidInputError(
             "There is nothing new to learn.",
             remedy=" ".join(["Give a file with rows that can be learned.", *material.refused[:3]]),

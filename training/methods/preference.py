@@ -112,6 +112,7 @@ class Chooser:
 
     kind = "chooser"
     labels: tuple[str, ...] = ("first", "second")
+    several = False
 
     def __init__(self, generator: Generator, *, beta: float = BETA) -> None:
         self.generator = generator
