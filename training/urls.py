@@ -1,6 +1,7 @@
 from django.urls import path
 
 from training.views import (
+    blind,
     campaigns,
     cases,
     comparisons,
@@ -78,6 +79,7 @@ urlpatterns = [
     path("campaigns/<slug:slug>/people/<int:pk>/answers/", traces.person, name="person_trace"),
     path("campaigns/<slug:slug>/texts/", traces.find, name="text_find"),
     path("campaigns/<slug:slug>/texts/<uuid:uid>/", traces.text, name="text_trace"),
+    path("campaigns/<slug:slug>/blind/", blind.blind, name="blind"),
     path(
         "campaigns/<slug:slug>/versions/<int:number>/roll-back/",
         versions.roll_back,

@@ -5,6 +5,8 @@ from itertools import count
 from xml.etree import ElementTree as ET
 
 import pytest
+from django.conf import settings
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -13,6 +15,7 @@ from annotation.actions.desk import prepare_desk
 from annotation.actions.intake import sweep
 from annotation.actions.mirror import mirror
 from annotation.errors import InvalidInputError
+from annotation.forms import CampaignForm
 from annotation.methods.texts import glued, parts_of
 from annotation.models import Annotation, Campaign, CampaignLanguage, QuarantinedAnswer, Sample
 from annotation.objectives import preferences, ratings
@@ -230,6 +233,26 @@ def test_campaigns_of_what_models_write_bring_their_labels_and_keep_their_keys()
     assert campaign.labels.get(key="tie").name == "Yem nañu"
     with pytest.raises(InvalidInputError, match="first, second, tie"):
         campaign_of("preferences", labels=[LabelSpec("good", "Good"), LabelSpec("bad", "Bad")])
+
+
+def test_the_shipped_plan_makes_a_campaign_of_ratings() -> None:
+    shipped = settings.BASE_DIR / "config" / "campaigns" / "judge-what-a-model-wrote.toml"
+    call_command("create_campaign", "ours", "--from", str(shipped), "--language", "wo")
+    campaign = Campaign.objects.get(slug="ours")
+    assert (campaign.objective, campaign.answers_per_item) == ("ratings", 2)
+    assert [one.name for one in campaign.labels.all()] == [str(w) for w in ratings.LABELS.values()]
+
+
+def test_the_page_that_makes_campaigns_takes_them_without_labels_and_refuses_others() -> None:
+    told = {"title": "W", "question": "?", "labels": "", "languages": "wo", "objective": "ratings",
+            "items_per_round": 10, "floor_per_language": 1, "answers_per_item": 1,
+            "train_when_answered": "0.9", "max_rounds": 2, "audit_share": "0.1",
+            "gold_share": "0.1", "margin": "0.03", "network": "starter", "seed": 0}  # fmt: skip
+    form = CampaignForm(told)
+    assert form.is_valid(), form.errors
+    assert [key for key, _ in form.cleaned_data["labels"]] == [*ratings.LABELS]
+    assert "labels" in CampaignForm(told | {"labels": "a\nb"}).errors
+    assert "labels" in CampaignForm(told | {"objective": "classes"}).errors
 
 
 def test_nobody_who_answers_learns_which_system_wrote_what(client: Client) -> None:

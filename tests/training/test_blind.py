@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from annotation.methods.texts import parts_of
@@ -18,6 +19,7 @@ from tests.make import (
     make_item,
     make_language,
     make_sample,
+    make_user,
 )
 from training.actions.blind import judge_generators
 from training.actions.corrections import corrections_of, preferences_of
@@ -123,6 +125,22 @@ def test_it_passes_only_where_every_language_lets_it(tmp_path: Path) -> None:
     Item.objects.filter(campaign_language__language__tag="qu").delete()
     choose(campaign, "qu", wins=0.75, number=60, raters=4)
     assert "'new' passes in every language." in judge()
+
+
+def test_admins_see_the_verdict_and_what_was_asked_wrongly(client: Client, tmp_path: Path) -> None:
+    campaign = compare(tmp_path, prompts=30)
+    choose(campaign, "wo", wins=0.9, number=30)
+    client.force_login(make_user("lead", staff=True))
+    here = "/campaigns/blind/blind/"
+    assert "Whether what a candidate writes" in client.get(here).content.decode()
+    page = client.get(here, {"candidate": "new", "champion": "old"}).content.decode()
+    assert "PASS" in page
+    assert "VOID" in page
+    assert "does not pass" in page
+    same = client.get(here, {"candidate": "new", "champion": "new"})
+    assert (same.status_code, "does not compare" in same.content.decode()) == (422, True)
+    other = make_campaign(languages=("wo",))
+    assert client.get(f"/campaigns/{other.slug}/blind/").status_code == 404
 
 
 def test_harm_counts_once_it_is_left_over_all_languages(tmp_path: Path) -> None:

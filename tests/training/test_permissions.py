@@ -59,7 +59,7 @@ DOORS = {
         language_keep_open language_let_stop run_abort gate_settings gate_agree gate_serve
         gate_predictions waiver_create waiver_revoke maintenance_declare cases case_from_gold
         case_switch compress version_undo version_measure version_roll_back recipe recipe_undo
-        calibration_settings publication judgements judgements_csv reports_door
+        calibration_settings publication judgements judgements_csv blind reports_door
     """,
     "watch": """
         campaign_detail campaign_live round_detail run_detail run_live run_curves
