@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from django.db.models import Q
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from annotation.methods.agreement import ENOUGH, Agreement, Floats, Ints, agreement
-from annotation.models import Annotation, Campaign, CampaignLanguage, Label, Language
-from annotation.objectives import objective
+from annotation.methods.span_agreement import Marked, span_agreement
+from annotation.models import Annotation, Campaign, CampaignLanguage, Label, Language, Sample
+from annotation.objectives import objective, spans
 
 State = Annotation.State
 
@@ -136,9 +138,12 @@ def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -
     """Say how far people agree from columns of items, people and labels' numbers.
 
     Answers that are composed differ as far as their kind says: sets by Passonneau's MASI; where it
-    says nothing they are equal or not.
+    says nothing they are equal or not. Of marks alpha is that for unitising, and in the place of
+    AC1, which counts whole answers, stands the F1 of whole marks. Items are samples.
     """
     kind = objective(campaign.objective)
+    if campaign.objective == spans.NAME:
+        return _on_marks(campaign, item=item, person=person, label=label)
     apart: Floats | None = None
     if kind.PLAIN:
         known = list(campaign.labels.order_by("position").values_list("pk", flat=True))
@@ -160,3 +165,24 @@ def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -
         ordinal=kind.ORDERED,
         apart=apart,
     )
+
+
+def _on_marks(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -> Agreement:
+    told = dict(Label.everything.filter(pk__in=set(label.tolist())).values_list("pk", "value"))
+    samples, text = np.unique(item, return_inverse=True)
+    lengths = dict(
+        Sample.objects.filter(pk__in=samples.tolist())
+        .annotate(length=Length("text"))
+        .values_list("pk", "length")
+    )
+    found = span_agreement(
+        Marked(
+            text=text.astype(np.int64),
+            person=person,
+            spans=[spans.spans_of(told[pk]) for pk in label.tolist()],
+            lengths=np.array([lengths[pk] for pk in samples.tolist()], np.int64),
+        ),
+        labels=list(campaign.labels.order_by("position").values_list("key", flat=True)),
+        rng=np.random.default_rng(0),
+    )
+    return Agreement(found.texts, found.double, raw=found.same, alpha=found.alpha, ac1=found.f1)

@@ -214,8 +214,8 @@ def _known(sample: Sample) -> Label | None:
 def _agreement(session: GroupSession, rows: Sequence[Row]) -> Agreement:
     columns = np.array(
         [
-            (place, one.annotator_id, one.label_id)
-            for place, row in enumerate(rows)
+            (row.text.sample_id, one.annotator_id, one.label_id)
+            for row in rows
             for one in row.answers
             if one is not None
         ],

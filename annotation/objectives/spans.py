@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 from xml.etree import ElementTree as ET
 
 import regex
@@ -322,7 +322,7 @@ def _key(label: object, *, names: Mapping[str, str]) -> object:
     )
 
 
-def _whole(place: Any) -> bool:
+def _whole(place: Any) -> TypeGuard[int]:
     return isinstance(place, int) and not isinstance(place, bool)
 
 

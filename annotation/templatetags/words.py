@@ -8,14 +8,15 @@ from typing import Any
 from django import template
 from django.utils import timezone
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import get_language_bidi
 from django.utils.translation import gettext as _
 
 from annotation.methods.texts import shown
-from annotation.models import Language
+from annotation.models import Label, Language
+from annotation.objectives.spans import MARKS
 
 register = template.Library()
 
@@ -70,6 +71,38 @@ def sample_text(text: str, language: Language) -> SafeString:
     return format_html(
         '<span class="sample" lang="{}" dir="auto">{}</span>', language.lang, shown(text)
     )
+
+
+@register.simple_tag
+def said_of(label: Label, text: str, language: Language) -> SafeString:
+    """What was said of a text: a label's name, or its marks with the words that they hold."""
+    name = label.name_in(language.tag)
+    if label.value is None or not label.key.startswith(MARKS):
+        return format_html('<bdi lang="{}">{}</bdi>', language.lang, name)
+    if not label.value:
+        return format_html("<span>{}</span>", _("there is nothing to mark"))
+    names = {one.key: one.name_in(language.tag) for one in label.campaign.labels.all()}
+    marks = (
+        (language.lang, text[start:end], names.get(key, key)) for start, end, key in label.value
+    )
+    return format_html_join(", ", '<q lang="{}" dir="auto">{}</q> <b>{}</b>', marks)
+
+
+@register.simple_tag
+def marks_apart(said: Label, true: Label, text: str, language: Language) -> SafeString:
+    """Which marks of two answers differ, one a line; nothing where answers are no marks."""
+    if said.value is None or true.value is None or not said.key.startswith(MARKS):
+        return SafeString("")
+    names = {one.key: one.name_in(language.tag) for one in said.campaign.labels.all()}
+    mine, theirs = ({tuple(mark) for mark in label.value or ()} for label in (said, true))
+    rows = [(_("only you marked"), mark) for mark in sorted(mine - theirs)]
+    rows += [(_("not marked by you"), mark) for mark in sorted(theirs - mine)]
+    told = (
+        (language.lang, text[start:end], names.get(key, key), what)
+        for what, (start, end, key) in rows
+    )
+    items = format_html_join("", '<li><q lang="{}" dir="auto">{}</q> <b>{}</b>: {}</li>', told)
+    return format_html('<ul class="apart">{}</ul>', items) if items else SafeString("")
 
 
 @register.simple_tag

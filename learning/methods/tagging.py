@@ -157,7 +157,8 @@ def opinions(disagreement: npt.ArrayLike, *, passes: int) -> Floats:
     """
     pairs = passes // 2
     wanted = np.clip(np.asarray(disagreement, np.float64) * passes / (2 * pairs), 0.0, np.log(2))
-    low, high = np.zeros(len(wanted)), np.ones(len(wanted))
+    low: Floats = np.zeros(len(wanted))
+    high: Floats = np.ones(len(wanted))
     for _ in range(60):
         lean = (low + high) / 2
         told = np.log(2) + sum(xlogy(p, p) for p in ((1 + lean) / 2, (1 - lean) / 2))

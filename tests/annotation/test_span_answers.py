@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from annotation.actions.agreement import measure_agreement
 from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit
 from annotation.methods.spans import Span
 from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Label, Reliability
 from annotation.objectives import Choice, objective, read_form, spans
+from annotation.templatetags.words import marks_apart, said_of
 from tests.annotation.lighting import fetch, give
 from tests.make import (
     make_annotator,
@@ -249,3 +251,34 @@ def test_marks_from_the_light_page_are_stored_once_and_a_shifted_one_is_kept_asi
     assert answer.label.value == [[7, 12, "loc"]]
     assert answer.label.name == "Loc 8–12"
     assert Label.objects.filter(campaign=home.campaign).count() == 2
+
+
+def test_pages_show_the_words_of_marks_and_which_differ(home):
+    campaign, language = home.campaign, home.language
+    said, true = (
+        label_for(campaign, answer=spans.answer_of(found))
+        for found in ([PER, Span(7, 12, "per")], [PER, LOC])
+    )
+    assert said_of(true, TEXT, language) == (
+        '<q lang="wo-Latn" dir="auto">Awa</q> <b>Per</b>, <q lang="wo-Latn" dir="auto">Dakar</q> <b>Loc</b>'
+    ).replace("wo-Latn", language.lang)
+    apart = marks_apart(said, true, TEXT, language)
+    assert apart.count("<li>") == 2
+    assert "Awa" not in apart
+    assert "<b>Per</b>: only you marked" in apart
+    assert "<b>Loc</b>: not marked by you" in apart
+    none = label_for(campaign, answer=spans.answer_of([]))
+    assert said_of(none, TEXT, language) == "<span>there is nothing to mark</span>"
+    assert marks_apart(none, none, TEXT, language) == ""
+
+
+def test_people_agree_on_marks_as_far_as_they_overlap(home):
+    crew = [make_annotator(name) for name in ("awa", "inti")]
+    for n in range(40):
+        sample = make_sample(home.campaign, text=f"{TEXT} {n}")
+        mark(home, sample, crew[0], PER, LOC)
+        mark(home, sample, crew[1], PER, *([LOC] if n % 2 else [Span(4, 12, "loc")]))
+    (group,) = measure_agreement(home.campaign, homes=[home]).groups
+    assert group.found.double == 40
+    assert group.found.raw.value == 0.5
+    assert 0.6 < group.found.alpha.value < 0.95
