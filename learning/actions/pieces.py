@@ -77,7 +77,7 @@ def _texts(campaign: Campaign, language: Language) -> list[str]:
 
 
 def _counts(tokenizer: "Tokenizer", texts: Sequence[str]) -> Ints:
-    parts = [np.zeros(0, np.int64)]
+    parts: list[Ints] = [np.zeros(0, np.int64)]
     lost = {tokenizer.token_to_id(name) for name in UNKNOWN} - {None}
     plain = [text.replace(GLUE, " ") for text in texts]
     for some in _lots(plain):

@@ -158,7 +158,7 @@ class _Table:
 
     def fitted(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return each language's effect and its standard error."""
-        effect = np.zeros(len(self.tags))
+        effect: npt.NDArray[np.float64] = np.zeros(len(self.tags))
         counts = np.bincount(self.language)
         for _ in range(TURNS):
             means = self._mean(self.group, self.logs - effect[self.language])
@@ -180,4 +180,5 @@ class _Table:
     def _mean(
         places: npt.NDArray[np.int64], values: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        return np.bincount(places, values) / np.maximum(np.bincount(places), 1)
+        sums = np.bincount(places, values)
+        return np.asarray(sums / np.maximum(np.bincount(places), 1), np.float64)

@@ -19,7 +19,7 @@ Table = tuple[Sequence[str], list[Sequence[Any]]]
 def languages(campaign: Campaign) -> Table:
     """Where each language stands."""
     head = ("language", "name", "accuracy", "accuracy_low", "accuracy_high", "answered", "asked")
-    rows = [
+    rows: list[Sequence[Any]] = [
         (
             row.home.language.tag,
             inert(row.home.language.name),

@@ -73,7 +73,7 @@ def take_figures(version: ModelVersion, *, now: datetime) -> list[LanguageFigure
     values = _measured(version, languages=languages)
     pieces = _pieces(version, languages=languages)
     with transaction.atomic():
-        version.figures.exclude(language__in=languages).delete()
+        LanguageFigures.objects.filter(version=version).exclude(language__in=languages).delete()
         return [
             LanguageFigures.objects.update_or_create(
                 version=version,

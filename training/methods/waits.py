@@ -60,7 +60,7 @@ def _curve(times: Floats, over: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, 
     at = np.unique(times[over])
     risk = np.array([(times >= t).sum() for t in at], np.float64)
     ends = np.array([((times == t) & over).sum() for t in at], np.float64)
-    left = np.cumprod(1 - ends / risk)
+    left: Floats = np.cumprod(1 - ends / risk).astype(np.float64)
     low, high = left.copy(), left.copy()
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.cumsum(ends / (risk * (risk - ends)))) / np.abs(np.log(left))

@@ -26,6 +26,7 @@ from annotation.permissions import Ability, campaigns_with, may, person_of, requ
 from training.actions.language_story import SMALL_CELL
 from training.actions.parity import ParityRow, parity_of
 from training.actions.public_pages import is_public, may_look, seen_by, set_public
+from training.methods.gaps import Ends
 
 PER_PAGE = 250
 Key = Callable[[ParityRow], float | str | None]
@@ -42,6 +43,10 @@ class Column:
     end: bool = True
 
 
+def _value(found: Ends | None) -> float | None:
+    return found.value if found else None
+
+
 def _figure(name: str) -> Key:
     return lambda row: getattr(row.figures, name) if row.figures else None
 
@@ -49,10 +54,10 @@ def _figure(name: str) -> Key:
 COLUMNS = (
     Column("name", gettext_lazy("Language"), lambda r: r.language.name.casefold(), end=False),
     Column("accuracy", gettext_lazy("Accuracy"), lambda r: r.metric.value),
-    Column("gap", gettext_lazy("Behind the best"), lambda r: r.gap and r.gap.value, down=True),
-    Column("trend", gettext_lazy("Trend"), lambda r: r.moved and r.moved.value, True, False),
+    Column("gap", gettext_lazy("Behind the best"), lambda r: _value(r.gap), down=True),
+    Column("trend", gettext_lazy("Trend"), lambda r: _value(r.moved), True, False),
     Column("labels", gettext_lazy("Labels"), lambda r: r.spent.answers, down=True),
-    Column("cost", gettext_lazy("Minutes a point"), lambda r: r.cost and r.cost.value, down=True),
+    Column("cost", gettext_lazy("Minutes a point"), lambda r: _value(r.cost), down=True),
     Column("tokens", gettext_lazy("Tokens"), _figure("premium"), down=True),
     Column("words", gettext_lazy("Whole words"), _figure("whole_words")),
     Column("calibration", gettext_lazy("Calibration error"), _figure("ece"), down=True),
