@@ -42,6 +42,7 @@ SETTINGS = (
     "slope_trust",
     "cost_exponent",
     "items_per_annotator",
+    "words_per_round",
     "near_duplicates",
     "relabel_share",
     "gold_share",

@@ -112,6 +112,16 @@ class Campaign(CalibrationSettings, DisagreementSettings):
         validators=[MinValueValidator(1)],
         help_text=_("The most that one active annotator gets a round; empty: any number."),
     )
+    words_per_round = models.PositiveIntegerField(
+        _("words per round"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_(
+            "Where marks in texts are asked: the most words that a language gets a round, at the"
+            " mean length of its texts; empty: any number."
+        ),
+    )
     near_duplicates = models.DecimalField(
         _("near-duplicates"),
         max_digits=4,

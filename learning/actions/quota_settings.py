@@ -33,6 +33,7 @@ KNOBS = (
     "cost_exponent",
     "items_per_annotator",
     "relabel_share",
+    "words_per_round",
     "near_duplicates",
     "most_labels_per_language",
     "least_gain",

@@ -6,7 +6,9 @@ from statistics import fmean, median
 
 from django.db.models import Count
 
-from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage
+from annotation.methods.spans import units
+from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage, Sample
+from annotation.objectives import spans
 from learning.methods.quotas import QuotaPolicy, Standing
 from learning.methods.requests import LanguageState
 from learning.models import QuotaAccount, StopDecision
@@ -14,6 +16,8 @@ from learning.models import QuotaAccount, StopDecision
 # The newest answers that a language's time per answer is taken from, and how few say nothing.
 NEWEST_ANSWERS = 500
 FEWEST_ANSWERS = 20
+# Texts of a language that tell how many words its texts hold.
+MEASURED = 300
 # However slow a language is, it is not paid more than so often its part, nor less.
 COST_BOUNDS = (0.25, 4.0)
 # The gain of a stored decision is that of so many labels.
@@ -90,12 +94,27 @@ def terms_of(campaign: Campaign, languages: Sequence[CampaignLanguage]) -> list[
             owed=accounts[home.pk].owed,
             audit_carry=accounts[home.pk].audit_carry,
             capacity=capacities[home.pk],
-            limit=home.most_per_round,
+            limit=_limit(campaign, home),
             slope=slopes.get(home.pk),
             cost=costs.get(home.pk, 1.0),
         )
         for home in languages
     ]
+
+
+def _limit(campaign: Campaign, home: CampaignLanguage) -> int | None:
+    """Return the most items that a language may get a round, by number or by how many words they hold.
+
+    Words are counted in the first texts by a number that was drawn for each when it came in.
+    """
+    budget = campaign.words_per_round
+    if budget is None or campaign.objective != spans.NAME:
+        return home.most_per_round
+    unasked = Sample.objects.unasked().filter(campaign=campaign, language=home.language_id)
+    texts = list(unasked.order_by("uid").values_list("text", flat=True)[:MEASURED])
+    words = sum(len(units(text)) for text in texts) / max(len(texts), 1)
+    most = max(1, int(budget // max(words, 1.0)))
+    return most if home.most_per_round is None else min(most, home.most_per_round)
 
 
 def policy_of(campaign: Campaign) -> QuotaPolicy:
