@@ -91,7 +91,7 @@ def _source(number: int, values: Mapping[str, object], *, language: str) -> Sour
         return Source(number, problem="source: is missing")
     if not isinstance(text, str):
         return Source(number, problem="source: is not a text but a number, a list or the like")
-    if problem := unstorable(text):
+    if problem := unstorable(text) or ("" if text.strip() else "is empty"):
         return Source(number, problem=f"source: {problem}")
     if not isinstance(tag, str) or not tag.strip():
         return Source(

@@ -17,6 +17,9 @@ ROWS = [
     {"source": 7, "language": "wo"},
     {"source": "mangi fi", "language": "qu", "source_language": "wo"},
     {"source": "jamm rek", "language": "wo"},
+    {"source": " ", "language": "wo"},
+    {"source": "a\0b", "language": "wo"},
+    {"source": "ab " * 200, "language": "wo"},
 ]
 
 
@@ -55,13 +58,16 @@ def test_each_row_has_an_output_with_its_numbers_or_a_reason(
         assert len(row["drawn"]) == 2
         assert isinstance(row["output"], str)
     refused = {row["row"]: row["problem"] for row in read(tmp_path / "out.refused.jsonl")}
-    assert sorted(refused) == [2, 3, 6]
+    assert sorted(refused) == [2, 3, 6, 7, 8, 9]
     assert "no code for the language bm" in refused[2]
     assert "is not a text" in refused[3]
-    assert "is not JSON" in refused[6]
+    assert "is empty" in refused[6]
+    assert "NUL character at position 2" in refused[7]
+    assert "tokens long" in refused[8]
+    assert "is not JSON" in refused[9]
     told = capsys.readouterr().out
     assert "3 outputs written" in told
-    assert "3 rows refused" in told
+    assert "6 rows refused" in told
 
 
 def test_killed_at_any_byte_it_goes_on_and_ends_with_the_same_rows(
