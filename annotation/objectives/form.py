@@ -1,6 +1,7 @@
 """What the forms of every kind of question have in common at the desk."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +30,20 @@ def opened(question: str) -> ET.Element:
     """A form that begins with the question."""
     root = ET.Element("View")
     if shown(question):
-        ET.SubElement(root, "Header", value=shown(question))
+        # It may be written in another language than the texts.
+        place = written(root, rtl=True) if runs_left(question) else root
+        ET.SubElement(place, "Header", value=shown(question))
     return root
+
+
+def runs_left(words: str) -> bool:
+    """Whether words run from right to left, as their first letter says.
+
+    >>> runs_left("1. ماذا؟"), runs_left("What is ماذا?")
+    (True, False)
+    """
+    strong = (unicodedata.bidirectional(letter) for letter in words)
+    return next((kind in ("R", "AL") for kind in strong if kind in ("L", "R", "AL")), False)
 
 
 def written(root: ET.Element, *, rtl: bool) -> ET.Element:
@@ -54,7 +67,8 @@ def ask_flags(root: ET.Element, flags: Sequence[Choice]) -> None:
 def ask_note(root: ET.Element, words: str, *, rtl: bool) -> None:
     """Ask for a note in these words, if in any."""
     if shown(words):
-        ET.SubElement(root, "Header", value=shown(words), size="6")
+        place = written(root, rtl=True) if runs_left(words) else root
+        ET.SubElement(place, "Header", value=shown(words), size="6")
         box = ET.SubElement(written(root, rtl=rtl), "TextArea", name=NOTE, toName=TEXT)
         # One note that may be mended; what was typed counts without its button, too.
         box.attrib |= {"maxSubmissions": "1", "editable": "true", "rows": "2"}

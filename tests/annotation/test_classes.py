@@ -156,3 +156,11 @@ def test_the_form_asks_for_a_note_that_may_stay_empty_where_it_is_given_words() 
     assert (field.get("name"), field.get("toName"), field.get("required")) == ("note", "text", None)
     assert "$text" not in root.findall("Header")[-1].get("value")
     assert "TextArea" not in classes.desk_config(**asked)
+
+
+def test_words_of_another_direction_than_the_texts_run_as_they_do() -> None:
+    arabic, english = "عمّ تتحدث؟", "What is it about?"
+    for question, rtl in ((arabic, True), (english, False)):
+        root = form(Choice("a", "a"), question=question, rtl=not rtl)
+        (view,) = [one for one in root.iter("View") if one.find("Header") is not None]
+        assert ("rtl" in (view.get("style") or "")) == rtl
