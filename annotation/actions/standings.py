@@ -18,6 +18,7 @@ from annotation.models import (
     User,
 )
 from annotation.models.disagreeing import MOST_EYES, OPINIONS
+from annotation.objectives import spans
 
 State = Standing.State
 # In these states answers count.
@@ -117,6 +118,26 @@ def set_calibration(
     return locked
 
 
+def _refuse_what_marks_have_not(campaign: Campaign) -> None:
+    """Refuse what means nothing where people mark stretches of a text."""
+    if campaign.objective != spans.NAME:
+        return
+    if campaign.subjective:
+        raise SettingError(
+            _(
+                "Marks in texts cannot be asked for as opinions: what is learned is one set of marks."
+            ),
+            remedy=_("Leave opinions off."),
+            setting="subjective",
+        )
+    if campaign.relabel_share:
+        raise SettingError(
+            _("Marks in texts are not asked again by how much they are doubted."),
+            remedy=_("Set the share asked again to 0; disputed texts are shown to more people."),
+            setting="relabel_share",
+        )
+
+
 def refuse_contradictions(campaign: Campaign) -> None:
     """Refuse settings that each are fine and together do something else than they say."""
     if campaign.qualify_low >= campaign.qualify_high:
@@ -137,6 +158,7 @@ def refuse_contradictions(campaign: Campaign) -> None:
             remedy=_("Set “most answers per item” to %(answers)d or more.") % values,
             setting="most_answers",
         )
+    _refuse_what_marks_have_not(campaign)
     if campaign.subjective and answers < 2:
         raise SettingError(
             _("Opinions need two people on every text at least: one answer has no spread."),

@@ -5,15 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0032_ask_texts_like_reports'),
+        ("annotation", "0032_ask_texts_like_reports"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='campaign',
-            name='words_per_round',
-            field=models.PositiveIntegerField(blank=True, help_text='Where marks in texts are asked: the most words that a language gets a round, at the mean length of its texts; empty: any number.', null=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name='words per round'),
+            model_name="campaign",
+            name="words_per_round",
+            field=models.PositiveIntegerField(
+                blank=True,
+                help_text="Where marks in texts are asked: the most words that a language gets a round, at the mean length of its texts; empty: any number.",
+                null=True,
+                validators=[django.core.validators.MinValueValidator(1)],
+                verbose_name="words per round",
+            ),
         ),
     ]

@@ -2,6 +2,7 @@
 
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,25 @@ from django.utils import timezone
 
 from annotation.actions.campaigns import LabelSpec, create_campaign, start_campaign
 from annotation.actions.imports import run_import
+from annotation.actions.standings import SettingError, refuse_contradictions
 from annotation.actions.uploads import queue_import
+from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.readers import Wanted
 from annotation.methods.readers.tagged import read_iob2, read_universal
 from annotation.methods.spans import Span
 from annotation.models import Campaign, Consensus, GoldItem, Item, RefusedRow, Sample
 from annotation.objectives import spans
 from learning.actions.answering import answer_with
+from learning.actions.pools import preview_quota
+from learning.actions.versions import initial_version
 from learning.models import Prediction
-from tests.make import make_annotator, make_language
+from learning.networks.opening import open_network
+from tests.make import make_annotator, make_language, make_sample
 from tests.training.wheel import Wheel
+from training.actions.compressions import open_compression
 from training.actions.exports import export_version
+from training.methods.adapters import dressed
+from training.methods.recipes import Recipe
 from training.models import Evaluation, GateRun, SnapshotRow, TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -207,3 +216,25 @@ def test_rows_whose_marks_are_none_are_refused_by_row_and_field(homes):
     said = RefusedRow.objects.get(sample_import=broken)
     assert (said.row, said.field) == (4, "tag")
     assert "Begin the span with B-PER" in said.reason
+
+
+def test_words_bound_how_many_texts_a_language_gets_and_what_marks_have_not_is_refused(homes):
+    campaign = made()
+    for n in range(20):
+        make_sample(campaign, text=f"Awa si Dakar tey {n}")
+    campaign.words_per_round = 27
+    (row,) = preview_quota(campaign)
+    assert (row.quota.got, row.quota.capped_by) == (5, "limit")
+    for setting in ("relabel_share", "subjective"):
+        wrong = Campaign(objective="spans", answers_per_item=3, most_answers=5)
+        setattr(wrong, setting, Decimal("0.2") if setting == "relabel_share" else True)
+        with pytest.raises(SettingError) as told:
+            refuse_contradictions(wrong)
+        assert told.value.setting == setting
+    start_campaign(campaign)
+    initial_version(campaign)
+    with pytest.raises(ConflictError, match="mark spans"):
+        open_compression(campaign, kind="quantise")
+    network = open_network("starter", labels=["per"], seed=0, spans=True)
+    with pytest.raises(InvalidInputError, match="carry no adapters"):
+        dressed(network, recipe=Recipe(method="lora"), languages=["wo"])
