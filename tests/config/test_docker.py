@@ -1,21 +1,28 @@
 """What docker/ says is what there is: commands, settings, secrets, files; nginx takes its part."""
 
+import os
 import re
 import runpy
 import shlex
 import shutil
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from django.core.management import call_command, get_commands, load_command_class
+from django.core.signals import request_started
 from django.utils import timezone
+from pytest_django.live_server_helper import LiveServer
 
 from annotation.actions import health
 from config.celery import app
 from config.env import ROOT, Env
+from config.services import answers_http, free_port
 
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
@@ -23,6 +30,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 OURS = [name for name, one in SERVICES.items() if "build" in one]
 FOREIGN = ("postgres", "redis")
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
 TEMPLATES = sorted((DOCKER / "proxy").glob("*.conf.template"))
 
 
@@ -133,11 +141,9 @@ def test_the_proxy_is_told_every_name_that_its_templates_ask_for() -> None:
     assert asked <= told
 
 
-@pytest.mark.skipif(
-    not (shutil.which("nginx") and shutil.which("openssl")), reason="nginx or openssl is missing"
-)
-def test_nginx_takes_both_configurations(tmp_path: Path) -> None:
-    tls, key = tmp_path / "tls", tmp_path / "tls/key.pem"
+def configured(folder: Path, *, pages: str, ports: tuple[int, int]) -> list[str]:
+    """Both configurations as the image fills them in, with a certificate of its own."""
+    tls, key = folder / "tls", folder / "tls/key.pem"
     tls.mkdir()
     made = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=x"
@@ -146,32 +152,84 @@ def test_nginx_takes_both_configurations(tmp_path: Path) -> None:
     subprocess.run(shlex.split(made), check=True, capture_output=True)
     (tls / "one.conf").write_text(f"ssl_certificate {tls}/cert.pem; ssl_certificate_key {key};")
     values = {
-        "LISTEN": "127.0.0.1:18443 ssl",
-        "PLAIN": "127.0.0.1:18080",
+        "LISTEN": f"127.0.0.1:{ports[0]} ssl",
+        "PLAIN": f"127.0.0.1:{ports[1]}",
         "TLS": str(tls),
         "SERVER_NAME": "desk.example",
-        "PAGES_NAME": "awa.example",
-        "DESK": "127.0.0.1:1",
-        "PAGES": "127.0.0.1:2",
-        "LS_PACKAGES": str(tmp_path),
-        "LS_PACKED": str(tmp_path),
+        "PAGES_NAME": "localhost",
+        "DESK": "127.0.0.1:9",
+        "PAGES": pages,
+        "LS_PACKAGES": str(folder),
+        "LS_PACKED": str(folder),
     }
+    whole = (
+        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; pid {folder}/pid; events {{}}\n"
+    )
+    whole += f"error_log {folder}/error.log; http {{ access_log off;\n"
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        whole += f"{kind}_temp_path {folder}/{kind};\n"
     for template in TEMPLATES:
-        (tmp_path / template.stem).write_text(filled(template, values))
-    whole = tmp_path / "nginx.conf"
-    whole.write_text(
-        f"pid {tmp_path}/pid; error_log {tmp_path}/error.log; events {{}}\n"
-        "http { access_log off;\n"
-        + "".join(f"include {tmp_path}/{one.stem};\n" for one in TEMPLATES)
-        + "}"
-    )
-    tried = subprocess.run(
-        [str(shutil.which("nginx")), "-t", "-p", str(tmp_path), "-c", str(whole)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert tried.returncode == 0, tried.stderr
+        text = filled(template, values).replace("/dev/stdout", f"{folder}/access.log")
+        (folder / template.stem).write_text(text)
+        whole += f"include {folder / template.stem};\n"
+    (folder / "nginx.conf").write_text(whole + "}")
+    return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+@pytest.fixture
+def proxy(live_server: LiveServer, tmp_path: Path) -> Iterator[tuple[httpx.Client, Path]]:
+    """Our proxy file in a real nginx, before our pages; and the folder of its log."""
+    ports = free_port(18500), free_port(18600)
+    pages = live_server.url.removeprefix("http://").replace("localhost", "127.0.0.1")
+    command = configured(tmp_path, pages=pages, ports=ports)
+    with subprocess.Popen(command) as nginx:
+        try:
+            until = time.monotonic() + 30
+            while not answers_http(f"http://127.0.0.1:{ports[1]}/alive"):
+                assert nginx.poll() is None, (tmp_path / "error.log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            with httpx.Client(
+                base_url=f"https://localhost:{ports[0]}",
+                verify=False,  # noqa: S501 - its certificate was made a moment ago
+                timeout=60,
+            ) as client:
+                client.plain = f"http://127.0.0.1:{ports[1]}"  # type: ignore[attr-defined]
+                yield client, tmp_path
+        finally:
+            nginx.terminate()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(not (NGINX and shutil.which("openssl")), reason="nginx or openssl is missing")
+def test_behind_the_proxy_pages_are_safe_and_its_log_keeps_no_secret(
+    proxy: tuple[httpx.Client, Path],
+) -> None:
+    client, folder = proxy
+    seen: dict[str, str] = {}
+
+    def remember(environ: dict[str, str], **_: object) -> None:
+        seen[environ["PATH_INFO"]] = environ["HTTP_X_FORWARDED_FOR"]
+
+    request_started.connect(remember)
+    forged = {"X-Forwarded-For": "6.6.6.6"}
+    answer = client.get("/sign-in/?next=/secret-search/", headers=forged)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Encoding"] == "gzip"
+    known = answer.headers["X-Request-ID"]
+    assert client.get("/metrics", headers=forged).status_code == 404
+    refused = client.get("/api/v1/campaigns")
+    assert (refused.status_code, refused.json()["title"]) == (401, "not_signed_in")
+    assert client.get("/go/Zm9vYmFyZm9vYmFy/").status_code != 502
+    sent_on = httpx.get(f"{client.plain}/me/", follow_redirects=False)  # type: ignore[attr-defined]
+    assert (sent_on.status_code, sent_on.headers["Location"]) == (308, "https://127.0.0.1/me/")
+    request_started.disconnect(remember)
+    assert set(seen.values()) == {"127.0.0.1"}  # what was forged counts for nothing
+    assert "/metrics" not in seen
+    log = (folder / "access.log").read_text()
+    assert known in log
+    assert "Zm9v" not in log
+    assert "secret-search" not in log
 
 
 def test_secrets_are_made_once_and_never_half(tmp_path: Path) -> None:
