@@ -220,7 +220,7 @@ def flood(number: int) -> list[Told]:
         Told("flood", "refused with 429", told["refused"]),
         Told("flood", "of 20 honest reports from elsewhere taken in", told["honest"], 20),
         Told("flood", "pages that others asked for meanwhile and got", told["pages"], 1.0),
-        Told("flood", "CPU milliseconds a report of the flood", told["each_ms"], 6.0, True),
+        Told("flood", "CPU milliseconds a report of the flood", told["each_ms"]),
         Told(
             "flood",
             "priority of the flooded text over that of one honest report",

@@ -8,6 +8,7 @@ inverse document frequency). Works in any script, knows no words, needs no model
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,7 +57,7 @@ class Grams:
         self.size = len(told)
         self._known, self._starts = np.unique(np.sort(places), return_index=True)
         self._starts = np.append(self._starts, len(places))
-        self._idf = np.ones(len(self._known))
+        self._idf: npt.NDArray[Any] = np.ones(len(self._known))
         if rare:
             self._idf = np.log((1 + self.size) / (1 + np.diff(self._starts))) + 1
             weights = weights * self._idf[np.searchsorted(self._known, places)]

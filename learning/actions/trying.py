@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
+from annotation.actions.reports.limits import throttle
 from annotation.actions.reports.triage import standing_workarounds
 from annotation.errors import InvalidInputError, VernacularError
 from annotation.methods.grams import Grams
@@ -36,6 +37,7 @@ class TooManyTrialsError(VernacularError):
 
 def ask(campaign: Campaign, *, language: Language, text: str, client: str, now: datetime) -> Trial:
     """Take a visitor's text; a worker answers it."""
+    throttle(client, now=now)
     if campaign.objective not in ANSWERABLE:
         raise InvalidInputError(_("This kind of model cannot be tried here yet."))
     if len(text) > MOST_CHARACTERS:

@@ -107,7 +107,8 @@ def trial_state(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 def _record(found: Trial) -> dict[str, object]:
     told = {"id": str(found.uid), "state": found.state, "language": found.language.tag}
-    return told | found.answer | ({"error": found.error} if found.error else {})
+    error = {"error": found.error} if found.error else {}
+    return {**told, **found.answer, **error}
 
 
 def _trial(uid: UUID) -> Trial:

@@ -159,7 +159,7 @@ def test_a_report_is_told_and_taken_back_by_keyboard_without_scripts_in_60_kb(
     page.wait_for_url("**withdraw=1*")
     page.focus("button.danger")
     page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    page.wait_for_url(lambda address: "withdraw=1" not in address)
     assert "taken back" in page.content()
     assert "Xam naa ko" not in page.content()
     context.close()

@@ -135,6 +135,20 @@ def test_one_client_has_its_limit_and_another_is_heard(client: Client, campaign:
     assert Report.objects.count() == limits.PER_HOUR + 1
 
 
+def test_a_client_that_knocks_all_the_time_is_left_outside_for_ten_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "_knocks", {})
+    now = timezone.now()
+    for _ in range(limits.MOST_KNOCKS):
+        limits.throttle("one", now=now)
+    for late in (timedelta(0), timedelta(minutes=9)):
+        with pytest.raises(limits.TooManyReportsError):
+            limits.throttle("one", now=now + late)
+    limits.throttle("other", now=now)
+    limits.throttle("one", now=now + timedelta(minutes=11))
+
+
 def test_a_question_is_answered_by_the_link_and_opens_it_again(
     client: Client, campaign: Campaign
 ) -> None:

@@ -22,7 +22,7 @@ from training.actions.report_collecting import (
     start_collecting,
 )
 from training.actions.report_verifying import cases_of, labels_said, open_verification
-from training.models import CaseCheck, TrainingRun, Verdict, Verification
+from training.models import CaseCheck, ReportCase, TrainingRun, Verdict, Verification
 
 logger = logging.getLogger(__name__)
 State, Kind = ReportState, ReportLink.Kind
@@ -78,7 +78,7 @@ def _training(report: Report, now: datetime) -> None:
     run = run_for(report)
     if run is None or run.candidate is None:
         return
-    if not report.cases.filter(case__active=True).exists():
+    if not ReportCase.objects.filter(report=report, case__active=True).exists():
         return  # without consent somebody has to write a case first
     for kind, ref in ((Kind.RUN, run.pk), (Kind.VERSION, f"{run.candidate_id}.{report.attempts}")):
         ReportLink.objects.get_or_create(
@@ -104,7 +104,7 @@ def run_for(report: Report) -> TrainingRun | None:
         gates__verdict=Verdict.PASS,
         snapshot__rows__sample__in=asked,
         finished_at__gt=began.at,
-    ).exclude(candidate__in=report.verifications.values("version"))
+    ).exclude(candidate__in=Verification.objects.filter(report=report).values("version"))
     return runs.select_related("candidate", "base").order_by("-pk").first()
 
 
@@ -126,7 +126,7 @@ def run_for_attempt(report: Report) -> TrainingRun | None:
 def _pending(report: Report, now: datetime) -> None:
     """Release what was verified, once that version serves; a later version is checked anew."""
     serving = serving_version(report.campaign)
-    proof = report.verifications.filter(state=Verification.State.PASSED).last()
+    proof = Verification.objects.filter(report=report, state=Verification.State.PASSED).last()
     if serving is None or proof is None:
         return
     if proof.version_id == serving.pk or _says_the_same(proof, serving, now=now):
@@ -170,7 +170,7 @@ def _watched(report: Report, now: datetime) -> None:
     """Reopen what turned wrong, on what serves or on a candidate; else count it as one more green."""
     serving = serving_version(report.campaign)
     red = CaseCheck.objects.filter(
-        case__in=report.cases.values("case"),
+        case__in=ReportCase.objects.filter(report=report).values("case"),
         case__active=True,
         candidate_right=False,
         champion_right=True,

@@ -41,7 +41,7 @@ def draft_case(report: Report, *, now: datetime) -> ReportCase | None:
     without their consent to testing; then somebody writes a case of their own.
     """
     held = Report.objects.select_for_update().get(pk=report.pk)
-    known = held.cases.first()
+    known = ReportCase.objects.filter(report=held).first()
     if known is not None:
         return known
     newest = held.reproductions.first()
@@ -184,7 +184,7 @@ def forget_words(now: datetime) -> int:
     gone = ReportCase.objects.filter(report__state=State.WITHDRAWN, own_words=False)
     done = 0
     for row in gone.exclude(case__text="").select_related("case"):
-        others = row.case.reports.exclude(report__state=State.WITHDRAWN)
+        others = ReportCase.objects.filter(case=row.case).exclude(report__state=State.WITHDRAWN)
         if others.exists() or row.case.gold_id is not None:
             continue
         done += RegressionCase.objects.filter(pk=row.case_id).update(text="", active=False)

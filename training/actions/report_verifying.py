@@ -19,7 +19,7 @@ from learning.models import ModelVersion
 from training.actions.datasets import lineage_rows
 from training.actions.report_neighbours import neighbours
 from training.methods import mended
-from training.models import CaseCheck, Probe, ProbeChoice, Verification
+from training.models import CaseCheck, Probe, ProbeChoice, ReportCase, Verification
 
 State, Kind, Choice = ReportState, ReportLink.Kind, ProbeChoice.Choice
 Stage = Verification.State
@@ -40,7 +40,7 @@ def labels_said(version: ModelVersion, *, texts: Sequence[str], tag: str) -> lis
 def cases_of(report: Report, *, version: ModelVersion) -> list[tuple[int, int, bool]]:
     """Put a report's active cases to a version: the case, the label's position, whether right."""
     rows = list(
-        report.cases.filter(case__active=True)
+        ReportCase.objects.filter(report=report, case__active=True)
         .select_related("case__language")
         .prefetch_related("case__expected")
     )
@@ -56,7 +56,9 @@ def open_verification(
     report: Report, *, version: ModelVersion, against: ModelVersion, now: datetime
 ) -> Verification:
     """Begin to check a version for a report, once: its cases now, its probes for speakers."""
-    known = report.verifications.filter(version=version, attempt=report.attempts).first()
+    known = Verification.objects.filter(
+        report=report, version=version, attempt=report.attempts
+    ).first()
     if known is not None:
         return known
     told = cases_of(report, version=version)

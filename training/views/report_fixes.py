@@ -16,7 +16,7 @@ from annotation.views.outcomes import attempt
 from training.actions.cases import add_case
 from training.actions.report_collecting import keep_case
 from training.actions.report_verifying import judge_probe, may_judge, open_probes
-from training.models import Probe, Verification
+from training.models import Probe, ReportCase, Verification
 
 
 @required(Ability.ANSWER)
@@ -39,10 +39,18 @@ def probes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         attempt(request, act, done=_("Thank you."))
         return redirect("report_probes", slug, tag)
     probe_, left = _next(home, user)
-    context = {"campaign": home.campaign, "language": home.language, "probe": probe_, "left": left}
+    first = second = ""
     if probe_:
-        names = (probe_.old_label.name_in(tag), probe_.new_label.name_in(tag))
-        context["first"], context["second"] = names[::-1] if probe_.new_first else names
+        first, second = probe_.old_label.name_in(tag), probe_.new_label.name_in(tag)
+        first, second = (second, first) if probe_.new_first else (first, second)
+    context = {
+        "campaign": home.campaign,
+        "language": home.language,
+        "probe": probe_,
+        "left": left,
+        "first": first,
+        "second": second,
+    }
     return render(request, "training/report_probes.html", context)
 
 
@@ -94,8 +102,10 @@ def case(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         ],
         "told": request.POST,
         "chosen": request.POST.getlist("expected"),
-        "cases": report.cases.select_related("case"),
-        "verifications": report.verifications.select_related("version", "against"),
+        "cases": ReportCase.objects.filter(report=report).select_related("case"),
+        "verifications": Verification.objects.filter(report=report).select_related(
+            "version", "against"
+        ),
     }
     return render(request, "training/report_case.html", context)
 

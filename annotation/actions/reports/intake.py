@@ -9,7 +9,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.limits import check_client, is_limited
+from annotation.actions.reports.limits import check_client, is_limited, throttle
 from annotation.actions.reports.sealed import digest_of, follow_token, seal
 from annotation.actions.reports.table import REPORTER
 from annotation.actions.reports.transitions import transition
@@ -70,6 +70,8 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
 
     What looks as if no person had sent it is ``suspect``, and waits for a moderator.
     """
+    if user is None:
+        throttle(client, now=now)
     known = Report.objects.filter(key=key).first()
     if known is not None:
         return _receipt(known, fresh=False)

@@ -209,7 +209,7 @@ def _rules() -> dict[tuple[str, str], Rule]:
     system, people = frozenset({By.SYSTEM}), frozenset({By.COORDINATOR, By.ADMIN})
     all_of_us, reporter = system | people, frozenset({By.REPORTER})
     s = State
-    table = {
+    table: dict[tuple[str, str], Rule] = {
         (s.NEW, s.RECEIVED): Rule(system | reporter),
         (s.RECEIVED, s.SCREENED): Rule(system),
         (s.SCREENED, s.QUARANTINED): Rule(system, _says_why),

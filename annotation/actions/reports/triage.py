@@ -138,7 +138,7 @@ def confirm(report: Report, *, actor: Actor, now: datetime, severity: int | None
         now=now,
         severity=Severity(worst),
         planned=report.planned or DEFAULT_PLAN,
-        **({"coordinator": actor.user} if actor.user else {}),
+        coordinator=actor.user or report.coordinator,
     )
     return report
 
