@@ -198,6 +198,13 @@ def labels_of(kind: str, *, told: Sequence[LabelSpec]) -> Sequence[LabelSpec]:
     What such labels are called may be told, in every language; their keys and order may not.
     """
     usual = Habits.of(kind).labels
+    most = getattr(objective(kind), "MOST", None)
+    if most is not None and len(told) > most:
+        raise InvalidInputError(
+            _("Questions of the kind %(kind)s have %(most)d labels at most.")
+            % {"kind": kind, "most": most},
+            remedy=_("Ask two questions, each with some of the labels."),
+        )
     if not usual:
         return told
     given = {spec.key: spec for spec in told}

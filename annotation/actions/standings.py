@@ -18,7 +18,7 @@ from annotation.models import (
     User,
 )
 from annotation.models.disagreeing import MOST_EYES, OPINIONS
-from annotation.objectives import spans
+from annotation.objectives import several, spans
 
 State = Standing.State
 # In these states answers count.
@@ -159,6 +159,12 @@ def refuse_contradictions(campaign: Campaign) -> None:
             setting="most_answers",
         )
     _refuse_what_marks_have_not(campaign)
+    if campaign.objective == several.NAME and campaign.relabel_share:
+        raise SettingError(
+            _("Answers of several labels are not asked again by how much they are doubted."),
+            remedy=_("Set the share asked again to 0; disputed texts are shown to more people."),
+            setting="relabel_share",
+        )
     if campaign.subjective and answers < 2:
         raise SettingError(
             _("Opinions need two people on every text at least: one answer has no spread."),
