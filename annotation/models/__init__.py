@@ -13,7 +13,6 @@ from annotation.models.campaigns import (
     CampaignLanguage,
     DeskConfig,
     Guideline,
-    Label,
 )
 from annotation.models.consensus import AloneEstimate, Consensus, Reliability
 from annotation.models.consents import Consent, ConsentText, Purpose
@@ -24,6 +23,7 @@ from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, Gro
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
 from annotation.models.keys import ApiKey, IdempotentCall, Scope
+from annotation.models.labels import Label
 from annotation.models.languages import Direction, Language
 from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User

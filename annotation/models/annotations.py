@@ -3,8 +3,9 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models.campaigns import CampaignLanguage, Label
+from annotation.models.campaigns import CampaignLanguage
 from annotation.models.items import Item
+from annotation.models.labels import Label
 from annotation.models.people import Annotator
 
 

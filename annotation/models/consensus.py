@@ -3,7 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models.campaigns import Campaign, CampaignLanguage, Label
+from annotation.models.campaigns import Campaign, CampaignLanguage
+from annotation.models.labels import Label
 from annotation.models.people import Annotator
 from annotation.models.samples import Sample
 

@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models.annotations import Annotation
-from annotation.models.campaigns import Label
+from annotation.models.labels import Label
 from annotation.models.people import User
 from annotation.models.samples import Sample
 

@@ -3,7 +3,8 @@
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotation.models.campaigns import CampaignLanguage, Guideline, Label
+from annotation.models.campaigns import CampaignLanguage, Guideline
+from annotation.models.labels import Label
 from annotation.models.people import Annotator, User
 from annotation.models.samples import Sample
 

@@ -6,7 +6,8 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.methods.texts import shown
-from annotation.models.campaigns import Campaign, Label
+from annotation.models.campaigns import Campaign
+from annotation.models.labels import Label
 from annotation.models.languages import Language
 from annotation.models.people import User
 
