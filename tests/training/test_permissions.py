@@ -29,6 +29,7 @@ ROLES = (
     *("stranger", "reporter", "annotator", "coordinator", "neighbour"),
     *("admin", "outsider", "staff"),
 )
+# Pages of languages are open where an admin says so (tests/training/test_language_pages.py).
 # Who comes in by each kind of door. The neighbour coordinates another language of the campaign,
 # the outsider is admin of another campaign.
 COMING_IN = {
@@ -47,6 +48,8 @@ DOORS = {
         desk_hook healthz readyz metrics sign_in sign_out home go answer_worker letters_stop letters_yes credits
         interface report_index report report_follow api_report api_report_state openapi
         try trial api_try api_trial
+        languages languages_csv campaign_languages campaign_languages_csv language_page
+        language_json language_feed
     """,
     "signed in": """
         me consent about_me group group_remark letters own_json own_csv take_back
@@ -60,11 +63,12 @@ DOORS = {
         gate_predictions waiver_create waiver_revoke maintenance_declare cases case_from_gold
         case_switch compress version_undo version_measure version_roll_back recipe recipe_undo
         calibration_settings publication judgements judgements_csv blind reports_door
+        languages_publish
     """,
     "watch": """
         campaign_detail campaign_live round_detail run_detail run_live run_curves
         gate_detail gate_csv gate_json versions version_detail version_card version_compare
-        version_confidence reports_overview
+        version_confidence reports_overview campaign_table
     """,
     "watch anywhere": "campaigns",
     "people": """
@@ -83,7 +87,7 @@ DOORS = {
         calibration_begin calibration_session calibration_objection concern report_votes report_probes
     """,
 }
-VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1)}
+VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1), "name": "rounds"}
 
 
 def patterns(resolver: URLResolver) -> list[URLPattern]:
