@@ -157,8 +157,9 @@ def report_follow(request: HttpRequest, token: str) -> HttpResponse:
         "asked_to_withdraw": "withdraw" in request.GET,
     }
     response = render(request, "annotation/report_follow.html", context)
-    # The address is a secret: no other site hears it, and no search engine keeps it.
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # The address is a secret: no other site hears it, and no search engine keeps it. Not even our
+    # own would be too little: browsers then send forms without saying from where, and we refuse.
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
