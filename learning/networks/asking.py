@@ -46,6 +46,14 @@ class Manners:
             dict(settings.get("codes", {})),
         )
 
+    def over(self, other: "Manners") -> "Manners":
+        """Return these, with another's where they say nothing; codes of both."""
+        return Manners(
+            self.prompt or other.prompt,
+            self.source_language or other.source_language,
+            {**other.codes, **self.codes},
+        )
+
     def record(self) -> dict[str, Any]:
         """Return plain values, to be stored beside the weights."""
         return asdict(self)

@@ -254,14 +254,15 @@ def open_generator(
 ) -> Generator:
     """Open a generator by its hub name, the path of a checkpoint, or that of a stored network.
 
-    A stored one has manners of its own; other ones given take their place.
+    A stored one has manners of its own; what is given here counts before them.
     """
     folder = Path(name)
     if not (folder / SETTINGS).is_file():
         return Generator.open(name, manners=manners, dtype=dtype)
     settings = read_settings(folder)
     if manners:
-        settings = settings | {"manners": manners.record()}
+        own = Manners.of(settings.get("manners", {}))
+        settings = settings | {"manners": manners.over(own).record()}
     if settings.get("kind") == "adapted-generator":
         from learning.networks.adapted_generator import AdaptedGenerator
 

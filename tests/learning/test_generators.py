@@ -165,6 +165,10 @@ def test_a_stored_generator_says_the_same_to_the_bit(
     back = load_network(tmp_path)
     assert isinstance(back, Generator)
     assert back.manners == manners
+    told = Manners(source_language="wo", codes={"y": "quy_Latn"})
+    assert open_generator(str(tmp_path), manners=told).manners == Manners(
+        manners.prompt, "wo", {"x": "wol_Latn", "y": "quy_Latn"}
+    )
     texts, tags = [lesson("abc", "de"), lesson("", "f"), "only an output"], ["wo"] * 3
     assert torch.equal(
         back.logits(back.collate(texts, tags)), generator.logits(generator.collate(texts, tags))

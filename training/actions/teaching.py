@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from learning.networks.asking import Manners
     from learning.networks.generator import Generator
     from training.methods.corrections import Correction
-    from training.methods.lessons import Lessons, Measure
+    from training.methods.lessons import Job, Lessons, Measure
     from training.methods.loop import Learned
     from training.methods.preference import Preference
 
@@ -106,26 +106,13 @@ def teach(  # noqa: PLR0913 - what a run is made of
     should_stop: Callable[[], bool] = lambda: False,
 ) -> "Learned":
     """Teach the generator of that name or path what the material holds, and keep it in ``out``."""
-    from learning.inference import device
-    from learning.networks.generator import open_generator
-    from training.methods.adapters import dressed
-    from training.methods.lessons import Job
     from training.methods.loop import fit
-    from training.methods.preference import ADVICE, Chooser, on_generator
-    from training.methods.recipes import Recipe
 
     if out.exists():
         raise ConflictError(f"{out} is there already.", remedy="Name another folder.")
-    generator = open_generator(name, manners=manners)
+    generator = _opened(name, settings=settings, manners=manners)
     _refuse_what_does_not_fit(material, generator)
-    generator.module.to(device())
-    advice = ADVICE if material.preferences else generator.settings()["recipe"]
-    recipe = Recipe.of(advice, settings)
-    network = dressed(generator, recipe=recipe, languages=sorted(material.languages))
-    learner: Network = Chooser(network) if material.preferences else network  # type: ignore[arg-type]
-    lessons = _lessons(material)
-    told = _digest(lessons, manners=generator.manners.record(), name=name, recipe=asdict(recipe))
-    job = Job(lessons, on_generator(_measure(dev)), recipe, seed=seed, snapshot=told)
+    learner, job = _job(generator, material=material, settings=settings, seed=seed, dev=dev)
     folder = out.with_name(f".{out.name}.training")
     learned = fit(
         learner,
@@ -137,8 +124,8 @@ def teach(  # noqa: PLR0913 - what a run is made of
     manifest = {
         "base": name,
         "seed": seed,
-        "recipe": asdict(recipe),
-        "lessons": told,
+        "recipe": asdict(job.recipe),
+        "lessons": job.snapshot,
         "languages": material.languages,
         "kind": "preferences" if material.preferences else "corrections",
         "steps": learned.steps,
@@ -148,6 +135,45 @@ def teach(  # noqa: PLR0913 - what a run is made of
     _keep(learner, out=out, manifest=manifest)
     shutil.rmtree(folder, ignore_errors=True)
     return learned
+
+
+def _opened(name: str, *, settings: Mapping[str, Any], manners: "Manners | None") -> "Generator":
+    """Open a generator where networks run; what is frozen may be rounded there, so that it fits."""
+    import torch
+
+    from learning.inference import device
+    from learning.networks.generator import open_generator
+    from training.methods.recipes import ADAPTING
+
+    frozen = settings.get("method") in ADAPTING and device().type == "cuda"
+    dtype = torch.bfloat16 if frozen else torch.float32
+    generator = open_generator(name, manners=manners, dtype=dtype)
+    generator.module.to(device())
+    return generator
+
+
+def _job(
+    generator: "Generator",
+    *,
+    material: Material,
+    settings: Mapping[str, Any],
+    seed: int,
+    dev: Material | None,
+) -> "tuple[Network, Job]":
+    """Return who learns, and what, how and by which numbers it is watched."""
+    from training.methods.adapters import dressed
+    from training.methods.lessons import Job
+    from training.methods.preference import ADVICE, Chooser, on_generator
+    from training.methods.recipes import Recipe
+
+    advice = ADVICE if material.preferences else generator.settings()["recipe"]
+    recipe = Recipe.of(advice, settings)
+    network = dressed(generator, recipe=recipe, languages=sorted(material.languages))
+    learner: Network = Chooser(network) if material.preferences else network  # type: ignore[arg-type]
+    lessons = _lessons(material)
+    more = {"manners": generator.manners.record(), "name": generator.name, "recipe": asdict(recipe)}
+    told = _digest(lessons, **more)
+    return learner, Job(lessons, on_generator(_measure(dev)), recipe, seed=seed, snapshot=told)
 
 
 def _keep(network: "Network", *, out: Path, manifest: Mapping[str, Any]) -> None:
