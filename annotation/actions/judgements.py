@@ -10,23 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from django.db.models import Q, QuerySet
 
 from annotation.errors import ConflictError, InvalidInputError
-from annotation.methods import preferences, ratings
 from annotation.methods.agreement import Agreement
-from annotation.methods.judgements import JudgementError
 from annotation.methods.readers.sides import FIRST, SECOND
 from annotation.models import Annotation, Annotator, CampaignLanguage, Sample
 from annotation.objectives.preferences import TIE
 from annotation.objectives.ratings import ASPECTS, RATINGS
 
+# What fits is heavy, and the web wants it only where a page shows it.
+if TYPE_CHECKING:
+    from annotation.methods import preferences, ratings
+
 # So many of the newest answers are looked at, which keeps a page quick.
 NEWEST = 1_500
 OVERALL = "overall"
-OUTCOMES = {FIRST: preferences.FIRST, TIE: preferences.TIE, SECOND: preferences.SECOND}
+# As the models of preferences count them.
+OUTCOMES = {FIRST: 1, TIE: 0, SECOND: -1}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Rated:
     samples: list[Sample]
     people: list[Annotator]
     given: list[int]
-    fit: ratings.Fit
+    fit: "ratings.Fit"
     agreement: Agreement
 
     @property
@@ -67,7 +71,7 @@ class Compared:
     people: list[Annotator]
     answers: int
     unnamed: int
-    fit: preferences.Fit
+    fit: "preferences.Fit"
 
     @property
     def order(self) -> list[int]:
@@ -89,6 +93,8 @@ class Choice:
 @contextmanager
 def told_of_judgements() -> Iterator[None]:
     """Have whoever asks learn of an answer that cannot be reckoned with as of any bad input."""
+    from annotation.methods.judgements import JudgementError
+
     try:
         yield
     except JudgementError as error:
@@ -108,6 +114,8 @@ def rated(home: CampaignLanguage, *, newest: int | None = NEWEST) -> list[Rated]
 
 def compared(home: CampaignLanguage, *, newest: int | None = None) -> Compared | None:
     """Estimate how strong the systems of a language are; None where nobody has compared two."""
+    from annotation.methods import preferences
+
     _refuse_other(home, kind="preferences")
     chosen, unnamed = choices(home, newest=newest)
     if not chosen:
@@ -174,6 +182,8 @@ def _gold(home: CampaignLanguage) -> dict[int, int]:
 
 
 def _rated(answers: list[Annotation], *, aspect: str, gold: dict[int, int]) -> Rated:
+    from annotation.methods import ratings
+
     kept = [one for one in answers if _grade(one, aspect=aspect)]
     samples = list({one.item.sample_id: one.item.sample for one in kept}.values())
     people = _people(one.annotator for one in kept)

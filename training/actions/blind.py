@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -20,15 +20,17 @@ from annotation.actions.imports import run_import
 from annotation.actions.judgements import choices, told_of_judgements
 from annotation.actions.uploads import queue_import
 from annotation.errors import InvalidInputError
-from annotation.methods.duels import Duel
 from annotation.methods.readers import UnreadableFileError, Wanted, format_of, read_rows
 from annotation.methods.texts import normalise, problem_with
 from annotation.models import Campaign, CampaignLanguage, Item, SampleImport, User
 from annotation.objectives.ratings import COLUMNS
 from training.actions.corrections import learned_sources, systems_of
 from training.methods.findings import Decision
-from training.methods.judged import MARGIN, Judged, non_inferior
 from training.methods.paired import ALPHA, holm
+
+if TYPE_CHECKING:
+    from annotation.methods.duels import Duel
+    from training.methods.judged import Judged
 
 # Every pair is asked in the order of a lot: what a network finds doubtful is no fair sample.
 BY_LOT = "random"
@@ -65,7 +67,7 @@ class Verdict:
     """What people found in one language; ``harm_p`` is corrected over all languages."""
 
     home: CampaignLanguage
-    judged: Judged
+    judged: "Judged"
     verdict: Decision
     harm_p: float
     choices: int
@@ -152,9 +154,18 @@ def judge_generators(
     *,
     candidate: str,
     champion: str,
-    margin: float = MARGIN,
+    margin: float | None = None,
 ) -> list[Verdict]:
-    """Judge a candidate in every language of a campaign by what people preferred, and by nothing else."""
+    """Judge a candidate in every language of a campaign by what people preferred, and by nothing else.
+
+    ``margin`` is how far below a half the share of preferences may lie: .05 where it is not given.
+    """
+    from training.methods.judged import (
+        MARGIN,
+        non_inferior,
+    )  # heavy, and the web wants it only here
+
+    margin = MARGIN if margin is None else margin
     known = systems_of(campaign)
     for name in (candidate, champion):
         if name not in known or candidate == champion:
@@ -182,7 +193,7 @@ def is_open(verdicts: Sequence[Verdict]) -> bool:
     return bool(verdicts) and all(one.verdict == "PASS" for one in verdicts)
 
 
-def _verdict(home: CampaignLanguage, judged: Judged, *, number: int, harm_p: float) -> Verdict:
+def _verdict(home: CampaignLanguage, judged: "Judged", *, number: int, harm_p: float) -> Verdict:
     """Harm counts where it is left after the correction over languages; until then it is a hold."""
     verdict = judged.verdict
     if verdict == "BLOCK" and harm_p >= ALPHA:
@@ -192,8 +203,10 @@ def _verdict(home: CampaignLanguage, judged: Judged, *, number: int, harm_p: flo
     return Verdict(home, judged, verdict, harm_p, number)
 
 
-def _duel(home: CampaignLanguage, *, candidate: str, champion: str) -> Duel:
+def _duel(home: CampaignLanguage, *, candidate: str, champion: str) -> "Duel":
     """What people chose between the two; of campaigns that choose texts, only those drawn by lot."""
+    from annotation.methods.duels import Duel
+
     by_lot = home.campaign.strategy == BY_LOT and not home.campaign.strategy_mix
     told, _ = choices(home)
     if not by_lot:
