@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from annotation.objectives import preferences, ratings
+from annotation.methods.spans import Span
+from annotation.objectives import preferences, ratings, several, spans
 from tests.fakes import choice
 
 Row = dict[str, Any]
@@ -107,6 +108,56 @@ def _preferred(text: str) -> Result:
     return choice("first" if _told(GRADES, text.split("\u0004")[0]) == "good" else "second")
 
 
+# Names stand behind the same words, so that little is enough to learn them.
+NAMES = {"per": ("si", ("Awa", "Inti")), "loc": ("ca", ("Dakar", "Cusco"))}
+
+
+def _marks(text: str) -> list[Span]:
+    found = [
+        Span(text.index(name), text.index(name) + len(name), key)
+        for key, (_, names) in NAMES.items()
+        for name in names
+        if name in text
+    ]
+    return sorted(found)
+
+
+def _named(rng: np.random.Generator) -> list[Row]:
+    rows: list[Row] = []
+    for n in range(48):
+        words = [f"baat{number}" for number in rng.integers(0, 300, 3)]
+        for before, names in NAMES.values():
+            words += [before, names[int(rng.integers(0, 2))]] if n % 4 else []
+        text = " ".join(words)
+        split = {0: {"split": "gate"}, 1: {"split": "dev"}}[n % 2]
+        told = {"spans": [[one.start, one.end, one.label] for one in _marks(text)]}
+        rows.append({"text": text} | ((told | split) if n < 24 else {}))
+    return rows
+
+
+def _marked(text: str) -> Result:
+    return spans.result_of(spans.answer_of(_marks(text)), text=text)
+
+
+FELT = {"joy": "mbégte", "anger": "mer", "fear": "ragal"}
+
+
+def _feelings(rng: np.random.Generator) -> list[Row]:
+    rows: list[Row] = []
+    for n in range(48):
+        felt = [key for number, key in enumerate(FELT) if n >> number & 1]
+        words = [f"baat{number}" for number in rng.integers(0, 300, 3)]
+        text = " ".join([*words, *(FELT[key] for key in felt)])
+        split = {0: {"split": "gate"}, 1: {"split": "dev"}}[n % 2]
+        told = {"label": "|".join(felt) or "none"}
+        rows.append({"text": text} | ((told | split) if n < 24 else {}))
+    return rows
+
+
+def _felt(text: str) -> Result:
+    return several.result_of({"value": [key for key, word in FELT.items() if word in text]})
+
+
 KINDS = {
     kind.name: kind
     for kind in (
@@ -115,5 +166,7 @@ KINDS = {
         Kind("pairs", ("right", "wrong"), _pairs, _is_right),
         Kind("ratings", tuple(ratings.LABELS), _rated, _rating),
         Kind("preferences", tuple(preferences.LABELS), _compared, _preferred),
+        Kind("several", tuple(FELT), _feelings, _felt),
+        Kind("spans", tuple(NAMES), _named, _marked),
     )
 }
