@@ -75,7 +75,7 @@ def answer_with(
     scales = _temperatures(version, languages)
     if version.campaign.objective == spans.NAME:
         return _with_marks(version, texts=texts, languages=languages, scales=scales)
-    logits = logits_of(version, texts=texts, languages=languages)
+    logits = logits_of(version, texts=texts, languages=languages).astype(np.float64)
     heat = np.array([scales.get(tag, 1.0) for tag in languages])
     best, sure, told = _read(version.campaign, logits, temperature=heat, labels=labels)
     return [

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from annotation.models import CampaignLanguage, Sample
@@ -58,8 +59,6 @@ def _read(version: ModelVersion, home: CampaignLanguage) -> StopReading:
 
 def _asked(version: ModelVersion, rows: list[tuple[int, str]], *, tag: str) -> dict[str, int]:
     """Return the best labels by sample id; a text without a finite answer is left out."""
-    import numpy as np
-
     from learning.inference import logits_of  # torch is for workers only
 
     texts, tags = [text for _, text in rows], [tag] * len(rows)
@@ -81,7 +80,7 @@ def _code(version: ModelVersion, *, logits: npt.ArrayLike, best: int, answer: An
         return _number((answer or {}).get("spans", ()))
     if not of_sets(version.campaign):
         return best
-    return int(chosen(sigmoid([logits]))[0])
+    return int(chosen(sigmoid(np.asarray(logits)[None]))[0])
 
 
 def _number(marks: Sequence[Sequence[Any]]) -> int:

@@ -72,7 +72,8 @@ class Lessons:
         if self.several:
             holds = self.targets > MARKED
             rarity = np.where(holds, -holds.mean(axis=0), -np.inf)
-            return np.where(holds.any(axis=1), rarity.argmax(axis=1), holds.shape[1])
+            rarest = np.where(holds.any(axis=1), rarity.argmax(axis=1), holds.shape[1])
+            return np.asarray(rarest, np.int64)
         if self.units is None:
             return self.targets.argmax(axis=1).astype(np.int64)
         shares = self.shares()
