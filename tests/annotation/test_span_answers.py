@@ -5,6 +5,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from django.urls import reverse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,15 @@ from annotation.actions.agreement import measure_agreement
 from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit
 from annotation.methods.spans import Span
-from annotation.models import Annotation, CampaignLanguage, Consensus, GoldItem, Label, Reliability
+from annotation.models import (
+    Annotation,
+    CalibrationSession,
+    CampaignLanguage,
+    Consensus,
+    GoldItem,
+    Label,
+    Reliability,
+)
 from annotation.objectives import Choice, objective, read_form, spans
 from annotation.templatetags.words import marks_apart, said_of
 from tests.annotation.lighting import fetch, give
@@ -21,6 +30,7 @@ from tests.make import (
     make_campaign,
     make_item,
     make_sample,
+    make_user,
 )
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -282,3 +292,48 @@ def test_people_agree_on_marks_as_far_as_they_overlap(home):
     assert group.found.double == 40
     assert group.found.raw.value == 0.5
     assert 0.6 < group.found.alpha.value < 0.95
+
+
+def test_a_session_takes_marks_without_scripts_and_tells_which_differ(home, client):
+    """The same form as on the light page; what differs is told with its words."""
+    awa = make_annotator("awa")
+    home.campaign.calibrate = True
+    home.campaign.save()
+    gold = label_for(home.campaign, answer=spans.answer_of([PER, LOC]))
+    for n in range(12):
+        sample = make_sample(home.campaign, text=f"{TEXT} {n}")
+        GoldItem.objects.create(sample=sample, label=gold, split="gate")
+    client.force_login(awa.user)
+    where = (home.campaign.slug, home.language.tag)
+    client.post(reverse("calibration_begin", args=where), {"kind": "qualify"})
+    session = CalibrationSession.objects.get()
+    here = reverse("calibration_session", args=(*where, session.pk))
+    page = client.get(here).content.decode()
+    assert page.count('name="a.words.') == 2
+    assert "marks.js" in page
+    sent = {"position": "0", "a.words.per": "Awa", "a.words.loc": "si"}
+    page = client.post(here, sent, follow=True).content.decode()
+    assert "<b>Loc</b>: only you marked" in page
+    assert "<b>Loc</b>: not marked by you" in page
+    page = client.post(here, sent | {"position": "1", "a.words.loc": "Dakar"}, follow=True)
+    assert "Right:" in page.content.decode()
+    session.refresh_from_db()
+    assert (session.right, session.wrong) == (1, 1)
+
+
+def test_a_dispute_over_marks_is_decided_in_the_same_form(home, client):
+    where = (home.campaign.slug, home.language.tag)
+    torn = make_sample(home.campaign, text=TEXT)
+    for who, found in (("inti", PER), ("noor", Span(0, 3, "loc"))):
+        mark(home, torn, make_annotator(who), found)
+    refit(home.campaign, language=home.language, now=NOW)
+    Consensus.objects.filter(sample=torn).update(disputed=True)
+    torn.items.update(state="answered")
+    client.force_login(make_user("lead", staff=True))
+    desk = client.get(reverse("language_desk", args=where)).content.decode()
+    assert desk.count('name="a.words.') == 2
+    assert f'lang="{home.language.lang}" dir="auto">Awa</q> <b>Per</b>' in desk
+    decided = {"a.words.per": "Awa", "a.words.loc": "Dakar", "reason": "A city."}
+    client.post(reverse("dispute_decide", args=(*where, torn.pk)), decided)
+    refit(home.campaign, language=home.language, now=NOW)
+    assert Consensus.objects.get(sample=torn).label.value == [[0, 3, "per"], [7, 12, "loc"]]
