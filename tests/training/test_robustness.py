@@ -9,10 +9,12 @@ import torch
 from django.core.management import call_command
 from django.test import Client
 
+from annotation.actions.campaigns import LabelSpec, create_campaign
 from annotation.methods.readers import Wanted, read_rows
-from annotation.models import Campaign
+from annotation.models import Campaign, Sample
 from learning.actions.versions import initial_version, register_version
 from learning.models import ModelVersion
+from tests.annotation.bringing import bring, refusals
 from tests.make import make_campaign, make_gold, make_user
 from tests.training.tiny import Tiny
 from training.actions.robustness import measure_robustness
@@ -104,6 +106,25 @@ def test_texts_with_marked_places_are_not_typed_anew(tmp_path: Path) -> None:
     gold = next(iter(robustness.gold_of(Campaign.objects.get(pk=campaign.pk), split="gate")), None)
     campaign.refresh_from_db()
     assert list(robustness._noisy(version, campaign, gold=gold, right=None)) == []
+
+
+def test_texts_of_several_languages_and_of_none_that_is_known_come_in_under_their_own_tags(
+    tmp_path: Path,
+) -> None:
+    labels = [LabelSpec(key, key.title()) for key in WORDS]
+    told = {"title": "M", "question": "?", "labels": labels, "languages": ["mul", "und", "wo"]}
+    campaign = create_campaign(slug="mixed", network="tiny", **told)
+    rows = "text,language,dialect,label,split\nlu bees,wo,wo-x-kajoor,,\nx y,und,,,\n" + "".join(
+        f"bés content {n},mul,,admin,gate\n" for n in range(6)
+    )
+    job = bring(campaign, rows, defaults={"licence": "CC0-1.0"})
+    assert refusals(job) == {}
+    assert set(Sample.objects.values_list("language__tag", flat=True)) == {"mul", "und", "wo"}
+    found = measure_robustness(trained(campaign, tmp_path / "network"), campaign=campaign)
+    assert {(row.language.tag, row.kind) for row in found} == {
+        ("mul", "switched"),
+        ("mul", "no_marks"),
+    }
 
 
 def test_the_language_of_each_word_comes_in_with_the_text() -> None:

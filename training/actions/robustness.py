@@ -22,7 +22,7 @@ from learning.models import ModelVersion
 from training.actions import evaluation
 from training.actions.evaluation import Gold, answers_of, gold_of
 from training.methods.findings import BoolArray
-from training.methods.slices import apart, changed_by, is_switched, right_of
+from training.methods.slices import SEVERAL, apart, changed_by, is_switched, right_of
 from training.models import Slice
 
 Kind = Slice.Kind
@@ -76,7 +76,8 @@ def _measured(
 def _natural(gold: Gold, *, right: BoolArray) -> Iterator[_Found]:
     """Slices of which gold itself tells, against the texts that are in none of them."""
     samples = Sample.objects.in_bulk(gold.samples)
-    mixed = np.array([is_switched(samples[pk].meta) for pk in gold.samples], bool)
+    told = gold.language.tag == SEVERAL
+    mixed = np.array([told or is_switched(samples[pk].meta) for pk in gold.samples], bool)
     dialect = np.array([bool(samples[pk].dialect) for pk in gold.samples], bool)
     clean = ~mixed & ~dialect
     yield _Found(Kind.CLEAN, right[clean])
