@@ -2,15 +2,16 @@
 
 import time
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Router, Schema, Status
+from pydantic import Field
 
-from annotation.api.door import A_PAGE, Limit, Page, campaign_in, page
-from annotation.errors import InvalidInputError, NotFoundError
+from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, page
+from annotation.errors import NotFoundError
 from annotation.models import Campaign, Language, Scope
 from annotation.tasks import soon
 from learning.actions import trying
@@ -37,8 +38,8 @@ class VersionOut(Schema):
 class PredictionIn(Schema):
     """A text; of pairs: two with a tab between."""
 
-    text: str
-    language: str
+    text: Annotated[str, Field(max_length=trying.MOST_CHARACTERS)]
+    language: Annotated[str, Field(max_length=35)]
 
 
 class PredictionOut(Schema):
@@ -74,7 +75,7 @@ def _version(one: ModelVersion, *, serving: ModelVersion | None) -> VersionOut:
 
 @router.get("/campaigns/{slug}/versions", response=Page[VersionOut], summary="Its versions")
 def list_versions(
-    request: HttpRequest, slug: str, after: str = "", limit: Limit = A_PAGE
+    request: HttpRequest, slug: str, after: After = "", limit: Limit = A_PAGE
 ) -> dict[str, Any]:
     campaign = campaign_in(request, slug, scope=Scope.READ)
     serving = serving_version(campaign)
@@ -100,8 +101,8 @@ def create_prediction(
     campaign = campaign_in(request, slug, scope=Scope.PREDICT)
     language = Language.objects.filter(campaigns__campaign=campaign, tag=asked.language).first()
     if language is None:
-        raise InvalidInputError(
-            f"language: {asked.language!r} is none of {slug}.", remedy="See its languages."
+        raise NotFoundError(
+            f"There is no language {asked.language!r} in {slug}.", remedy="See its languages."
         )
     made = trying.ask(campaign, language=language, text=asked.text, client="", now=timezone.now())
     soon(answer_trial, trial_id=made.pk)

@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from annotation.api.door import A_PAGE, Limit, Page, campaign_in, page
+from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, page
 from annotation.models import Scope
 from learning.api import find_version
 from training.models import Evaluation, GateRun
@@ -93,7 +93,7 @@ def list_evaluations(
     request: HttpRequest,
     slug: str,
     number: int,
-    after: str = "",
+    after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:
     version = find_version(campaign_in(request, slug, scope=Scope.READ), number)
@@ -103,7 +103,7 @@ def list_evaluations(
 
 @router.get("/campaigns/{slug}/gates", response=Page[GateOut], summary="What its gates said")
 def list_gates(
-    request: HttpRequest, slug: str, after: str = "", limit: Limit = A_PAGE
+    request: HttpRequest, slug: str, after: After = "", limit: Limit = A_PAGE
 ) -> dict[str, Any]:
     campaign = campaign_in(request, slug, scope=Scope.READ)
     rows = GateRun.objects.filter(run__campaign=campaign).select_related("candidate", "champion")

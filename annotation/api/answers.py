@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from annotation.api.door import A_PAGE, Limit, Page, campaign_in, page
+from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, page
 from annotation.models import Annotation, Item, Scope
 
 router = Router(tags=["answers"])
@@ -114,7 +114,7 @@ def list_items(
     request: HttpRequest,
     slug: str,
     language: str = "",
-    after: str = "",
+    after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:
     campaign = campaign_in(request, slug, scope=Scope.EXPORT)
@@ -130,7 +130,7 @@ def list_answers(
     request: HttpRequest,
     slug: str,
     language: str = "",
-    after: str = "",
+    after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:
     campaign = campaign_in(request, slug, scope=Scope.EXPORT)

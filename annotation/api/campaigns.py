@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from annotation.api.door import A_PAGE, Limit, Page, campaign_in, key_in, page
+from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, key_in, page
 from annotation.models import Campaign, CampaignLanguage, Scope
 from annotation.permissions import Ability, campaigns_with
 
@@ -70,7 +70,9 @@ def _language(home: CampaignLanguage) -> LanguageOut:
 
 
 @router.get("/campaigns", response=Page[CampaignOut], summary="Campaigns that the key may see")
-def list_campaigns(request: HttpRequest, after: str = "", limit: Limit = A_PAGE) -> dict[str, Any]:
+def list_campaigns(
+    request: HttpRequest, after: After = "", limit: Limit = A_PAGE
+) -> dict[str, Any]:
     key = key_in(request, scope=Scope.READ)
     seen = campaigns_with(key.user, Ability.WATCH).prefetch_related("labels")
     mine = seen.filter(pk=key.campaign_id) if key.campaign_id else seen
@@ -84,7 +86,7 @@ def get_campaign(request: HttpRequest, slug: str) -> CampaignOut:
 
 @router.get("/campaigns/{slug}/languages", response=Page[LanguageOut], summary="Its languages")
 def list_languages(
-    request: HttpRequest, slug: str, after: str = "", limit: Limit = A_PAGE
+    request: HttpRequest, slug: str, after: After = "", limit: Limit = A_PAGE
 ) -> dict[str, Any]:
     homes = campaign_in(request, slug, scope=Scope.READ).languages.select_related("language")
     return page(homes, after=after, limit=limit, as_row=_language)

@@ -11,7 +11,7 @@ from ninja.security import HttpBearer
 from pydantic import Field
 
 from annotation.actions.keys import key_of
-from annotation.errors import InvalidInputError, NotFoundError, VernacularError
+from annotation.errors import NotFoundError, VernacularError
 from annotation.models import ApiKey, Campaign, Scope
 from annotation.permissions import Ability, may
 
@@ -24,7 +24,10 @@ NEEDS = {
 }
 A_PAGE, MOST_A_PAGE = 100, 1000
 Limit = Annotated[int, Field(ge=1, le=MOST_A_PAGE, description="How many rows at most.")]
-LARGEST_NUMBER = 2**63 - 1
+# Eighteen digits fit into every number that a database counts with.
+After = Annotated[
+    str, Field(pattern=r"^[0-9]{0,18}$", description="What `next` said; empty: from the start.")
+]
 Row = TypeVar("Row")
 Noun = TypeVar("Noun", bound=Model)
 
@@ -79,10 +82,6 @@ def page(
     rows: QuerySet[Noun, Noun], *, after: str, limit: int, as_row: Callable[[Noun], Row]
 ) -> dict[str, Any]:
     """The rows behind the one that was last; read by key, the last page costs what the first does."""
-    if after and (not after.isdecimal() or int(after) > LARGEST_NUMBER):
-        raise InvalidInputError(
-            "after: this is no place in the list.", remedy="Send what `next` said, or leave it out."
-        )
     behind = rows.filter(pk__gt=int(after)) if after else rows
     some = list(behind.order_by("pk")[: limit + 1])
     more = str(some[limit - 1].pk) if len(some) > limit else None

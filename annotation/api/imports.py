@@ -4,18 +4,20 @@ import hashlib
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema, Status
+from pydantic import Field
 
 from annotation.actions.imports import queue_import
 from annotation.actions.keys import Answer, once
-from annotation.api.door import A_PAGE, Limit, Page, campaign_in, key_in, page
-from annotation.errors import InvalidInputError, NotFoundError, VernacularError
+from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, key_in, page
+from annotation.errors import NotFoundError, VernacularError
+from annotation.methods.readers import FORMATS
 from annotation.models import Campaign, RefusedRow, SampleImport, Scope
 from annotation.tasks import run_import, soon
 
@@ -48,12 +50,14 @@ class TooLargeError(VernacularError):
 class Asked(Schema):
     """How a file is to be read."""
 
-    filename: str
-    format: str = ""
-    on_error: str = ""
+    filename: Annotated[str, Field(min_length=1, max_length=255)]
+    format: Annotated[str, Field(json_schema_extra={"enum": ["", *FORMATS]})] = ""
+    on_error: Annotated[
+        str, Field(json_schema_extra={"enum": ["", *SampleImport.OnError.values]})
+    ] = ""
     again: bool = False
-    default: list[str] = []
-    column: list[str] = []
+    default: list[Annotated[str, Field(pattern="=")]] = []
+    column: list[Annotated[str, Field(pattern="=")]] = []
 
 
 class ImportOut(Schema):
@@ -151,9 +155,6 @@ def _receive(request: HttpRequest, file: Any) -> str:
 
 
 def _pairs(told: list[str]) -> dict[str, str]:
-    wrong = [one for one in told if "=" not in one]
-    if wrong:
-        raise InvalidInputError(f"{wrong[0]!r} is no field=value.")
     return dict(one.split("=", 1) for one in told)
 
 
@@ -171,7 +172,7 @@ def list_refused(
     request: HttpRequest,
     slug: str,
     number: int,
-    after: str = "",
+    after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:
     job = _job(campaign_in(request, slug, scope=Scope.IMPORT), number)
