@@ -104,50 +104,50 @@ def write(
     """
     wish = wish or Wish()
     found = [Written()] * len(sources)
-    asked, keys = {}, {}
+    asked = {}
     for place, (source, tag) in enumerate(zip(sources, languages, strict=True)):
         one = _one(generator, source, tag, of=of[place] if of else "", longest=wish.longest)
         if isinstance(one, Asked):
-            asked[place], keys[place] = one, (wish.seed, tag, source)
+            asked[place] = one
         else:
             found[place] = Written(problem=one)
-    places = list(asked)
-    tags = [languages[place] for place in places]
+    seeds = [(wish.seed, languages[place], sources[place]) for place in asked]
+    tags = [languages[place] for place in asked]
+    for place, told in zip(
+        asked, _written(generator, list(asked.values()), tags, wish=wish, seeds=seeds), strict=True
+    ):
+        found[place] = told
+    return found
+
+
+def _written(
+    generator: Generator,
+    asked: Sequence[Asked],
+    tags: Sequence[str],
+    *,
+    wish: Wish,
+    seeds: Sequence[tuple[int, str, str]],
+) -> Iterator[Written]:
+    """Yield what is written for each row, how sure it is, and what else might have come."""
+    each = wish.samples
     with _at_rest(generator):
-        best = _outputs(
-            generator,
-            list(asked.values()),
-            tags,
-            wish=wish,
-            keys=[key_of(*keys[place]) if wish.draw else None for place in places],
-        )
-        rows = [
-            (asked[place], _whole(ids, generator)) for place, ids in zip(places, best, strict=True)
-        ]
+        keys = [key_of(*seed) if wish.draw else None for seed in seeds]
+        best = _outputs(generator, asked, tags, wish=wish, keys=keys)
+        rows = [(one, ids or [generator.asking.end]) for one, ids in zip(asked, best, strict=True)]
         sums, counts = _told(generator, rows, tags)
-        several = [place for place in places for _ in range(wish.samples)]
         drawn = _outputs(
             generator,
-            [asked[place] for place in several],
-            [languages[place] for place in several],
+            [one for one in asked for _ in range(each)],
+            [tag for tag in tags for _ in range(each)],
             wish=replace(wish, beams=1),
-            keys=[key_of(*keys[p], 1 + at % wish.samples) for at, p in enumerate(several)],
+            keys=[key_of(*seed, 1 + turn) for seed in seeds for turn in range(each)],
         )
-    for at, place in enumerate(places):
-        others = [
-            generator.asking.text(ids) for ids in drawn[at * wish.samples : (at + 1) * wish.samples]
-        ]
-        text = generator.asking.text(best[at])
+    for at, ids in enumerate(best):
+        text = generator.asking.text(ids)
+        others = [generator.asking.text(one) for one in drawn[at * each : (at + 1) * each]]
         apart = disagreement(others if len(others) > 1 else [text, *others]) if others else None
-        found[place] = Written(
-            text,
-            float(sums[at] / counts[at]),
-            int(counts[at]),
-            _finished(best[at], generator),
-            tuple(others),
-            apart,
-        )
-    return found
+        sure, finished = float(sums[at] / counts[at]), bool(ids) and ids[-1] in generator.ends
+        yield Written(text, sure, int(counts[at]), finished, tuple(others), apart)
 
 
 def log_probabilities(
@@ -277,15 +277,6 @@ def _cut(ids: list[int], *, ends: frozenset[int]) -> list[int]:
         if token in ends:
             return ids[: place + 1]
     return ids
-
-
-def _finished(ids: Sequence[int], generator: Generator) -> bool:
-    return bool(ids) and ids[-1] in generator.ends
-
-
-def _whole(ids: list[int], generator: Generator) -> list[int]:
-    """Return an output that has a token at least, as a log-probability is of something."""
-    return ids or [generator.asking.end]
 
 
 def _told(

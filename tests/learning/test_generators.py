@@ -15,7 +15,7 @@ from learning.networks import writing
 from learning.networks.adapted_generator import AdaptedGenerator
 from learning.networks.asking import Manners
 from learning.networks.codes import code_for
-from learning.networks.drawing import chances
+from learning.networks.drawing import Draw
 from learning.networks.generator import Generator, lesson, open_generator
 from learning.networks.opening import load_network
 from learning.networks.writing import Wish, log_probabilities, write
@@ -104,20 +104,33 @@ def test_a_seed_draws_the_same_and_another_one_does_not(opened: Open) -> None:
     assert drawn(5, likeliest=1) == drawn(6, share=0.01) == greedy
 
 
-def test_draws_come_as_often_as_the_network_holds_them_likely(opened: Open) -> None:
-    generator, number = opened("gpt2"), 60
-    wish = Wish(samples=number, longest=1, seed=0)
-    found = write(generator, [""] * 1, ["wo"], wish=wish)[0]
-    asked = generator.asking.asked([""], ["wo"])[0]
-    with torch.no_grad():
-        chance = generator.module(input_ids=torch.tensor([asked.given])).logits[0, -1].softmax(0)
-    letters = [generator.asking.text([token]) for token in range(len(chance))]
-    often = np.array([sum(text == letter for text in found.drawn) for letter in letters])
-    # Each letter within five standard errors; the seed is fixed, so this holds or does not.
-    near = np.abs(often - number * chance.numpy())[3:29]
-    assert (near < 5 * np.sqrt(number * chance.numpy()[3:29]) + 1).all()
-    spread = chances(torch.arange(20_000) * 7)
-    assert np.histogram(spread, bins=10)[0].min() > 1800
+def test_draws_come_as_often_as_the_network_holds_them_likely() -> None:
+    logits, number = torch.tensor([2.0, 1.0, 0.0, -1.0, -3.0]), 20_000
+    keys = torch.arange(number) * 977
+
+    def drawn(**over: float) -> np.ndarray:
+        usual = {"begun": 1, "temperature": 1.0, "likeliest": 5, "share": 1.0}
+        chosen = Draw(keys, **usual | over)(torch.zeros(number, 1), logits.expand(number, -1))
+        assert (chosen.max(dim=1).values == 0).all()
+        return np.bincount(chosen.argmax(dim=1), minlength=5) / number
+
+    # Each token within four standard errors; keys are fixed, so this holds or does not.
+    for temperature in (1.0, 0.5, 2.0):
+        chance = (logits / temperature).softmax(0).numpy()
+        near = 4 * np.sqrt(chance * (1 - chance) / number)
+        assert (np.abs(drawn(temperature=temperature) - chance) <= near).all()
+    two = logits[:2].softmax(0).numpy()
+    assert np.abs(drawn(likeliest=2)[:2] - two).max() < 0.02
+    assert drawn(likeliest=2)[2:].sum() == 0
+    # The likeliest that make up .8 of the chance are the first two (.64 and .23).
+    assert np.flatnonzero(drawn(share=0.8)).tolist() == [0, 1]
+    # Another place draws anew.
+    moved = Draw(keys, begun=0, temperature=1.0, likeliest=5, share=1.0)
+    apart = moved(torch.zeros(number, 1), logits.expand(number, -1)).argmax(dim=1)
+    same = Draw(keys, begun=1, temperature=1.0, likeliest=5, share=1.0)
+    there = same(torch.zeros(number, 1), logits.expand(number, -1)).argmax(dim=1)
+    agreed = float((apart == there).double().mean())
+    assert abs(agreed - float((logits.softmax(0) ** 2).sum())) < 0.02
 
 
 def test_codes_are_found_by_tag_and_a_missing_one_says_what_there_is(opened: Open) -> None:
