@@ -250,18 +250,8 @@ FACTS: dict[str, Callable[[World, Report], None]] = {
 def reproduce(world: World, n: int) -> None:
     """The model is asked again."""
     report = world.pick(n)
-    if report.state == State.WITHDRAWN:
-        return
-    Reproduction.objects.update_or_create(
-        report=report,
-        version_digest=world.version.digest,
-        defaults={
-            "version_number": 1,
-            "label": "admin",
-            "still_wrong": bool(n % 5),
-            "at": world.now,
-        },
-    )
+    if report.state != State.WITHDRAWN:
+        _reproduced(world, report, wrong=bool(n % 5))
 
 
 def cast(world: World, n: int) -> None:
