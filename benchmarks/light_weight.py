@@ -15,11 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext
+    from playwright.sync_api import Browser, BrowserContext, Page
 
     from tests.line import Line
 
@@ -100,7 +101,7 @@ def measure(browser: "Browser", *, line: "Line", answers: int) -> list[Weight]:
         seen = page.text_content("#text")
         # Never the same twice: the page takes that for a double tap.
         page.locator("button[value^='label:']").nth(number % 2).tap()
-        _until(lambda seen=seen: page.text_content("#text") != seen)
+        _until(partial(_changed, page, seen))
     after = _quiet(line)
     rows.append(
         Weight("an answer, with the texts to come", (after - before) // answers, BARS["answer"])
@@ -124,6 +125,10 @@ def measure(browser: "Browser", *, line: "Line", answers: int) -> list[Weight]:
     )
     context.close()
     return rows
+
+
+def _changed(page: "Page", before: str | None) -> bool:
+    return page.text_content("#text") != before
 
 
 def _until(seen: Callable[[], object]) -> None:
