@@ -54,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything, writes nothing")
     parser.add_argument("--walks", type=int, default=0, help="random walks a database")
+    parser.add_argument("--flood", type=int, default=0, help="reports of the flood")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--database", default="", help="a PostgreSQL to walk in, too")
     parser.add_argument("--only", nargs="*", default=["proofs", "duplicates", "walks", "flood"])
@@ -65,7 +66,7 @@ def main() -> None:
         "walks": lambda: walks(
             options.walks or (40 if options.quick else 20_000), options.database
         ),
-        "flood": lambda: flood(1_000 if options.quick else 10_000),
+        "flood": lambda: flood(options.flood or (1_000 if options.quick else 10_000)),
     }
     for name in options.only:
         found = parts[name]()
