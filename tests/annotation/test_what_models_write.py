@@ -7,10 +7,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.conf import settings
 from django.core.management import call_command
+from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 
+from annotation.actions.calibration_story import labels_of
 from annotation.actions.campaigns import LabelSpec, create_campaign
+from annotation.actions.choosing import chosen_label
 from annotation.actions.desk import prepare_desk
 from annotation.actions.intake import sweep
 from annotation.actions.mirror import mirror
@@ -166,6 +169,19 @@ def test_the_light_page_asks_with_plain_fields_and_says_what_is_missing(client: 
     page = client.get(f"{here}?change={uid}").content.decode()
     assert page.count("checked>") >= 5
     assert ">x</textarea>" in page
+
+
+def test_sessions_and_decisions_ask_with_the_same_fields_and_make_a_grade_of_them() -> None:
+    names = [LabelSpec(key, f"Grade {key}", {"wo": f"Tolluwaay {key}"}) for key in ratings.LABELS]
+    campaign = campaign_of("ratings", labels=names)
+    home = CampaignLanguage.objects.get(campaign=campaign)
+    told = {"form": "ratings", "labels": labels_of(home), "home": home}
+    page = render_to_string("annotation/_answer.html", told)
+    assert page.count("Tolluwaay 5") == len(ratings.ASPECTS)
+    fields = {aspect: ["2"] for aspect in ratings.ASPECTS}
+    assert chosen_label(campaign, fields=fields, text=OUTPUT).key == "2"
+    with pytest.raises(InvalidInputError, match="“Coherence” is rated 9"):
+        chosen_label(campaign, fields=fields | {"coherence": ["9"]}, text=OUTPUT)
 
 
 def test_files_bring_outputs_with_and_without_a_source() -> None:
