@@ -19,16 +19,25 @@ from training.methods.lessons import Floats, Lessons
 Tensors = Sequence[torch.Tensor]
 
 
-def surprise(logits: torch.Tensor, *, targets: torch.Tensor, several: bool = False) -> torch.Tensor:
+def surprise(
+    logits: torch.Tensor,
+    *,
+    targets: torch.Tensor,
+    several: bool = False,
+    raised: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Return the cross-entropy of soft targets (B x K), a row at a time (B).
 
-    Of ``several`` labels that do not exclude each other, the sum of each one's own.
+    Of ``several`` labels that do not exclude each other, the sum of each one's own, more of it where
+    a label holds that is ``raised`` (K).
 
     >>> surprise(torch.zeros(1, 2), targets=torch.tensor([[0.5, 0.5]])).round(decimals=3)
     tensor([0.6930])
     """
     if several:
-        apart = functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        apart = functional.binary_cross_entropy_with_logits(
+            logits, targets, pos_weight=raised, reduction="none"
+        )
         return apart.sum(dim=1)
     return -(targets * functional.log_softmax(logits, dim=1)).sum(dim=1)
 

@@ -16,7 +16,14 @@ from learning.networks import Batch, Network
 from learning.networks.tokens import units_of
 from training.methods.curricula import by_likeness
 from training.methods.recipes import Recipe
-from training.methods.sampling import Described, Plan, balance, loss_weights, make_plan
+from training.methods.sampling import (
+    Described,
+    Plan,
+    balance,
+    evened,
+    loss_weights,
+    make_plan,
+)
 
 Measure = Callable[[Network], dict[str, float]]
 Floats = npt.NDArray[np.float32]
@@ -36,7 +43,8 @@ class Lessons:
     have a row for each unit, one text after the other: ``units`` (N) says how many each text has,
     ``cuts`` where its words are cut further. Weights stay those of texts.
 
-    Of ``several`` labels that do not exclude each other, targets are a probability each.
+    Of ``several`` labels that do not exclude each other, targets are a probability each; ``raised``
+    (K) is by how much more a label counts where it holds than where it does not.
     """
 
     texts: Sequence[str]
@@ -48,6 +56,7 @@ class Lessons:
     units: npt.NDArray[np.int64] | None = None
     cuts: Sequence[Sequence[int]] = ()
     several: bool = False
+    raised: Floats | None = None
 
     @cached_property
     def tags(self) -> list[str]:
@@ -178,6 +187,9 @@ class Lessons:
         if recipe.weighing:
             wished = loss_weights(plan, wished=recipe.weighing)
             weights = (weights * wished).astype(np.float32)
+        if self.several:
+            raised_labels = evened(self.targets, weights * draws, most=recipe.balance**2)
+            return replace(self, weights=np.asarray(weights, np.float32), raised=raised_labels)
         raised = balance(self.shares(), weights * draws, most=recipe.balance)
         return replace(self, weights=(weights * raised).astype(np.float32))
 

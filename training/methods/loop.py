@@ -63,6 +63,7 @@ class _Given:
     languages: torch.Tensor
     taught: torch.Tensor
     several: bool
+    raised: torch.Tensor | None = None
 
 
 def fit(
@@ -182,7 +183,9 @@ def _descend(
     with _precision(device):
         logits = network.logits(batch).float()
     apart = partial(continual.of_texts, batch=batch)
-    cost = continual.surprise(logits, targets=given.targets, several=lessons.several)
+    cost = continual.surprise(
+        logits, targets=given.targets, several=given.several, raised=given.raised
+    )
     surprise = apart(cost)
     loss = _loss(logits, given=given, surprise=surprise, recipe=recipe, apart=apart).sum() / of
     reference: Sequence[torch.Tensor | None] = ()
@@ -234,6 +237,8 @@ def _given(state: State, lessons: Lessons, *, rows: IntArray, device: torch.devi
         "languages": torch.from_numpy(lessons.described.languages[rows]),
         "taught": state.taught[torch.from_numpy(at)],
     }
+    if lessons.raised is not None:
+        beside["raised"] = torch.from_numpy(lessons.raised)
     return _Given(**continual.sent(beside, device), several=lessons.several)
 
 

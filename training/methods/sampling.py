@@ -285,3 +285,21 @@ def balance(
     factors = np.clip(even / np.maximum(mass, 1e-9), 1 / most, most)
     raised: FloatArray = np.asarray(targets @ factors, dtype=np.float64)
     return raised
+
+
+def evened(
+    targets: npt.NDArray[np.float32], weights: npt.NDArray[np.float32], *, most: float
+) -> npt.NDArray[np.float32]:
+    """Return by how much labels are raised where they hold (K), so that both sides weigh alike.
+
+    ``targets`` (N x K) are probabilities of labels that do not exclude each other. None is raised
+    or lowered more than ``most`` times. What is learned so holds rare labels to be more probable than
+    they are, for which it finds them: where half is the mark, F1 asks for no less.
+
+    >>> evened(np.array([[1, 0], [0, 0], [0, 0], [0, 1]], np.float32), np.ones(4), most=2).tolist()
+    [2.0, 2.0]
+    """
+    there = weights @ targets
+    without = weights.sum() - there
+    ratio = np.maximum(without, 1e-9) / np.maximum(there, 1e-9)
+    return np.clip(ratio, 1 / most, most).astype(np.float32)
