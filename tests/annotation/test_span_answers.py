@@ -229,6 +229,16 @@ def test_what_one_person_marks_alone_stands_as_far_as_they_can_be_relied_on(home
     assert not any(one.disputed for one in said.values())
 
 
+def test_a_lone_speaker_whom_nothing_is_known_of_is_believed(home):
+    awa = make_annotator("awa")
+    for n in range(14):
+        mark(home, make_sample(home.campaign, text=f"{TEXT} {n}"), awa, PER, LOC)
+    refit(home.campaign, language=home.language, now=NOW)
+    said = Consensus.objects.select_related("label")
+    assert [one.label.value for one in said] == [[[0, 3, "per"], [7, 12, "loc"]]] * 14
+    assert not Reliability.objects.exists()
+
+
 def test_gold_says_who_can_be_relied_on_and_has_no_consensus(home):
     crew = [make_annotator(name) for name in ("awa", "lee")]
     gold = label_for(home.campaign, answer=spans.answer_of([PER, LOC]))

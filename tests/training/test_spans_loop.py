@@ -18,7 +18,7 @@ from annotation.actions.uploads import queue_import
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.readers import Wanted
 from annotation.methods.readers.tagged import read_iob2, read_universal
-from annotation.methods.spans import Span
+from annotation.methods.spans import Span, units
 from annotation.models import Campaign, Consensus, GoldItem, Item, RefusedRow, Sample
 from annotation.objectives import spans
 from learning.actions.answering import answer_with
@@ -31,6 +31,7 @@ from tests.training.wheel import Wheel
 from training.actions.compressions import open_compression
 from training.actions.exports import export_version
 from training.methods.adapters import dressed
+from training.methods.lessons import marked_lessons
 from training.methods.recipes import Recipe
 from training.models import Evaluation, GateRun, SnapshotRow, TrainingRun
 
@@ -238,3 +239,45 @@ def test_words_bound_how_many_texts_a_language_gets_and_what_marks_have_not_is_r
     network = open_network("starter", labels=["per"], seed=0, spans=True)
     with pytest.raises(InvalidInputError, match="carry no adapters"):
         dressed(network, recipe=Recipe(method="lora"), languages=["wo"])
+
+
+def test_every_text_keeps_the_rows_of_its_own_units_whatever_is_drawn():
+    texts = ["Awa", "Inti si", "ca Oslo tey"]
+    tags = [[[0, 1, 0]], [[0, 1, 0], [1, 0, 0]], [[1, 0, 0], [0.25, 0.75, 0], [1, 0, 0]]]
+    targets = [
+        {"units": units(text).tolist(), "posterior": rows}
+        for text, rows in zip(texts, tags, strict=True)
+    ]
+    said: list[Any] = [None, [[1.0, 2.0, 3.0]] * 2, None]
+    made = marked_lessons(
+        texts,
+        targets=targets,
+        logits=said,
+        languages=["wo"] * 3,
+        weights=np.ones(3),
+        fresh=np.ones(3, bool),
+    )
+    assert made.described.labels.tolist() == [1, 1, 1]
+    assert made.places(np.array([2, 0])).tolist() == [3, 4, 5, 0]
+    some = made.only(np.array([2, 0]))
+    assert some.targets.tolist() == [*tags[2], *tags[0]]
+    assert [len(part) for part in some.by_text(some.targets)] == [3, 1]
+    assert np.isnan(made.stored_logits()).all(axis=1).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        True,
+    ]
+    network = open_network("starter", labels=["per"], seed=0, spans=True)
+    assert made.batch(network, np.array([1, 2]))["units"].tolist() == [2, 3]
+    with pytest.raises(ConflictError, match="fitted anew"):
+        marked_lessons(
+            ["Awa si"],
+            targets=targets[:1],
+            logits=[None],
+            languages=["wo"],
+            weights=np.ones(1),
+            fresh=np.ones(1, bool),
+        )
