@@ -94,7 +94,7 @@ class Standings:
     def pool(self, home: CampaignLanguage) -> aggregation.Floats:
         """Return K: how common labels are in the other languages; uniform where there is none."""
         others = [row for pk, row in self.votes.items() if pk != home.pk]
-        votes = np.sum(others, axis=0) if others else np.zeros(self.labels)
+        votes: aggregation.Floats = np.sum(others, axis=0) if others else np.zeros(self.labels)
         if votes.ndim == 1:
             return aggregation.class_pool(votes)
         return np.stack([aggregation.class_pool(row) for row in votes])
@@ -208,7 +208,7 @@ def _votes_by_set(campaign: Campaign, *, keys: Sequence[str]) -> dict[int, aggre
     )
     votes: dict[int, aggregation.Floats] = {}
     for home, label, number in told:
-        there = composing.bits_of([values[label]], keys=keys)[0].astype(np.int64)
+        there = composing.bits_of([values[label] or ()], keys=keys)[0].astype(np.int64)
         row = votes.setdefault(home, np.zeros((len(keys), 2)))
         row[np.arange(len(keys)), there] += number
     return votes

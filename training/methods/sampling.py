@@ -302,4 +302,4 @@ def evened(
     there = weights @ targets
     without = weights.sum() - there
     ratio = np.maximum(without, 1e-9) / np.maximum(there, 1e-9)
-    return np.clip(ratio, 1 / most, most).astype(np.float32)
+    return np.asarray(np.clip(ratio, 1 / most, most), np.float32)
