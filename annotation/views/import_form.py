@@ -118,6 +118,7 @@ def _column_names() -> dict[str, str]:
         "language": _("Language tag"),
         "id": _("Your own id"),
         "label": _("Known answer (makes gold)"),
+        "spans": _("Known marks (make gold)"),
         "split": _("Gold for dev or gate"),
         "source": _("Source"),
         "licence": _("Licence"),

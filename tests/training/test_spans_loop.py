@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation.actions.campaigns import LabelSpec, create_campaign, start_campaign
@@ -26,7 +28,7 @@ from learning.actions.pools import preview_quota
 from learning.actions.versions import initial_version
 from learning.models import Prediction
 from learning.networks.opening import open_network
-from tests.make import make_annotator, make_language, make_sample
+from tests.make import make_annotator, make_language, make_sample, make_user
 from tests.training.wheel import Wheel
 from training.actions.compressions import open_compression
 from training.actions.exports import export_version
@@ -151,7 +153,34 @@ def comes_out_as_it_went_in(campaign: Campaign, folder: Path) -> None:
         call_command("export_marks", campaign.slug, "wo", folder / "a.jsonl")
 
 
-def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tmp_path):
+def stands_on_every_page(run: TrainingRun, client: Client) -> None:
+    """No page stumbles over answers that are no label."""
+    slug, number = run.campaign.slug, run.candidate.number if run.candidate else 0
+    client.force_login(make_user("lead", staff=True, is_superuser=True))
+    pages = [
+        *(
+            (name, (slug,))
+            for name in ("campaign_detail", "cases", "versions", "quota", "calibration")
+        ),
+        *((name, (slug, run.pk)) for name in ("run_detail", "gate_detail", "gate_json")),
+        ("version_detail", (slug, number)),
+        ("version_card", (slug, number)),
+        ("round_detail", (slug, 1)),
+        ("language_desk", (slug, "wo")),
+        ("calibration_language", (slug, "wo")),
+        ("people", (slug,)),
+        ("import_create", (slug,)),
+        ("publication", (slug,)),
+        ("text_trace", (slug, Consensus.objects.all()[0].sample.uid)),
+        ("own_json", ()),
+    ]
+    for name, args in pages:
+        assert client.get(reverse(name, args=args)).status_code == 200, name
+    compared = client.get(reverse("version_compare", args=(slug,)), {"a": 1, "b": number})
+    assert compared.status_code == 200
+
+
+def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tmp_path, client):
     rng = np.random.default_rng(1)
     campaign = made()
     known = {sentence(rng): None for _ in range(40)}
@@ -162,8 +191,7 @@ def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tm
     assert bring(campaign, pool, name="pool.iob2").rows_refused == 0
     assert GoldItem.objects.count() == len(known)
     start_campaign(campaign)
-    wheel = Marking(campaign)
-    wheel.turn(until=lambda: GateRun.objects.exists(), most=40)
+    Marking(campaign).turn(until=lambda: GateRun.objects.exists(), most=40)
 
     first = Prediction.objects.filter(version__base=None)[0]
     assert (len(first.logits), set(first.answer)) == (2, {"spans", "whole"})
@@ -186,6 +214,7 @@ def test_marks_walk_the_loop_from_a_file_of_tokens_to_the_gate_and_out(homes, tm
     card = export_version(run.candidate, folder=tmp_path / "out")
     assert card["labels"] == ["per", "loc"]
     comes_out_as_it_went_in(campaign, tmp_path)
+    stands_on_every_page(run, client)
 
 
 def test_rows_whose_marks_are_none_are_refused_by_row_and_field(homes):
