@@ -148,6 +148,9 @@ def test_two_hundred_languages_cost_no_more_queries_than_five(stranger: Client) 
     with CaptureQueriesContext(connection) as again:
         text_of(stranger, "/languages/lots/am-ML/")
     assert len(again) <= 6
+    page = text_of(stranger, "/languages/lots/?sort=gap")
+    assert "Page 1 of 2" in page
+    assert 'href="?page=2&amp;sort=gap"' in page
     packed = stranger.get("/languages/lots/", headers={"Accept-Encoding": "gzip"})
     assert packed["Content-Encoding"] == "gzip"
     assert len(packed.content) < 60_000

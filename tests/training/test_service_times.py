@@ -59,19 +59,13 @@ def tell(campaign: Campaign, tag: str, *steps: tuple[str, float], severity: int 
 def test_those_that_still_wait_are_counted_in_and_our_questions_are_not(
     campaign: Campaign,
 ) -> None:
+    tell(campaign, "wo", ("received", 10), ("confirmed", 8))
     for _ in range(5):
-        tell(campaign, "wo", ("received", 10), ("confirmed", 8))
+        # A week of it was the reporter's.
+        asked = (("needs_info", 9), ("awaiting_triage", 2), ("confirmed", 1))
+        tell(campaign, "wo", ("received", 10), *asked)
     for _ in range(4):
         tell(campaign, "wo", ("received", 10), severity=3)
-    # A week of it was the reporter's.
-    tell(
-        campaign,
-        "wo",
-        ("received", 10),
-        ("needs_info", 9),
-        ("awaiting_triage", 2),
-        ("confirmed", 1),
-    )
     tell(campaign, "wo", ("received", 50), ("closed_spam", 1))
     found = service_of([campaign], now=NOW)
     wolof = found[campaign.pk, Language.objects.get(tag="wo").pk]

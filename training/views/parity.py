@@ -28,7 +28,8 @@ from training.actions.parity import ParityRow, parity_of
 from training.actions.public_pages import is_public, may_look, seen_by, set_public
 from training.methods.gaps import Ends
 
-PER_PAGE = 250
+# The picture above the table has all; more rows at once keep a phone on a bad line waiting.
+PER_PAGE = 100
 Key = Callable[[ParityRow], float | str | None]
 
 
