@@ -106,7 +106,7 @@ def test_no_run_fails_because_of_a_case_and_the_next_snapshot_goes_without_its_l
 
 
 def test_a_premise_of_gold_is_not_learned_beside_another_hypothesis():
-    campaign, run = make_run(gold=0)
+    campaign, _run = make_run(gold=0)
     premise, short = "The password was changed for all of you.", "Save"
     make_gold(campaign, "wo", text=glued([premise, short]))
     shared = make_sample(campaign, "wo", glued([premise.upper(), "Nobody can come in any more."]))
