@@ -5,8 +5,8 @@ one or several hold. The starter with sigmoid heads, taught by the product's own
 recipe, beside TF-IDF and one logistic regression a label (scikit-learn's one-vs-rest: characters
 within words 1-5 and words 1-2, balanced classes, C chosen by macro-F1 on ``valid``). Both see the same
 texts of one language: all of ``train``, or as many as are drawn. The starter sees ``valid`` only where
-the product sees its development gold, and nothing is chosen on it. Numbers are macro-F1 over labels on
-``test``, where each label is held to hold from one half on.
+the product looks at its development gold. Numbers are macro-F1 over labels on ``test``, where each label
+is held to hold from one half on.
 """
 
 import argparse

@@ -16,6 +16,7 @@ from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit, stale_languages
 from annotation.actions.estimates.several import table_of
 from annotation.actions.gold_care import doubtful_gold
+from annotation.actions.pooling import Standings
 from annotation.actions.watching import watch
 from annotation.methods import aggregation, composing
 from annotation.models import (
@@ -262,3 +263,23 @@ def test_charts_of_hidden_gold_only_know_right_from_wrong() -> None:
     points = DriftPoint.objects.order_by("pk").values_list("said", "others")
     assert list(points) == [(0, [1.0, 0.0]), (1, [1.0, 0.0]), (0, [1.0, 0.0])]
     assert doubtful_gold(home) == []
+
+
+@pytest.mark.django_db
+def test_texts_that_people_see_apart_are_disputed_and_others_learn_how_common_labels_are() -> None:
+    campaign = make_campaign(objective="several", languages=("wo", "qu"), labels=KEYS)
+    home, other = (campaign.languages.get(language__tag=tag) for tag in ("wo", "qu"))
+    awa, fatou = make_annotator("awa"), make_annotator("fatou")
+    items = [make_item(make_sample(campaign, text=f"text {n}")) for n in range(12)]
+    for item in items:
+        say(awa, item, "joy")
+        say(fatou, item, "anger" if item == items[0] else "joy")
+    refit(campaign, language=home.language, now=NOW)
+    torn = Consensus.objects.filter(disputed=True).order_by("sample")
+    assert [one.sample_id for one in torn] == [items[0].sample_id]
+    pool = Standings.of(campaign).pool(other)
+    assert pool.shape == (3, 2)
+    assert pool[1, 1] > 0.6 > 0.4 > pool[0, 1] > pool[2, 1]
+    Annotation.objects.filter(annotator=fatou).update(state="deleted", label=None)
+    Annotation.objects.filter(item__in=items[1:]).update(state="skipped")
+    assert Standings.of(campaign).pool(other)[1, 1] < 0.6

@@ -152,18 +152,19 @@ def _consensus_rows(
     for number, sample in enumerate(table.samples):
         if sample in table.gold:
             continue
-        sure = np.maximum(yes[number], 1.0 - yes[number])
+        # Of the whole set: a doubt about one label of it is one about the answer.
+        sure = float(np.maximum(yes[number], 1.0 - yes[number]).prod())
         differ = len(opinions[number]) > 1
         held = subjective and len(heard[number]) >= OPINIONS and differ
         rows[sample] = {
             "people": rounded(yes[number]),
             "with_model": None if model is None else rounded(target[number]),
             "label_id": labels.of(composing.keys_of(yes[number] > 0.5, keys=keys)),
-            "confidence": round(float(sure.prod()), DIGITS),
+            "confidence": round(sure, DIGITS),
             # Differing opinions are no doubt about the answer: they are the answer.
             "weight": 1.0 if held else round(float(weights[number]), DIGITS),
             "answers": len(heard[number]),
-            "disputed": bool(not settled[number] and differ and sure.min() < DISPUTED_BELOW),
+            "disputed": bool(not settled[number] and differ and sure < DISPUTED_BELOW),
             "revisions": heard[number],
             "aggregator": SPREAD if subjective else VERSION,
         }
