@@ -198,7 +198,7 @@ def labels_of(kind: str, *, told: Sequence[LabelSpec]) -> Sequence[LabelSpec]:
     What such labels are called may be told, in every language; their keys and order may not.
     """
     usual = Habits.of(kind).labels
-    most = getattr(objective(kind), "MOST", None)
+    most = getattr(objective(kind), "MOST_LABELS", None)
     if most is not None and len(told) > most:
         raise InvalidInputError(
             _("Questions of the kind %(kind)s have %(most)d labels at most.")

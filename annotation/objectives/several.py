@@ -31,7 +31,7 @@ NONE_IN_FILES = ("-", "none")
 # What composed keys are joined by: no label's key has it, so none can be mistaken for another.
 JOINT = "+"
 LONGEST_KEY = 60
-MOST = composing.MOST_LABELS
+MOST_LABELS = composing.MOST_LABELS
 
 
 def desk_config(

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from annotation.actions.agreement import measure_agreement
 from annotation.actions.calibration_story import feedback_on, mixed_up
+from annotation.actions.campaigns import LabelSpec, create_campaign
 from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit, stale_languages
 from annotation.actions.estimates.several import table_of
 from annotation.actions.gold_care import doubtful_gold
 from annotation.actions.pooling import Standings
 from annotation.actions.watching import watch
+from annotation.errors import InvalidInputError
 from annotation.methods import aggregation, composing
 from annotation.models import (
     Annotation,
@@ -283,3 +285,11 @@ def test_texts_that_people_see_apart_are_disputed_and_others_learn_how_common_la
     Annotation.objects.filter(annotator=fatou).update(state="deleted", label=None)
     Annotation.objects.filter(item__in=items[1:]).update(state="skipped")
     assert Standings.of(campaign).pool(other)[1, 1] < 0.6
+
+
+@pytest.mark.django_db
+def test_a_set_is_one_number_and_so_there_is_an_end_to_labels() -> None:
+    labels = [LabelSpec(f"label-{number}", "?") for number in range(51)]
+    told = {"slug": "many", "title": "Many", "question": "?", "languages": []}
+    with pytest.raises(InvalidInputError, match="50 labels at most"):
+        create_campaign(labels=labels, objective="several", **told)
