@@ -166,7 +166,11 @@ class Answering(Wheel):
 def test_no_like_of_a_case_ever_reaches_a_snapshot() -> None:
     campaign = make_wheel(pool=0, gold=1, dev=1, tags=("wo",))
     sentence = "fan la ndawrabbin di daje ci suba teel"
-    alike = (sentence, f"{sentence} !", sentence.upper(), sentence.replace("suba", "subaa"))
+    alike = (
+        *(sentence, f"{sentence} !", sentence.upper(), sentence.replace("suba", "subaa")),
+        # Another word: too far for what keeps gold apart, and near enough to teach the case.
+        *(sentence.replace("teel", "leneen"), sentence.replace("fan", "kañ")),
+    )
     others = ("dama xiif te mar na lool tey", "ndaw si dem na marse ba jaay jën")
     for text in (*alike, *others):
         answered(campaign, text=text)
@@ -234,8 +238,10 @@ def test_the_database_releases_nothing_without_its_proof() -> None:
 
 
 def test_a_memorised_sentence_does_not_pass_and_a_true_fix_does() -> None:
-    same = [[(True, True)] * 2] * 18 + [[(False, False)] * 2] * 2
-    assert not judged(same, cases_hold=True).passed
+    # Right nearly everywhere, as the old one was: nothing was won, so nothing is shown.
+    for right in (18, 38):
+        same = [[(True, True)] * 2] * right + [[(False, False)] * 2] * 2
+        assert not judged(same, cases_hold=True).passed
     rng = np.random.default_rng(3)
     told = {"probes": 20, "mistakes": 0.05, "rng": rng, "runs": 150}
     assert power(old_right=0.4, new_right=0.4, **told) <= 0.05
