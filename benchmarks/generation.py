@@ -14,7 +14,7 @@ import json
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -332,28 +332,57 @@ def held_against_sacrebleu() -> list[Figure]:
 
 
 def main() -> None:
-    """Run everything, print the table and write it down."""
+    """Run everything, or a part of it, print the tables and write them down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--quick", action="store_true", help="one seed, nothing written")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--part", choices=PARTS, action="append", help="this alone, beside the rest"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    seeds = 1 if options.quick else 3
-    figures: list[Figure] = []
-    for part in (
-        held_against_sacrebleu,
-        lambda: speed(sources=80 if options.quick else 400),
-        lambda: corrected(seeds),
-        lambda: preferred(seeds),
-        lambda: quality(options.data, seeds=seeds),
-    ):
-        figures += (told := part())
-        print(table(told), flush=True)
+    seeds = 1 if options.quick else options.seeds
+    parts: dict[str, Callable[[], list[Figure]]] = {
+        "chrf": held_against_sacrebleu,
+        "speed": lambda: speed(sources=80 if options.quick else 400),
+        "corrections": lambda: corrected(seeds),
+        "preferences": lambda: preferred(seeds),
+        "quality": lambda: quality(options.data, seeds=seeds),
+    }
+    for name in options.part or PARTS:
+        figures = parts[name]()
+        print(table(figures), flush=True)
+        if not options.quick:
+            print(kept([{**one.record(), "part": name} for one in figures]))
     later = generation_gpu.rows()
     for row in later:
         print(row.told())
     if not options.quick:
-        print(report.write("generation", [*figures, *later], notes=NOTES))
+        print(kept([{**one.record(), "part": "gpu"} for one in later]))
+
+
+PARTS = ("chrf", "speed", "corrections", "preferences", "quality")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A row as it stands in the file."""
+
+    row: dict[str, Any]
+
+    def record(self) -> dict[str, Any]:
+        """Return it."""
+        return self.row
+
+
+def kept(rows: Sequence[dict[str, Any]]) -> Path:
+    """Write a part's rows beside those of the others, in the place of its own from before."""
+    path = report.RESULTS / "generation.json"
+    before = json.loads(path.read_text())["rows"] if path.is_file() else []
+    part = rows[0]["part"]
+    told = [row for row in before if row["part"] != part] + list(rows)
+    return report.write("generation", [Kept(row) for row in told], notes=NOTES)
 
 
 if __name__ == "__main__":
