@@ -84,7 +84,7 @@ class Lessons:
             rarest = np.where(holds.any(axis=1), rarity.argmax(axis=1), holds.shape[1])
             return np.asarray(rarest, np.int64)
         if self.units is None:
-            return self.targets.argmax(axis=1).astype(np.int64)
+            return np.asarray(self.targets.argmax(axis=1), np.int64)
         shares = self.shares()
         marked = shares[:, 1:].sum(axis=1) * np.maximum(self.units, 1) >= MARKED
         best = 1 + shares[:, 1:].argmax(axis=1)
