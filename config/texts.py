@@ -23,18 +23,23 @@ CALLS = {
     "gettext_noop": 1,
     "ngettext": 2,
     "ngettext_lazy": 2,
+    # gettext where "_" only marks what is told later.
+    "say": 1,
 }
 # What people see who are no admins; their texts come first in every catalogue.
 SEEN_BY_ALL = re.compile(
-    r"annotation/(templates/(403|404|annotation/(_feedback|_field|_interface|_labels_|_me|_nav|_standing"
+    r"annotation/(templates/(403|404|annotation/(_feedback|_field|_interface|_labels_|_me|_nav|_pages|_standing"
     r"|about_me|base|calibrate|calibration_language|concern|consent|credits|desk_closed|go\.|group\.|group_answer"
-    r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|sign_in))"
-    r"|models/(annotations|consents|groups|sessions|drifting)|permissions"
-    r"|actions/(addresses|consents|credit|disputes|entry|groups|hours|invitations|letters|light|objections|sessions"
-    r"|welcome)"
-    r"|views/(coordination|credit|desk|groups|interface|letters|light|links|sessions|unsaved|welcome)|templatetags/(interface|words))"
-    r"|training/(templates/training/(_me|me\.|letter|my_|take_back)"
-    r"|views/(letters|me|mine)|actions/(letters|taking_back|thanks))"
+    r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|report\.|report_(follow|index|votes)"
+    r"|sign_in))"
+    r"|models/(annotations|consents|groups|report|sessions|drifting)|objectives/(preferences|ratings|spans)|permissions"
+    r"|actions/(addresses|consents|credit|disputes|entry|groups|hours|invitations|letters|light|objections"
+    r"|reports/(following|intake|letters|limits|triage)|sessions|welcome)"
+    r"|views/(coordination|credit|desk|groups|interface|letters|light|links|reports|sessions|unsaved|welcome)"
+    r"|templatetags/(interface|words))"
+    r"|learning/(templates/learning/tr(ial|y)\.|views/trials|actions/trying)"
+    r"|training/(templates/training/(_me|_places|language_page|me\.|letter|my_|parity|report_probes|take_back)"
+    r"|views/(language_page|letters|me|mine|parity)|actions/(language_story|letters|taking_back|thanks)|templatetags/places)"
 )
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}")
 HTML_TAG = re.compile(r"</?\w+")

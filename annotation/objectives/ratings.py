@@ -212,7 +212,7 @@ def _rated(
 
 
 def _rating(aspect: str, part: form.Part | None) -> int:
-    name = str(ASPECTS[aspect]).partition(":")[0]
+    name = str(ASPECTS[aspect]).partition(":")[0].strip()
     if part is None:
         raise _UnfitError(say("“%(name)s” is not rated: rate it from 1 to 5.") % {"name": name})
     value = part.get("value")

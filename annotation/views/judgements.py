@@ -70,7 +70,7 @@ def _home(slug: str, tag: str) -> CampaignLanguage:
 
 
 def _named(aspect: str) -> str:
-    return _("Overall") if aspect == OVERALL else str(ASPECTS[aspect]).partition(":")[0]
+    return _("Overall") if aspect == OVERALL else str(ASPECTS[aspect]).partition(":")[0].strip()
 
 
 def _summary(one: Rated) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from threading import Lock
 
 import regex
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from annotation.errors import VernacularError
 from annotation.models import Campaign, PublicDoor, Report
@@ -71,17 +72,21 @@ def throttle(client: str, *, now: datetime) -> None:
             until = now + BLOCKED
         _knocks[client] = (since, knocks + 1, until)
     if until > now:
-        raise TooManyReportsError("So many requests came from here.", remedy="Wait ten minutes.")
+        raise TooManyReportsError(
+            _("So many requests came from here."), remedy=_("Wait ten minutes.")
+        )
 
 
 def check_client(client: str, *, now: datetime) -> None:
     """Refuse a client that has told too much lately."""
     lately = Report.objects.filter(client=client, received_at__gt=now - A_DAY)
     if lately.filter(received_at__gt=now - AN_HOUR).count() >= PER_HOUR:
-        raise TooManyReportsError("So many reports came from here within an hour.", remedy="Wait.")
+        raise TooManyReportsError(
+            _("So many reports came from here within an hour."), remedy=_("Wait.")
+        )
     if lately.count() >= PER_DAY:
         raise TooManyReportsError(
-            "So many reports came from here today.", remedy="Tell the next one tomorrow."
+            _("So many reports came from here today."), remedy=_("Tell the next one tomorrow.")
         )
 
 
