@@ -30,16 +30,16 @@ CALLS = {
 SEEN_BY_ALL = re.compile(
     r"annotation/(templates/(403|404|annotation/(_feedback|_field|_interface|_labels_|_me|_nav|_pages|_standing"
     r"|about_me|base|calibrate|calibration_language|concern|consent|credits|desk_closed|go\.|group\.|group_answer"
-    r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|report\.|report_(follow|index|votes)"
+    r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|report\.|report_|reports_"
     r"|sign_in))"
     r"|models/(annotations|consents|groups|report|sessions|drifting)|objectives/(preferences|ratings|spans)|permissions"
     r"|actions/(addresses|consents|credit|disputes|entry|groups|hours|invitations|letters|light|objections"
-    r"|reports/(following|intake|letters|limits|triage)|sessions|welcome)"
-    r"|views/(coordination|credit|desk|groups|interface|letters|light|links|reports|sessions|unsaved|welcome)"
+    r"|reports|sessions|welcome)"
+    r"|views/(coordination|credit|desk|groups|interface|letters|light|links|reports|sessions|triage|unsaved|welcome)"
     r"|templatetags/(interface|words))"
     r"|learning/(templates/learning/tr(ial|y)\.|views/trials|actions/trying)"
-    r"|training/(templates/training/(_me|_places|language_page|me\.|letter|my_|parity|report_probes|take_back)"
-    r"|views/(language_page|letters|me|mine|parity)|actions/(language_story|letters|taking_back|thanks)|templatetags/places)"
+    r"|training/(templates/training/(_me|_places|language_page|me\.|letter|my_|parity|report_|take_back)"
+    r"|views/(language_page|letters|me|mine|parity|report_fixes)|actions/(language_story|letters|taking_back|thanks)|templatetags/places)"
 )
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}")
 HTML_TAG = re.compile(r"</?\w+")
