@@ -1,7 +1,7 @@
 """Agreement: how far the people of each language, under one guideline, in one week, agree."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,8 @@ from annotation.models import Annotation, Campaign, CampaignLanguage, Label, Lan
 from annotation.objectives import objective, spans
 
 State = Annotation.State
+# The plain labels of a campaign in their order, key by number.
+Keys = Mapping[int, str]
 
 # So many of the newest answers are looked at, which keeps the page quick.
 NEWEST = 20_000
@@ -69,13 +71,15 @@ def measure_agreement(
     the same.
     """
     said, skipped, seen = _newest(campaign, newest=newest)
+    # Read once: every part of every language is measured by the same labels.
+    keys = _label_keys(campaign)
     groups = [
         Group(
             language=home.language,
-            found=_measured(said[home.pk], campaign=campaign),
+            found=_measured(said[home.pk], campaign=campaign, keys=keys),
             skipped=skipped[home.pk],
-            guidelines=_parts(said[home.pk], by="guideline", campaign=campaign),
-            weeks=_parts(said[home.pk], by="week", campaign=campaign),
+            guidelines=_parts(said[home.pk], by="guideline", campaign=campaign, keys=keys),
+            weeks=_parts(said[home.pk], by="week", campaign=campaign, keys=keys),
         )
         for home in homes
     ]
@@ -118,23 +122,30 @@ def _newest(
     return said, skipped, len(rows)
 
 
-def _parts(said: list[_Said], *, by: str, campaign: Campaign) -> list[Part]:
+def _label_keys(campaign: Campaign) -> Keys:
+    """Return the campaign's plain labels in their order, key by number."""
+    return dict(campaign.labels.order_by("position").values_list("pk", "key"))
+
+
+def _parts(said: list[_Said], *, by: str, campaign: Campaign, keys: Keys) -> list[Part]:
     """The newest parts in which enough was answered twice."""
     apart: dict[str, list[_Said]] = defaultdict(list)
     for one in said:
         apart[getattr(one, by)].append(one)
     newest = sorted(apart, key=lambda name: (len(name), name), reverse=True)[:FINER]
-    parts = [Part(name, _measured(apart[name], campaign=campaign)) for name in newest]
+    parts = [Part(name, _measured(apart[name], campaign=campaign, keys=keys)) for name in newest]
     return [part for part in parts if part.found.enough]
 
 
-def _measured(said: list[_Said], *, campaign: Campaign) -> Agreement:
+def _measured(said: list[_Said], *, campaign: Campaign, keys: Keys) -> Agreement:
     rows = [(one.sample, one.person, one.label) for one in said]
     item, person, label = np.array(rows, dtype=np.int64).reshape(-1, 3).T
-    return agreement_of(campaign, item=item, person=person, label=label)
+    return agreement_of(campaign, item=item, person=person, label=label, keys=keys)
 
 
-def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -> Agreement:
+def agreement_of(
+    campaign: Campaign, *, item: Ints, person: Ints, label: Ints, keys: Keys | None = None
+) -> Agreement:
     """Say how far people agree from columns of items, people and labels' numbers.
 
     Answers that are composed differ as far as their kind says: sets by Passonneau's MASI; where it
@@ -142,11 +153,12 @@ def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -
     AC1, which counts whole answers, stands the F1 of whole marks. Items are samples.
     """
     kind = objective(campaign.objective)
+    keys = _label_keys(campaign) if keys is None else keys
     if campaign.objective == spans.NAME:
-        return _on_marks(campaign, item=item, person=person, label=label)
+        return _on_marks(keys, item=item, person=person, label=label)
     apart: Floats | None = None
     if kind.PLAIN:
-        known = list(campaign.labels.order_by("position").values_list("pk", flat=True))
+        known = list(keys)
     else:
         known = np.unique(label).tolist()
         told = dict(Label.everything.filter(pk__in=known).values_list("pk", "value"))
@@ -167,7 +179,7 @@ def agreement_of(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -
     )
 
 
-def _on_marks(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -> Agreement:
+def _on_marks(keys: Keys, *, item: Ints, person: Ints, label: Ints) -> Agreement:
     told = dict(Label.everything.filter(pk__in=set(label.tolist())).values_list("pk", "value"))
     samples, text = np.unique(item, return_inverse=True)
     lengths = dict(
@@ -182,7 +194,7 @@ def _on_marks(campaign: Campaign, *, item: Ints, person: Ints, label: Ints) -> A
             spans=[spans.spans_of(told[pk]) for pk in label.tolist()],
             lengths=np.array([lengths[pk] for pk in samples.tolist()], np.int64),
         ),
-        labels=list(campaign.labels.order_by("position").values_list("key", flat=True)),
+        labels=list(keys.values()),
         rng=np.random.default_rng(0),
     )
     return Agreement(found.texts, found.double, raw=found.same, alpha=found.alpha, ac1=found.f1)

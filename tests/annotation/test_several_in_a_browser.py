@@ -51,7 +51,7 @@ def test_labels_are_ticked_by_keys_off_line_and_changed_before_they_are_sent(
 ) -> None:
     make_feelings()
     page = visit()
-    page.wait_for_function("navigator.serviceWorker.controller")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.context.set_offline(True)
     first = page.inner_text("#text")
     page.keyboard.press("Enter")

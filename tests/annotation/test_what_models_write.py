@@ -271,7 +271,10 @@ def test_the_page_that_makes_campaigns_takes_them_without_labels_and_refuses_oth
     assert "labels" in CampaignForm(told | {"objective": "classes"}).errors
 
 
-def test_nobody_who_answers_learns_which_system_wrote_what(client: Client) -> None:
+def test_nobody_who_answers_learns_which_system_wrote_what(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.views.light._has_desk", lambda: False)
     campaign = campaign_of("preferences")
     Campaign.objects.update(status="running")
     home = CampaignLanguage.objects.get(campaign=campaign)

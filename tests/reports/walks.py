@@ -155,6 +155,8 @@ def forward(world: World, n: int) -> None:
         to = ONWARD[report.state]
     who = sorted(RULES[report.state, to].who)[n // 3 % len(RULES[report.state, to].who)]
     if n % 9:
+        # As the actions do: first the report, then what belongs to it, or two wait in a ring.
+        Report.objects.select_for_update().get(pk=report.pk)
         FACTS.get(to, _no_facts)(world, report)
         report.refresh_from_db()
     changes = {"planned": 5} if to == State.CONFIRMED else {}
