@@ -18,6 +18,7 @@ class TokenNetwork:
     """Reads token numbers written as text, so that both sides see the very same ones."""
 
     kind = "tokens"
+    several = False
 
     def __init__(self, module: SmallBert, *, classes: int) -> None:
         self.module: SmallBert = module

@@ -237,7 +237,7 @@ def rows_of(database: str) -> Any:
         return
     import psycopg
 
-    with psycopg.connect(database) as opened, opened.cursor(name="all") as cursor:
+    with psycopg.connect(database) as there, there.cursor(name="all") as cursor:
         yield from cursor.execute(asked)
 
 

@@ -91,7 +91,7 @@ def measure(rows: int, *, runs: int) -> list[Cost]:
     assert len(kept) == (rows - rows // runs) // 2
     logits = np.full((rows, 3), np.nan, np.float32)
     logits[::2] = 0.5
-    cost("store half of its logits", lambda: keep_logits(run, logits=logits))
+    cost("store half of its logits", lambda: keep_logits(run, logits=list(logits)))
     leaks = cost(
         "look for gold in what was learned",
         lambda: gold_leaks(lineage_rows(version), marks=GoldMarks.present(campaign)),

@@ -25,6 +25,7 @@ from annotation.actions.reservations import (
     held_by,
     length,
     more_at_the_desk,
+    pending_of,
     release,
     top_up,
 )
@@ -135,7 +136,9 @@ def give_back(annotator: Annotator, *, home: CampaignLanguage, now: datetime) ->
     At the desk they are free once a worker has called :func:`free_expired`.
     """
     held = list(held_by(annotator, home=home, now=now))
-    release(held, ended=Ended.GIVEN_BACK, now=now)
+    # What a worker just asks the desk to keep goes back too, before anybody saw it.
+    asked = list(pending_of(annotator, home=home, now=now))
+    release([*held, *asked], ended=Ended.GIVEN_BACK, now=now)
     return len(held)
 
 

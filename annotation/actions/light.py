@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import isfinite
 from typing import cast
 
 from django.db import transaction
@@ -311,7 +310,8 @@ def _seconds(told: Told) -> float | None:
     seconds = told.get("lead_seconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
-    return float(seconds) if isfinite(seconds) and 0 <= seconds <= LONGEST_LOOK_S else None
+    # Compared before it is made a float: a number may be too long for one.
+    return float(seconds) if 0 <= seconds <= LONGEST_LOOK_S else None
 
 
 def _given_at(lease: Reservation, *, told: Told, now: datetime) -> datetime:

@@ -27,6 +27,7 @@ from annotation.methods.agreement import Agreement, agreement
 from annotation.methods.licences import lets_pass_on
 from annotation.models import Annotation, Annotator, Campaign, Consent, Label, Sample
 from annotation.objectives import objective
+from annotation.objectives.ratings import CORRECTED
 
 FORMAT = 1
 ANSWERS = "answers.jsonl"
@@ -127,7 +128,9 @@ class _Writing:
     def __init__(self, campaign: Campaign, *, also: Collection[str]) -> None:
         self.campaign, self.also = campaign, also
         self.labels = list(campaign.labels.order_by("position"))
-        self.keys = {label.key for label in self.labels}
+        # No words of anybody: the labels, and what else a kind of question has to tick.
+        ticked = getattr(objective(campaign.objective), "ISSUES", ())
+        self.keys = {label.key for label in self.labels} | set(ticked)
         self.writers = _people(publish_text=True)
         self.languages: dict[str, _Language] = {}
         self.sources: dict[tuple[str, str, bool], int] = defaultdict(int)
@@ -139,8 +142,11 @@ class _Writing:
 
     def rows(self) -> Iterator[Row]:
         """Each text's answers, one a person, in an order that tells nothing of who came first."""
-        answers = _open(self.campaign).select_related(
-            "annotator", "item__sample__source", "item__sample__language", "label"
+        # Whoever agrees or answers while this is written comes with the next publication.
+        answers = (
+            _open(self.campaign)
+            .filter(annotator__in=self.person)
+            .select_related("annotator", "item__sample__source", "item__sample__language", "label")
         )
         each = answers.order_by("item__sample__uid", "pk").iterator(chunk_size=CHUNK)
         for _pk, some in groupby(each, key=lambda one: one.item.sample_id):
@@ -175,7 +181,7 @@ class _Writing:
                 **shown,
                 "sha256": sample.digest,
                 "person": f"p{self.person[one.annotator_id]}",
-                **_said(one, with_note=one.annotator.user_id in self.writers),
+                **_said(one, words=bool(shown) and one.annotator.user_id in self.writers),
                 "guideline": one.guideline_version,
             }
 
@@ -267,12 +273,17 @@ def _people(**agreed: bool) -> set[int]:
     return set(Consent.objects.standing().filter(**agreed).values_list("user", flat=True))
 
 
-def _said(one: Annotation, *, with_note: bool) -> Row:
-    """An answer as it is read without our tables: a composed one by what it is composed of."""
+def _said(one: Annotation, *, words: bool) -> Row:
+    """An answer as it is read without our tables: a composed one by what it is composed of.
+
+    Without ``words`` neither a note nor a corrected text goes out: both quote what was asked about.
+    """
     answer = {name: told for name, told in one.answer.items() if name != "label"}
+    if not words:
+        answer.pop(CORRECTED, None)
     plain = one.label is not None and one.label.value is None
     label = {"label": one.label.key} if plain and isinstance(one.label, Label) else {}
-    note = {"note": one.note} if with_note and one.note else {}
+    note = {"note": one.note} if words and one.note else {}
     return {**label, **answer, **({"flag": one.flag} if one.flag else {}), **note}
 
 

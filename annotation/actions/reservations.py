@@ -91,7 +91,7 @@ def held_by(
     return held.select_related("item__sample").order_by("item__priority", "item__pk")
 
 
-def _pending(
+def pending_of(
     annotator: Annotator, *, home: CampaignLanguage, now: datetime
 ) -> "QuerySet[Reservation]":
     """What the desk has yet to say that it keeps for somebody."""
@@ -113,7 +113,7 @@ def top_up(
     late.filter(until__lte=now).update(released_at=now, ended=Ended.EXPIRED)
     held = list(held_by(annotator, home=home, now=now))
     asked = among is Among.AT_DESK and here.desk_project_id is not None
-    waiting = _pending(annotator, home=here, now=now).count() if asked else 0
+    waiting = pending_of(annotator, home=here, now=now).count() if asked else 0
     renewed = [one for one in held if one.until < now + length() / 2]
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
     for one in renewed:
@@ -137,7 +137,7 @@ def top_up(
 
 def more_at_the_desk(annotator: Annotator, *, home: CampaignLanguage, now: datetime) -> bool:
     """Whether something lies at the desk that a person could answer, if the desk kept it."""
-    if _pending(annotator, home=home, now=now).exists():
+    if pending_of(annotator, home=home, now=now).exists():
         return True
     found = _wanting(home, now=now, among=Among.AT_DESK).exclude(_seen_by(annotator, now=now))
     return found.exclude(sample__in=knows_the_answer(annotator, home)).exists()

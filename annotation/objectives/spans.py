@@ -36,6 +36,8 @@ MARKS = "spans-"
 WORDS = "words."
 # More than anybody marks in one text; a list without an end is no answer.
 MOST = 2_000
+# More than anybody copies by hand where there are no scripts.
+MOST_COPIED = 300
 # Browsers tell line ends and what cannot be seen each in their own way.
 _UNSEEN = regex.compile(r"\\n|[\s\p{Cf}\p{Cc}\p{Cs}]")
 _WHICH = regex.compile(r"^(.*\S)\s*#(\d{1,4})$")
@@ -345,13 +347,17 @@ def _looked_up(words: Sequence[tuple[str, str]], *, text: str) -> list[object]:
     >>> [(one["start"], one["labels"]) for one in at]
     [(5, ['per']), (10, ['per']), (5, ['loc'])]
     """
+    if len(words) > MOST_COPIED:
+        # Refused before anything is looked for: what looks here holds a lock.
+        return [{}] * (MOST + 1)
     found: list[object] = []
     taken: set[int] = set()
+    edges = {edge for unit in units(text).tolist() for edge in unit}
     for key, line in words:
         told = line if line in text else None
         which = None if told else _WHICH.match(line)
         told = told or (which[1] if which else line)
-        places = _places(told, text=text)
+        places = _places(told, text=text, edges=edges)
         if which:
             number = int(which[2]) - 1
             start = places[number] if 0 <= number < len(places) else None
@@ -365,8 +371,7 @@ def _looked_up(words: Sequence[tuple[str, str]], *, text: str) -> list[object]:
     return found
 
 
-def _places(words: str, *, text: str) -> list[int]:
+def _places(words: str, *, text: str, edges: Collection[int]) -> list[int]:
     """Where these words begin; within other words only if they stand nowhere by themselves."""
     found = [at.start() for at in regex.finditer(regex.escape(words), text, overlapped=True)]
-    edges = {edge for unit in units(text).tolist() for edge in unit}
-    return [at for at in found if {at, at + len(words)} <= edges] or found
+    return [at for at in found if at in edges and at + len(words) in edges] or found

@@ -1,5 +1,6 @@
 """Public doors of reports: tell what is wrong, and follow it; without an account, without scripts."""
 
+import re
 import secrets
 from collections.abc import Callable
 from functools import partial
@@ -44,6 +45,7 @@ REASONS = (
     ("layout", "⇥", gettext_lazy("Runs the wrong way, or looks broken")),
     ("other", "+", gettext_lazy("Something else")),
 )
+KEY = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 
 @never_cache
@@ -83,8 +85,9 @@ def form_of(request: HttpRequest, campaign: Campaign) -> dict[str, object]:
         "severities": Told.choices,
         "chosen": told.getlist("reason"),
         "told": told,
-        "key": told.get("key") or secrets.token_urlsafe(16),
-        "begun": told.get("begun") or signing.dumps(timezone.now().timestamp(), salt=BEGUN),
+        # Never from an address: whoever planted a key there could ask for what came under it.
+        "key": _key_of(request) or secrets.token_urlsafe(16),
+        "begun": request.POST.get("begun") or signing.dumps(timezone.now().timestamp(), salt=BEGUN),
     }
 
 
@@ -116,7 +119,7 @@ def _take(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     got = receive(
         campaign,
         telling=telling,
-        key=told.get("key", "")[:64] or secrets.token_urlsafe(16),
+        key=_key_of(request) or secrets.token_urlsafe(16),
         client=client_of(address_of(request), agent=request.headers.get("User-Agent", ""), now=now),
         now=now,
         user=user,
@@ -126,6 +129,12 @@ def _take(request: HttpRequest, campaign: Campaign) -> HttpResponse:
     if got.fresh:
         soon(tend_reports)
     return redirect("report_follow", got.token)
+
+
+def _key_of(request: HttpRequest) -> str:
+    """The number that the form was given here, if it is one."""
+    key = request.POST.get("key", "")
+    return key if KEY.fullmatch(key) else ""
 
 
 def _took_its_time(begun: str) -> bool:

@@ -326,6 +326,6 @@ def _pk(request: HttpRequest, name: str) -> int:
 
 def _days(request: HttpRequest) -> int:
     told = request.POST.get("days", "")
-    if not told.isdecimal() or not 1 <= int(told[:4]) <= 90:
+    if not told.isdecimal() or len(told) > 2 or not 1 <= int(told) <= 90:
         raise InvalidInputError(_("Choose from 1 to 90 days."))
     return int(told)

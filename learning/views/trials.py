@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.actions.reports.limits import client_of
 from annotation.actions.reports.told import open_to_everybody
 from annotation.errors import InvalidInputError, VernacularError
+from annotation.methods.texts import unstorable
 from annotation.models import Campaign, Language
 from annotation.tasks import soon
 from annotation.views.origin import address_of
@@ -119,7 +120,8 @@ def _trial(uid: UUID) -> Trial:
 
 
 def _ask(request: HttpRequest, campaign: Campaign, *, tag: str, text: str) -> Trial:
-    language = Language.objects.filter(campaigns__campaign=campaign, tag=tag).first()
+    known = None if unstorable(tag) else Language.objects.filter(campaigns__campaign=campaign)
+    language = known.filter(tag=tag).first() if known is not None else None
     if language is None:
         raise InvalidInputError(_("Choose one of the languages."))
     now = timezone.now()

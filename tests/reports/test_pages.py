@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from annotation.actions.reports import letters, limits, timers
 from annotation.actions.reports.intake import Telling, receive
+from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import (
     Campaign,
     PublicDoor,
@@ -287,3 +288,25 @@ def test_what_was_tried_is_forgotten_within_the_hour(
     assert trying.tend_trials(now=now + timedelta(seconds=30)) == [made.pk]
     trying.tend_trials(now=now + timedelta(minutes=61))
     assert not Trial.objects.exists()
+
+
+def test_no_address_decides_under_which_key_a_report_comes_in(
+    client: Client, campaign: Campaign
+) -> None:
+    address = reverse("report", args=["here"])
+    page = client.get(address, {"key": "planted", "begun": "planted"}).content.decode()
+    assert 'value="planted"' not in page
+    elsewhere = make_campaign(slug="there", languages=("wo",))
+    first = receive(campaign, telling=Telling(text=SAID), key="k", client="", now=timezone.now())
+    with pytest.raises(ConflictError):
+        receive(elsewhere, telling=Telling(text=SAID), key="k", client="", now=timezone.now())
+    assert Report.objects.get() == first.report
+
+
+@pytest.mark.parametrize("told", [{"version": -1}, {"version": 10**30}, {"digest": "\ud800"}])
+def test_a_version_that_cannot_be_is_refused_by_name(campaign: Campaign, told: Any) -> None:
+    telling = Telling(
+        text=SAID, version_number=told.get("version"), version_digest=told.get("digest", "")
+    )
+    with pytest.raises(InvalidInputError, match="no such version"):
+        receive(campaign, telling=telling, key="k", client="", now=timezone.now())

@@ -151,15 +151,15 @@ def forward(world: World, n: int) -> None:
     if not ways:
         return
     to = ways[n // 7 % len(ways)]
-    if n % 2 and report.state in ONWARD:
-        to = ONWARD[report.state]
+    if n % 2:
+        to = ONWARD.get(State(report.state), to)
     who = sorted(RULES[report.state, to].who)[n // 3 % len(RULES[report.state, to].who)]
     if n % 9:
         # As the actions do: first the report, then what belongs to it, or two wait in a ring.
         Report.objects.select_for_update().get(pk=report.pk)
         FACTS.get(to, _no_facts)(world, report)
         report.refresh_from_db()
-    changes = {"planned": 5} if to == State.CONFIRMED else {}
+    changes: dict[str, Any] = {"planned": 5} if to == State.CONFIRMED else {}
     changes |= {"hold_until": world.now + timedelta(days=9)} if to == State.ON_HOLD else {}
     actor = world.lead if who in (By.COORDINATOR, By.ADMIN) else Actor(who)
     transition(report, to=to, actor=actor, now=world.now, reason="resumed", **changes)
@@ -280,6 +280,7 @@ def join(world: World, n: int) -> None:
         merging.unmerge(report, actor=world.lead, now=world.now)
         return
     if n % 3:
+        assert world.lead.user
         merging.look_at_both(report, other, user=world.lead.user, now=world.now)
     merging.merge(report, into=other, actor=world.lead, now=world.now)
 
@@ -298,7 +299,7 @@ def _collected(world: World, report: Report) -> None:
             sample=sample,
             defaults={
                 "people": [0.9, 0.1, 0.0],
-                "label": world.campaign.labels.first(),
+                "label": world.campaign.labels.all()[0],
                 "confidence": 0.9,
                 "weight": 1,
                 "answers": 2,
@@ -470,7 +471,7 @@ def _has_a_way_out(report: Report, world: World) -> None:
         report.refresh_from_db()
         if not report.is_open or timers.fire(report, now=late):
             break
-        late = max(late, report.due_at or late) + timedelta(days=7)
+        late = max(filter(None, (late, report.due_at))) + timedelta(days=7)
     else:
         raise AssertionError(f"nothing follows on {report.state}")
     transaction.savepoint_rollback(point)

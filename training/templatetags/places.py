@@ -123,7 +123,7 @@ def against_chance(curve: GainCurve, up: Axis) -> dict[str, Any]:
 
 
 @register.simple_tag
-def ends(found: Ends | None, digits: int = 2) -> SafeString:
+def gap_of(found: Ends | None, digits: int = 2) -> SafeString:
     """A number with its interval, a dash where there is none."""
     if found is None:
         return format_html('<span class="quiet">{}</span>', "–")

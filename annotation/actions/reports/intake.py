@@ -72,7 +72,7 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
     """
     if user is None:
         throttle(client, now=now)
-    known = Report.objects.filter(key=key).first()
+    known = Report.objects.filter(key=key, campaign=campaign).first()
     if known is not None:
         return _receipt(known, fresh=False)
     telling = _checked(telling)
@@ -85,7 +85,7 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
                 Report.objects.filter(pk=report.pk).update(limited=True)
     except IntegrityError:
         # Sent twice at the same moment, or the same text of the same version from the same place.
-        known = Report.objects.filter(key=key).first()
+        known = Report.objects.filter(key=key, campaign=campaign).first()
         if known is None:
             raise ConflictError(
                 _("This very text was reported from here already, and is being looked at."),
@@ -157,6 +157,15 @@ def _receipt(report: Report, *, fresh: bool) -> Receipt:
     return Receipt(report, follow_token(report.uid.hex), fresh)
 
 
+def _check_version(telling: Telling) -> None:
+    number = telling.version_number
+    fits = number is None or 0 <= number < 2**31
+    if not fits or unstorable(telling.version_digest + telling.interface):
+        raise InvalidInputError(
+            "version: there is no such version.", remedy="Send its number and digest, or neither."
+        )
+
+
 def _checked(telling: Telling) -> Telling:
     """Return what was told as it is kept, or say what cannot be."""
     texts = {
@@ -176,6 +185,7 @@ def _checked(telling: Telling) -> Telling:
                 _("“%s” cannot be taken.") % name,
                 remedy=_("Write at most 10,000 bytes of plain text."),
             )
+    _check_version(telling)
     if telling.schema_version != SCHEMA:
         raise InvalidInputError(
             "schema_version: this form is not known here.", remedy=f"Send schema_version {SCHEMA}."
