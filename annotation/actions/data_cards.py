@@ -49,7 +49,8 @@ def data_card_text(card: Mapping[str, Any]) -> str:
         "## What is not here",
         "",
         *(f"- {number} answers {WHY[why]}" for why, number in card["left_out"].items() if number),
-        "- who somebody is: numbers of people are drawn anew for each publication",
+        "- who somebody is: numbers of people are drawn anew for each publication; who holds two of"
+        " them may still tell by the texts that somebody answered",
         "- when something was answered, and how long it took",
         "",
         "Consent can be taken back: a later publication may hold less. Use the newest, and drop from "

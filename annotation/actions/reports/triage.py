@@ -15,7 +15,6 @@ from annotation.models import (
     Campaign,
     Guideline,
     Report,
-    ReportLink,
     ReportMessage,
     ReportState,
     ReportVote,
@@ -210,11 +209,6 @@ def place(report: Report, *, tag: str, actor: Actor, now: datetime) -> Report:
     Report.objects.filter(pk=report.pk, language=None).update(language=home.language)
     report.refresh_from_db()
     return report
-
-
-def links_of(report: Report, kind: str) -> list[ReportLink]:
-    """Return what a report led to, of one kind, the newest last."""
-    return list(report.links.filter(kind=kind).select_related("sample"))
 
 
 def let_through(report: Report, *, actor: Actor, now: datetime) -> Report:
