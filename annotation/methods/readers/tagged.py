@@ -1,11 +1,13 @@
 """Tagged texts: files of tokens with their tags, a sentence a row, as :mod:`annotation.methods.conll` reads them."""
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from annotation.methods.conll import Refused, Sentence, read_columns, read_conllu
-from annotation.methods.conll.universal import COLUMNS
 from annotation.methods.readers.rows import Row, Wanted
+
+# Tagged texts are read in the lines of the other readers: at the top either would need the other first.
+if TYPE_CHECKING:
+    from annotation.methods.conll import Refused, Sentence
 
 # The layer of a CoNLL-U file that is read where none is named: a key of its last column.
 LAYER = "NER"
@@ -16,6 +18,9 @@ def read_universal(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
 
     ``spans=UPOS`` among the columns takes another layer, here one of tags a word.
     """
+    from annotation.methods.conll import read_conllu
+    from annotation.methods.conll.universal import COLUMNS
+
     layer = wanted.columns.get("spans", LAYER)
     scheme = "tags" if layer in COLUMNS else "iob2"
     for sentence in read_conllu(stream, layer=layer, scheme=scheme):
@@ -33,11 +38,15 @@ def read_iob2(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     >>> refused.number, refused.field, refused.problem[:45]
     (5, 'tag', "'I-PER' continues nothing, at the beginning. ")
     """
+    from annotation.methods.conll import read_columns
+
     for sentence in read_columns(stream):
         yield _row(sentence)
 
 
-def _row(sentence: Sentence | Refused) -> Row:
+def _row(sentence: "Sentence | Refused") -> Row:
+    from annotation.methods.conll import Refused
+
     if isinstance(sentence, Refused):
         problem = f"{sentence.problem}. {sentence.remedy}"
         return Row(sentence.number, sentence.position, field=sentence.field, problem=problem)
