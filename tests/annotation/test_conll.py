@@ -1,6 +1,8 @@
 """Tagged texts: what comes in goes out again, code point for code point, and nonsense is named."""
 
 import io
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -262,3 +264,9 @@ def test_what_is_written_reads_back_exactly(text: str, data: st.DataObject) -> N
         assert isinstance(found, Sentence)
         assert (found.text, found.tokens, found.spans) == (text, tokens, spans)
         assert (found.id, found.language) == ("7", "wo")
+
+
+@pytest.mark.parametrize("room", ["conll", "readers"])
+def test_whoever_comes_first_can_read(room: str) -> None:
+    alone = [sys.executable, "-c", f"import annotation.methods.{room}"]
+    assert not subprocess.run(alone, capture_output=True, text=True, check=False).stderr
