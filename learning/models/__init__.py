@@ -2,6 +2,7 @@
 
 from learning.models.calibrations import LanguageCalibration
 from learning.models.embeddings import DuplicateSearch, EmbeddingShard, NearDuplicate
+from learning.models.generators import GeneratorDeployment, GeneratorVersion
 from learning.models.looks import Look, LookedAt
 from learning.models.predictions import Prediction, Scoring, ScoringShard
 from learning.models.quota_changes import QuotaChange
@@ -15,6 +16,8 @@ __all__ = [
     "Deployment",
     "DuplicateSearch",
     "EmbeddingShard",
+    "GeneratorDeployment",
+    "GeneratorVersion",
     "LanguageCalibration",
     "Look",
     "LookedAt",

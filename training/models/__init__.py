@@ -12,6 +12,12 @@ from training.models.gates import (
     GoldVersion,
     Verdict,
 )
+from training.models.generators import (
+    BlindCheck,
+    BlindComparison,
+    BlindVerdict,
+    GeneratorLesson,
+)
 from training.models.gold_calls import GoldCall, GoldCandidate
 from training.models.letters import Letter
 from training.models.lineage import LearnedAnswer
@@ -24,6 +30,9 @@ from training.models.waivers import Waiver
 from training.models.wishes import MeasureWish
 
 __all__ = [
+    "BlindCheck",
+    "BlindComparison",
+    "BlindVerdict",
     "CaseCheck",
     "DataSnapshot",
     "Dispatch",
@@ -32,6 +41,7 @@ __all__ = [
     "GateCheck",
     "GatePredictions",
     "GateRun",
+    "GeneratorLesson",
     "GoldCall",
     "GoldCandidate",
     "GoldVersion",

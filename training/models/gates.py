@@ -39,6 +39,10 @@ class Evaluation(models.Model):
             "Gold sample id to [position of the best label, probability of the truth, of the best]."
         )
     )
+    by_label = models.JSONField(
+        default=dict,
+        help_text=_("Label key to gold, f1, precision and recall, each with its 95 % interval."),
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
