@@ -5,6 +5,7 @@ with ``REQUIRE_ALL=1`` it fails them. Every process of pytest-xdist has servers 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from tests.servers import (
     LabelStudioServer,
     LiveService,
     find_browser,
+    find_nginx,
     find_postgres,
     running_label_studio,
     running_postgres,
@@ -194,6 +196,15 @@ def postgres() -> Iterator[str]:
         _lacking("PostgreSQL is not installed here (Debian, Ubuntu: apt install postgresql)")
     with running_postgres() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def nginx() -> str:
+    """The proxy's program; openssl makes it a certificate."""
+    program = find_nginx()
+    if program is None or shutil.which("openssl") is None:
+        _lacking("nginx or openssl is not installed here (Debian, Ubuntu: apt install nginx-light)")
+    return program
 
 
 @pytest.fixture(scope="session")

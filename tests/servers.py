@@ -3,6 +3,7 @@
 import math
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from config.bootstrap import ROOT
 from config.desk_service import DeskAccount, label_studio_process, prepare_data
 from config.services import Layout, all_processes, free_port, redis_process, redis_socket
 from config.stack import adopted
@@ -144,6 +146,58 @@ def _postgres_user(folder: Path) -> dict[str, Any]:
     who = pwd.getpwnam("postgres" if "postgres" in names else "nobody")
     os.chown(folder, who.pw_uid, who.pw_gid)
     return {"user": who.pw_uid, "group": who.pw_gid, "extra_groups": []}
+
+
+TEMPLATES = sorted((ROOT / "docker/proxy").glob("*.conf.template"))
+
+
+def find_nginx() -> str | None:
+    """The program, which Debian keeps where only root looks."""
+    return shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+def proxy_command(
+    folder: Path, *, pages: str, desk: str, name: str, ports: tuple[int, int]
+) -> list[str]:
+    """Both configurations as the image fills them in, with a certificate of their own."""
+    tls, key = folder / "tls", folder / "tls/key.pem"
+    tls.mkdir()
+    made = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=x"
+    )
+    made += f" -keyout {key} -out {tls}/cert.pem"
+    subprocess.run(shlex.split(made), check=True, capture_output=True)
+    (tls / "one.conf").write_text(f"ssl_certificate {tls}/cert.pem; ssl_certificate_key {key};")
+    values = {
+        "LISTEN": f"127.0.0.1:{ports[0]} ssl",
+        "PLAIN": f"127.0.0.1:{ports[1]}",
+        "TLS": str(tls),
+        "SERVER_NAME": "desk.example",
+        "PAGES_NAME": name,
+        "DESK": desk,
+        "PAGES": pages,
+        "LS_PACKAGES": str(folder),
+        "LS_PACKED": str(folder),
+    }
+    whole = (
+        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; pid {folder}/pid; events {{}}\n"
+    )
+    whole += f"error_log {folder}/error.log; http {{ access_log off;\n"
+    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
+        whole += f"{kind}_temp_path {folder}/{kind};\n"
+    for template in TEMPLATES:
+        text = _filled(template, values).replace("/dev/stdout", f"{folder}/access.log")
+        (folder / template.stem).write_text(text)
+        whole += f"include {folder / template.stem};\n"
+    (folder / "nginx.conf").write_text(whole + "}")
+    return [find_nginx() or "nginx", "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def _filled(template: Path, values: Mapping[str, str]) -> str:
+    text = template.read_text()
+    for name, value in values.items():
+        text = text.replace(f"${{{name}}}", value)
+    return text
 
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

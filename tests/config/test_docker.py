@@ -1,10 +1,8 @@
 """What docker/ says is what there is: commands, settings, secrets, files; nginx takes its part."""
 
-import os
 import re
 import runpy
 import shlex
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from annotation.actions import health
 from config.celery import app
 from config.env import ROOT, Env
 from config.services import answers_http, free_port
+from tests.servers import TEMPLATES, proxy_command
 
 DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text())
@@ -30,8 +29,6 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (DOCKER / "Dockerfile").read_text()
 OURS = [name for name, one in SERVICES.items() if "build" in one]
 FOREIGN = ("postgres", "redis")
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or ""
-TEMPLATES = sorted((DOCKER / "proxy").glob("*.conf.template"))
 
 
 def stages() -> dict[str, str]:
@@ -125,13 +122,6 @@ def test_images_are_named_by_release_and_databases_have_no_way_in() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
 
 
-def filled(template: Path, values: dict[str, str]) -> str:
-    text = template.read_text()
-    for name, value in values.items():
-        text = text.replace(f"${{{name}}}", value)
-    return text
-
-
 def test_the_proxy_is_told_every_name_that_its_templates_ask_for() -> None:
     (names,) = re.findall(r'NGINX_ENVSUBST_FILTER="\^\((.+)\)\$"', DOCKERFILE)
     asked = {one for path in TEMPLATES for one in re.findall(r"\$\{(\w+)\}", path.read_text())}
@@ -141,52 +131,21 @@ def test_the_proxy_is_told_every_name_that_its_templates_ask_for() -> None:
     assert asked <= told
 
 
-def configured(folder: Path, *, pages: str, ports: tuple[int, int]) -> list[str]:
-    """Both configurations as the image fills them in, with a certificate of its own."""
-    tls, key = folder / "tls", folder / "tls/key.pem"
-    tls.mkdir()
-    made = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=x"
-    )
-    made += f" -keyout {key} -out {tls}/cert.pem"
-    subprocess.run(shlex.split(made), check=True, capture_output=True)
-    (tls / "one.conf").write_text(f"ssl_certificate {tls}/cert.pem; ssl_certificate_key {key};")
-    values = {
-        "LISTEN": f"127.0.0.1:{ports[0]} ssl",
-        "PLAIN": f"127.0.0.1:{ports[1]}",
-        "TLS": str(tls),
-        "SERVER_NAME": "desk.example",
-        "PAGES_NAME": "localhost",
-        "DESK": "127.0.0.1:9",
-        "PAGES": pages,
-        "LS_PACKAGES": str(folder),
-        "LS_PACKED": str(folder),
-    }
-    whole = (
-        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off; pid {folder}/pid; events {{}}\n"
-    )
-    whole += f"error_log {folder}/error.log; http {{ access_log off;\n"
-    for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"):
-        whole += f"{kind}_temp_path {folder}/{kind};\n"
-    for template in TEMPLATES:
-        text = filled(template, values).replace("/dev/stdout", f"{folder}/access.log")
-        (folder / template.stem).write_text(text)
-        whole += f"include {folder / template.stem};\n"
-    (folder / "nginx.conf").write_text(whole + "}")
-    return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
-
-
 @pytest.fixture
-def proxy(live_server: LiveServer, tmp_path: Path) -> Iterator[tuple[httpx.Client, Path]]:
+def proxy(
+    nginx: str, live_server: LiveServer, tmp_path: Path
+) -> Iterator[tuple[httpx.Client, Path]]:
     """Our proxy file in a real nginx, before our pages; and the folder of its log."""
     ports = free_port(18500), free_port(18600)
     pages = live_server.url.removeprefix("http://").replace("localhost", "127.0.0.1")
-    command = configured(tmp_path, pages=pages, ports=ports)
-    with subprocess.Popen(command) as nginx:
+    command = proxy_command(
+        tmp_path, pages=pages, desk="127.0.0.1:9", name="localhost", ports=ports
+    )
+    with subprocess.Popen(command) as started:
         try:
             until = time.monotonic() + 30
             while not answers_http(f"http://127.0.0.1:{ports[1]}/alive"):
-                assert nginx.poll() is None, (tmp_path / "error.log").read_text()
+                assert started.poll() is None, (tmp_path / "error.log").read_text()
                 assert time.monotonic() < until
                 time.sleep(0.05)
             with httpx.Client(
@@ -197,11 +156,10 @@ def proxy(live_server: LiveServer, tmp_path: Path) -> Iterator[tuple[httpx.Clien
                 client.plain = f"http://127.0.0.1:{ports[1]}"  # type: ignore[attr-defined]
                 yield client, tmp_path
         finally:
-            nginx.terminate()
+            started.terminate()
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.skipif(not (NGINX and shutil.which("openssl")), reason="nginx or openssl is missing")
 def test_behind_the_proxy_pages_are_safe_and_its_log_keeps_no_secret(
     proxy: tuple[httpx.Client, Path],
 ) -> None:
