@@ -110,15 +110,17 @@ def generate(
     out: Path,
     wish: "Wish",
     network: str,
+    weights: str = "",
     progress: Progress = lambda done: None,
 ) -> Done:
     """Write an output for each source to ``out``, and to ``refused_of(out)`` what cannot be asked.
 
-    ``network`` is the name or path that the generator was opened by.
+    ``network`` is the name or path that the generator was opened by; ``weights`` the digest of one
+    that is registered, which every line then tells.
     """
     from learning.networks.writing import home_of
 
-    by = means_of(generator, wish, network=network)
+    by = means_of(generator, wish, network=network, weights=weights)
     done, known = Done(), _read(out) | _read(refused_of(out))
     size = LOT[home_of(generator).type]
     coming = _missing(sources, known=known, by=by, done=done, out=out)
@@ -127,8 +129,8 @@ def generate(
         done.refused += sum(bool(one.problem) for one in lot)
         fine = [one for one in lot if not one.problem]
         told = _written(generator, fine, wish=wish)
-        system = Path(network).name
-        _append(out, [_line(*one, by=by, system=system) for one in told if not one[1].problem])
+        who = {"system": Path(network).name} | ({"weights": weights} if weights else {})
+        _append(out, [_line(*one, by=by, who=who) for one in told if not one[1].problem])
         bad = [(one, f"source: {said.problem}") for one, said in told if said.problem]
         _append(refused_of(out), [_refusal(one, by=by, problem=why) for one, why in bad])
         done.written += len(told) - len(bad)
@@ -143,9 +145,10 @@ def refused_of(out: Path) -> Path:
     return out.with_name(f"{out.stem}.refused.jsonl")
 
 
-def means_of(generator: "Generator", wish: "Wish", *, network: str) -> str:
+def means_of(generator: "Generator", wish: "Wish", *, network: str, weights: str = "") -> str:
     """Return a digest of what, beside a row, decides what is written for it: weights and wish."""
-    told = hashlib.sha256(repr((network, generator.manners.record(), asdict(wish))).encode())
+    asked = (network, generator.manners.record(), asdict(wish))
+    told = hashlib.sha256(repr((*asked, weights) if weights else asked).encode())
     for path in sorted(Path(network).glob("*.safetensors")):
         with path.open("rb") as file:
             told.update(hashlib.file_digest(file, "sha256").digest())
@@ -176,7 +179,7 @@ def _written(
     return list(zip(lot, write(generator, texts, tags, wish=wish, of=homes), strict=True))
 
 
-def _line(one: Source, said: "Written", *, by: str, system: str) -> dict[str, Any]:
+def _line(one: Source, said: "Written", *, by: str, who: Mapping[str, str]) -> dict[str, Any]:
     named = {"id": one.name} if one.name else {}
     drawn = {"disagreement": said.disagreement, "drawn": list(said.drawn)} if said.drawn else {}
     return {
@@ -189,7 +192,7 @@ def _line(one: Source, said: "Written", *, by: str, system: str) -> dict[str, An
         **drawn,
         "tokens": said.tokens,
         "finished": said.finished,
-        "system": system,
+        **who,
         "check": _check(one, by=by),
     }
 

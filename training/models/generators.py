@@ -54,6 +54,12 @@ class BlindComparison(models.Model):
     )
     prompts = models.JSONField(default=list, help_text=_("Language and source of each."))
     settings = models.JSONField(default=dict, help_text=_("Of the campaign that is to ask."))
+    # No default: SQLite would make the table anew, and triggers elsewhere that name it would stop it.
+    tally = models.JSONField(
+        null=True,
+        blank=True,
+        help_text=_("Prompts by language, and for how many both wrote the same."),
+    )
     metrics = models.JSONField(
         default=dict,
         help_text=_("Change of chrF by language with its interval; decides nothing."),

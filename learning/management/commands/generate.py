@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from annotation.errors import VernacularError
 from learning.actions.generating import Done, generate, open_for_writing, refused_of, sources_of
+from learning.actions.generators import folder_of, generator_named
 
 NUMBERS: dict[str, tuple[type, str]] = {
     "beams": (int, "search over so many beams; 1, token by token, is the usual"),
@@ -34,7 +35,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which generator, from what, to where, and how."""
         parser.add_argument(
-            "network", help="name or path of a checkpoint, or a stored network's folder"
+            "network",
+            help="name or path of a checkpoint, a stored network's folder, or CAMPAIGN@serving",
         )
         parser.add_argument("file", type=Path, help="sources: .jsonl, .csv or .tsv")
         parser.add_argument(
@@ -88,8 +90,10 @@ class Command(BaseCommand):
         told = {name: options[name] for name in NUMBERS if options[name] is not None}
         wish = Wish(draw=options["draw"], **told)
         asked = (options["prompt"], options["home"], dict(map(_code, options["code"])))
+        version = generator_named(options["network"])
         generator = open_for_writing(
-            options["network"], manners=Manners(*asked) if any(asked) else None
+            str(folder_of(version)) if version else options["network"],
+            manners=Manners(*asked) if any(asked) else None,
         )
         sources = sources_of(
             opened,
@@ -102,7 +106,8 @@ class Command(BaseCommand):
             sources,
             out=options["out"],
             wish=wish,
-            network=options["network"],
+            network=str(version or options["network"]),
+            weights=version.digest if version else "",
             progress=self._show,
         )
 
