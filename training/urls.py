@@ -8,6 +8,7 @@ from training.views import (
     compressions,
     gates,
     health,
+    labels,
     language_page,
     me,
     parity,
@@ -75,6 +76,11 @@ urlpatterns = [
     path("campaigns/<slug:slug>/versions/<int:number>/", versions.detail, name="version_detail"),
     path(
         "campaigns/<slug:slug>/versions/<int:number>/card.json", versions.card, name="version_card"
+    ),
+    path(
+        "campaigns/<slug:slug>/versions/<int:number>/labels.csv",
+        labels.as_csv,
+        name="version_labels",
     ),
     path("campaigns/<slug:slug>/people/<int:pk>/answers/", traces.person, name="person_trace"),
     path("campaigns/<slug:slug>/texts/", traces.find, name="text_find"),

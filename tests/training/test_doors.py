@@ -49,6 +49,7 @@ TO_READ = {
     "version_card",
     "version_confidence",
     "version_detail",
+    "version_labels",
     "version_roll_back",
     "health",
 }

@@ -67,8 +67,8 @@ DOORS = {
     """,
     "watch": """
         campaign_detail campaign_live round_detail run_detail run_live run_curves
-        gate_detail gate_csv gate_json versions version_detail version_card version_compare
-        version_confidence reports_overview campaign_table
+        gate_detail gate_csv gate_json versions version_detail version_card version_labels
+        version_compare version_confidence reports_overview campaign_table
     """,
     "watch anywhere": "campaigns",
     "people": """

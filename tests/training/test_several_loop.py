@@ -159,6 +159,9 @@ def learned_and_judged() -> None:
     assert before.macro_f1 == 0 < 0.6 < after.macro_f1
     assert after.macro_f1_low < after.macro_f1 <= after.macro_f1_high
     assert after.nll < before.nll
+    each = [told["f1"] for told in after.by_label.values()]
+    assert len(each) == len(WORDS)
+    assert np.mean([f1 for f1, _low, _high in each]) == pytest.approx(after.macro_f1)
     row = next(iter(after.answers.values()))
     assert len(row) == 4
     check = GateRun.objects.get().checks.get()

@@ -119,6 +119,11 @@ def made() -> Campaign:
     return campaign
 
 
+def gold() -> Any:
+    """What judges, each with one mark a class at most."""
+    return GoldItem.objects.filter(split="gate").select_related("label")
+
+
 def held_to_gold(run: TrainingRun) -> None:
     """What was learned shows on gold, and the gate compares both versions on the same texts."""
     before, after = (
@@ -129,6 +134,12 @@ def held_to_gold(run: TrainingRun) -> None:
     assert before.macro_f1 == 0 < 0.6 < after.macro_f1
     assert after.accuracy > before.accuracy
     assert after.accuracy_low < after.accuracy <= after.accuracy_high
+    each = after.by_label
+    assert {key: told["gold"] for key, told in each.items()} == {
+        key: sum(f'"{key}"' in json.dumps(one.label.value) for one in gold())
+        for key in ("per", "loc")
+    }
+    assert np.mean([told["f1"][0] for told in each.values()]) == pytest.approx(after.macro_f1)
     gate = GateRun.objects.get()
     check = gate.checks.get()
     assert check.delta == pytest.approx(after.macro_f1 - before.macro_f1)
@@ -165,6 +176,7 @@ def stands_on_every_page(run: TrainingRun, client: Client) -> None:
         *((name, (slug, run.pk)) for name in ("run_detail", "gate_detail", "gate_json")),
         ("version_detail", (slug, number)),
         ("version_card", (slug, number)),
+        ("version_labels", (slug, number)),
         ("round_detail", (slug, 1)),
         ("language_desk", (slug, "wo")),
         ("calibration_language", (slug, "wo")),

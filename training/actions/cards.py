@@ -82,6 +82,7 @@ def quality_of(version: ModelVersion) -> dict[str, dict[str, Any]]:
             "accuracy": [row.accuracy, row.accuracy_low, row.accuracy_high],
             "macro_f1": [row.macro_f1, row.macro_f1_low, row.macro_f1_high],
             "kappa": [row.kappa, row.kappa_low, row.kappa_high],
+            "by_label": row.by_label,
             "nll": row.nll,
             "brier": row.brier,
             "temperature": scales.get(row.language_id),

@@ -16,6 +16,7 @@ from django.db import transaction
 from annotation.actions.judging import judging
 from annotation.models import Campaign, GoldItem, Language, Sample
 from learning.models import ModelVersion, Temperature
+from training.actions.by_label import told_by_label
 from training.actions.calibrations import check_calibrations, fit_calibrations
 from training.actions.shapes import Shape, shape_of
 from training.methods.findings import Answers
@@ -186,12 +187,22 @@ def _evaluated(
     }
     known = Evaluation.objects.filter(**name).first()
     if known:
-        return known
+        return _with_labels(known, gold=gold)
     values: dict[str, Any] = {"items": 0, "answers": {}}
     if gold.samples:
         outputs, _ = _outputs(version, gold)
         values = gold.shape.measured(outputs, gold=gold, temperature=temperature, keys=gold.keys)
-    return Evaluation.objects.get_or_create(**name, defaults=values)[0]
+    made, _fresh = Evaluation.objects.get_or_create(**name, defaults=values)
+    return _with_labels(made, gold=gold)
+
+
+def _with_labels(evaluation: Evaluation, *, gold: Gold) -> Evaluation:
+    """Tell each label of what was measured; before it was kept, only means were."""
+    if gold.samples and not evaluation.by_label:
+        answers = answers_of(evaluation, gold=gold)
+        evaluation.by_label = told_by_label(answers, keys=gold.keys, digest=gold.digest)
+        evaluation.save(update_fields=["by_label"])
+    return evaluation
 
 
 def dev_items(campaign: Campaign) -> dict[str, int]:

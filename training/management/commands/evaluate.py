@@ -96,6 +96,7 @@ def _record(row: Evaluation) -> dict[str, Any]:
         "gold_digest": row.gold_digest,
         "accuracy": [row.accuracy, row.accuracy_low, row.accuracy_high],
         "macro_f1": [row.macro_f1, row.macro_f1_low, row.macro_f1_high],
+        "by_label": row.by_label,
         "nll": row.nll,
         "brier": row.brier,
     }
