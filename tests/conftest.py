@@ -24,7 +24,7 @@ from config.env import env
 from config.installing import SetupError
 from config.secret_file import ensure_secrets
 from config.services import find_redis
-from tests import template
+from tests import database, template
 from tests.servers import (
     BROWSER_FLAGS,
     LabelStudioServer,
@@ -50,6 +50,19 @@ if sys.dont_write_bytecode:
     sys.pycache_prefix = str(ROOT / ".cache/bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+
+if database.wants_postgres():
+    # Before a module of tests asks what kind of database this is.
+    _cluster = ExitStack() if database.CLUSTER in os.environ else database.start_cluster()
+    database.use_postgres()
+
+
+def pytest_unconfigure() -> None:
+    """Throw the cluster of this run away."""
+    if database.wants_postgres():
+        connection.close()
+        _cluster.close()
 
 
 def _lacking(reason: str) -> NoReturn:
@@ -88,16 +101,16 @@ def _own_folders(var_dir: Path) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_use_migrations: bool, django_db_keepdb: bool) -> bool:
     """A database that is there already is taken as it is: a copy of the template is."""
-    return django_db_keepdb or (django_db_use_migrations and connection.vendor == "sqlite")
+    return django_db_keepdb or django_db_use_migrations
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(
-    request: pytest.FixtureRequest, django_db_use_migrations: bool, var_dir: Path
-) -> None:
+def django_db_modify_db_settings(django_db_use_migrations: bool, var_dir: Path) -> None:
     """A SQLite file, not memory: workers that join a test are processes of their own."""
     if connection.vendor != "sqlite":
-        request.getfixturevalue("django_db_modify_db_settings_parallel_suffix")
+        name = f"test_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+        os.environ["VERNACULAR_DATABASE_URL"] = database.copy_template(name)
+        connection.settings_dict["TEST"]["NAME"] = name
         return
     file = var_dir / "vernacular.sqlite3"
     connection.settings_dict["TEST"]["NAME"] = str(file)
@@ -117,23 +130,17 @@ def _let_tests_empty_tables() -> Iterator[None]:
     operations = type(connection.ops)
     flush = operations.execute_sql_flush
 
-    def switched_off(self: Any, statements: list[str]) -> None:
+    def on_postgres(self: Any, statements: list[str]) -> None:
         with self.connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
-            )
-            tables = [table for (table,) in cursor.fetchall()]
-            for table in tables:
-                cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-            flush(self, statements)
-            for table in tables:
-                cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+            database.empty_postgres(cursor, self.connection.introspection.table_names(cursor))
 
     def without_triggers(self: Any, statements: list[str]) -> None:
         """Empty what holds anything; what every installation holds stays, and nobody fills it anew."""
         with self.connection.cursor() as cursor:
             tables = self.connection.introspection.table_names(cursor)
-            filled = [one for one in tables if one not in KEPT and _holds_rows(cursor, one)]
+            filled = [
+                one for one in tables if one not in database.KEPT and _holds_rows(cursor, one)
+            ]
             cursor.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'")
             triggers = [one for one in cursor.fetchall() if one[1] in filled]
             for name, _, _ in triggers:
@@ -142,17 +149,15 @@ def _let_tests_empty_tables() -> Iterator[None]:
             for _, _, statement in triggers:
                 cursor.execute(statement)
             # The next test counts from one, as after a rollback.
-            cursor.execute("DELETE FROM sqlite_sequence WHERE name NOT IN (%s, %s, %s)", KEPT)
+            cursor.execute(
+                "DELETE FROM sqlite_sequence WHERE name NOT IN (%s, %s, %s)", database.KEPT
+            )
 
     with pytest.MonkeyPatch.context() as patch:
         sqlite = connection.vendor == "sqlite"
-        patch.setattr(operations, "execute_sql_flush", without_triggers if sqlite else switched_off)
-        if sqlite:
-            patch.setattr(flush_command, "emit_post_migrate_signal", lambda *_, **__: None)
+        patch.setattr(operations, "execute_sql_flush", without_triggers if sqlite else on_postgres)
+        patch.setattr(flush_command, "emit_post_migrate_signal", lambda *_, **__: None)
         yield
-
-
-KEPT = ("django_migrations", "django_content_type", "auth_permission")
 
 
 def _holds_rows(cursor: Any, table: str) -> bool:

@@ -108,8 +108,11 @@ def find_postgres() -> Path | None:
 
 
 @contextmanager
-def running_postgres() -> Iterator[str]:
-    """A PostgreSQL on a socket; its URL. As root it runs as another user, for it refuses root."""
+def running_postgres(*, durable: bool = False) -> Iterator[str]:
+    """A PostgreSQL on a socket; its URL. As root it runs as another user, for it refuses root.
+
+    A durable one writes to disk before it says so, as in production.
+    """
     programs = find_postgres()
     assert programs is not None
     folder = Path(tempfile.mkdtemp(prefix="pg.", dir="/tmp"))  # another user must reach it
@@ -128,7 +131,8 @@ def running_postgres() -> Iterator[str]:
             **user,
         )
 
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+    options = f"-c listen_addresses= -c unix_socket_directories={folder}"
+    options += "" if durable else " -c fsync=off"
     try:
         call("initdb", "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync")
         call("pg_ctl", "-w", "-t", "60", "-l", f"{folder}/log", "-o", options, "start")

@@ -1,7 +1,8 @@
 """An empty, migrated SQLite database: made once for each state of the migrations, then copied.
 
 Migrating from nothing takes a process twenty seconds, and many a test starts an installation of its
-own. PostgreSQL and the demo's first start are migrated from nothing, as a person's are.
+own. The demo's first start is migrated from nothing, as a person's is, and so is the PostgreSQL of
+those tests that bring one; :mod:`tests.database` does the like for a whole run on PostgreSQL.
 """
 
 import fcntl
@@ -25,19 +26,20 @@ NAME = "vernacular.sqlite3"
 
 def place(at: Path) -> Path:
     """Put a copy there; the caller's own ``migrate`` finds nothing left to do."""
-    with _alone():
+    with alone():
         shutil.copyfile(_made(), at)
     return at
 
 
 def make() -> None:
     """Make it, if nobody has."""
-    with _alone():
+    with alone():
         _made()
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
+    """One process at a time makes or takes what is kept."""
     CACHE.mkdir(exist_ok=True)
     with (CACHE / "tests.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -45,12 +47,15 @@ def _alone() -> Iterator[None]:
 
 
 def _made() -> Path:
-    path = CACHE / f"tests-{_digest()}.sqlite3"
+    path = CACHE / f"tests-{digest()}.sqlite3"
     if not path.exists():
         fresh = CACHE / "tests.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
-        _migrate(fresh)
+        migrate(fresh)
+        with closing(sqlite3.connect(fresh / NAME)) as connection:
+            # One file to copy: nothing may be left in the journal beside it.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for old in CACHE.glob("tests-*.sqlite3"):
             old.unlink()
         (fresh / NAME).rename(path)
@@ -58,7 +63,7 @@ def _made() -> Path:
     return path
 
 
-def _digest() -> str:
+def digest() -> str:
     """Every migration of ours, and Django with its own."""
     told = hashlib.sha256(django.__version__.encode())
     for file in sorted(ROOT.glob("*/migrations/*.py")):
@@ -66,10 +71,11 @@ def _digest() -> str:
     return told.hexdigest()[:16]
 
 
-def _migrate(folder: Path) -> None:
+def migrate(folder: Path, *, database: str = "") -> None:
+    """Migrate from nothing, in a process of its own: a file in the folder, or what the URL names."""
     own = {
         "VERNACULAR_VAR_DIR": str(folder),
-        "VERNACULAR_DATABASE_URL": "",
+        "VERNACULAR_DATABASE_URL": database,
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }
     done = subprocess.run(
@@ -81,9 +87,6 @@ def _migrate(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    with closing(sqlite3.connect(folder / NAME)) as connection:
-        # One file to copy: nothing may be left in the journal beside it.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 if __name__ == "__main__":
