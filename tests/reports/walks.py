@@ -200,7 +200,7 @@ def _linked(*kinds: str) -> Callable[[World, Report], None]:
             ReportLink.objects.create(
                 report=report,
                 kind=kind,
-                ref=str(ReportLink.objects.count()),
+                ref=f"made {uuid.uuid4().hex[:12]}",
                 attempt=report.attempts,
                 at=world.now,
             )
