@@ -13,6 +13,7 @@ from annotation.methods.texts import shown
 from annotation.models import Campaign
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
+from training.actions.gate_words import pooled_of, reasons_of, sentences_of
 from training.actions.gold_calls import waiting_by_language
 from training.models import (
     CaseCheck,
@@ -45,6 +46,7 @@ class GateStory:
     gate: GateRun
     looks: Sequence[GateRun]
     lines: Sequence[LanguageLine]
+    reasons: Sequence[str]
     pooled: Sequence[str]
     calls: Sequence[GoldCall]
     cases: Sequence[CaseCheck]
@@ -71,7 +73,8 @@ def story_of(gate: GateRun, *, now: datetime) -> GateStory:
         gate=gate,
         looks=looks,
         lines=sorted(lines, key=lambda line: ORDER[Verdict(line.check.verdict)]),
-        pooled=[found["sentence"] for found in gate.record.get("pooled", [])],
+        reasons=reasons_of(gate),
+        pooled=list(pooled_of(gate, checks=[line.check for line in lines]).values()),
         calls=_calls(gate),
         cases=list(
             gate.case_checks.select_related("case__language", "champion_label", "candidate_label")
@@ -85,10 +88,9 @@ def story_of(gate: GateRun, *, now: datetime) -> GateStory:
 
 
 def _line(check: GateCheck, waiting: int) -> LanguageLine:
-    found = check.detail.get("findings", [])
     return LanguageLine(
         check=check,
-        sentences=tuple(one["sentence"] for one in found),
+        sentences=tuple(sentences_of(check)),
         flip_rate=check.detail.get("flip_rate"),
         waiting=waiting,
     )
@@ -225,7 +227,8 @@ def row_of(line: LanguageLine, *, gate: GateRun) -> dict[str, Any]:
         "waiting": line.waiting,
         "gold_version": check.gold_version.number if check.gold_version else None,
         "gold_digest": check.gold_digest,
-        "reasons": " ".join(line.sentences),
+        # Files are the record: they say what was written, in the words of that day.
+        "reasons": " ".join(one["sentence"] for one in check.detail.get("findings", [])),
     }
 
 

@@ -120,14 +120,14 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
             past_best=past_best_of(versions, anchors=compared.anchors, champion=champion),
         ),
         rng=np.random.default_rng(seed),
-        void=void,
+        void=[one["sentence"] for one in void],
         cases=[case.told() for case in cases],
     )
     gate.verdict = Verdict(decided.verdict)
     gate.reasons = list(decided.reasons)
     if void:
         # The weights may be what is not sound: nothing more is read of them.
-        gate.record = {"seed": seed, "judged_at": now.isoformat(), "pooled": []}
+        gate.record = {"seed": seed, "judged_at": now.isoformat(), "pooled": [], "void": void}
     else:
         gate.record = facts_of(
             decided.pooled, candidate=candidate, champion=champion, seed=seed, now=now
@@ -135,24 +135,30 @@ def _decide(gate: GateRun, *, now: datetime) -> GateRun:
     return _record(gate, decided=decided, compared=compared, cases=cases, versions=versions)
 
 
-def _void(run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion) -> list[str]:
-    """Return why the comparison would mean nothing, if so."""
-    reasons = []
+def _void(
+    run: TrainingRun, *, candidate: ModelVersion, champion: ModelVersion
+) -> list[dict[str, Any]]:
+    """Return why the comparison would mean nothing, if so: what is wrong, and a sentence."""
+    reasons: list[dict[str, Any]] = []
     for version in (candidate, champion):
         try:
             open_weights(version.path, digest=version.digest)
         except TransientError:
             raise
         except VernacularError as error:
-            reasons.append(f"The weights of {version} are not what was registered: {error}")
+            said = f"The weights of {version} are not what was registered: {error}"
+            told = {"version": str(version), "error": str(error), "sentence": said}
+            reasons.append({"code": "weights", **told})
     leaked = gold_leaks(lineage_rows(candidate), marks=GoldMarks.present(run.campaign))
     if leaked:
         some = ", ".join(map(str, leaked[:DETAILS]))
-        reasons.append(
+        said = (
             f"{len(leaked)} samples that the candidate learned from are gold, or share a text or"
             f" a group with gold, or nearly say the same (samples {some}). Retire that gold, or"
             f" train without them."
         )
+        count = {"count": len(leaked), "some": some, "sentence": said}
+        reasons.append({"code": "leaked", **count})
     return reasons
 
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from annotation.methods.charts import Estimate
 from annotation.models import Language
 from learning.models import Deployment
+from training.actions.gate_words import reasons_of
 from training.actions.standings import estimates_of
 from training.models import GateCheck, GateRun, TrainingRun, Verdict
 
@@ -29,6 +30,7 @@ class RunReview:
     gate: GateRun | None
     checks: Sequence[CheckRow]
     served: bool
+    reasons: Sequence[str] = ()
 
 
 def review_of(run: TrainingRun) -> RunReview:
@@ -51,6 +53,7 @@ def review_of(run: TrainingRun) -> RunReview:
         gate=gate,
         checks=checks,
         served=bool(run.candidate_id and served),
+        reasons=reasons_of(gate) if gate else (),
     )
 
 

@@ -234,7 +234,7 @@ def calibration(
         f"Not enough gold to judge calibration: {items} of {needed} items; {at_most}, "
         f"and the mean surprise changed by {numbers['nll']:+.3f}."
     )
-    return Finding("calibration", True, said, numbers)
+    return Finding("calibration", True, said, {**numbers, "needed": needed})
 
 
 def _sure(answers: Answers) -> Sure:

@@ -17,7 +17,9 @@ from annotation.templatetags.charts import Comparison
 from annotation.views.numbers import number_in
 from annotation.views.outcomes import attempt
 from learning.models import Deployment, ModelVersion
+from training.actions.by_label import label_rows
 from training.actions.cards import card_of, quality_of
+from training.actions.gate_words import reasons_of, words_of_moves
 from training.actions.lineage import tainted
 from training.actions.promotion import previous_version, rollback, undo
 from training.actions.robustness import slices_of
@@ -29,6 +31,8 @@ VERSIONS_PER_PAGE = 50
 MOVES_PER_PAGE = 20
 # A chain of ancestors is read from its near end; the whole is in the record.
 ANCESTORS_SHOWN = 8
+# Worst first; what comes after is in the file.
+LABELS_SHOWN = 60
 # One click should be enough in a bad moment, and still leave a reason behind.
 REASONS = (
     gettext_lazy("The version that served answers worse than before."),
@@ -49,14 +53,16 @@ def index(request: HttpRequest, slug: str) -> HttpResponse:
     )
     moves = campaign.deployments.select_related("version", "actor").order_by("-number")
     newest = moves.first()
+    moved = Paginator(moves, MOVES_PER_PAGE).get_page(request.GET.get("moves"))
     context = {
         "campaign": campaign,
         "rows": version_rows(list(page)),
         "page": page,
         "last": page.paginator.count,
         "served": set(campaign.deployments.order_by().values_list("version_id", flat=True)),
-        "moves": Paginator(moves, MOVES_PER_PAGE).get_page(request.GET.get("moves")),
+        "moves": moved,
         "newest": newest,
+        "why": words_of_moves([*moved, *([newest] if newest else [])]),
         "before": previous_version(campaign) if newest else None,
         "reasons": REASONS,
         "tainted": tainted(campaign),
@@ -73,6 +79,9 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     tags = set(card["quality"]) | set(card["learned_from"]["languages"])
     languages = {row.tag: row for row in Language.objects.filter(tag__in=tags)}
     base = quality_of(version.base) if version.base else {}
+    labels = label_rows(version)
+    moves = list(version.deployments.order_by("number"))
+    gates = version.gates_as_candidate.select_related("champion").order_by("pk")
     context = {
         "campaign": version.campaign,
         "version": version,
@@ -81,6 +90,8 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "older": len(card["base_chain"]) - ANCESTORS_SHOWN,
         "ordered": any(row["kappa"][0] is not None for row in card["quality"].values()),
         "quality": [(languages[tag], row) for tag, row in card["quality"].items()],
+        "labels": labels[:LABELS_SHOWN],
+        "more": max(0, len(labels) - LABELS_SHOWN),
         "slices": slices_of(version, campaign=version.campaign),
         "learned": [
             (languages[tag], row) for tag, row in card["learned_from"]["languages"].items()
@@ -90,7 +101,10 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
             for tag, row in card["quality"].items()
         ],
         "run": TrainingRun.objects.filter(candidate=version).order_by("pk").first(),
-        "served": version.deployments.exists(),
+        "served": bool(moves),
+        "moves": moves,
+        "why": words_of_moves(moves),
+        "gates": [(gate, reasons_of(gate)) for gate in gates],
         "reasons": REASONS,
         "tainted": flags.get(version.pk),
         "number": number,
