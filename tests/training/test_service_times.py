@@ -1,12 +1,16 @@
 """How long reports wait, as pages tell it: those that still wait counted in, small numbers not out."""
 
+import math
 from datetime import timedelta
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from annotation.models import Campaign, Language, PublicDoor, Report, ReportEvent
 from tests.make import make_campaign, make_user
@@ -117,3 +121,42 @@ def test_the_interval_of_a_median_holds_the_truth_as_often_as_it_says() -> None:
         high = float("inf") if found.high is None else found.high
         held += found.low is not None and found.low <= 10 <= high
     assert 0.92 <= held / 300 <= 0.985
+
+
+def by_hand(waited: list[int], done: list[bool]) -> tuple[float | None, ...]:
+    """Kaplan and Meier's median in fractions, Brookmeyer and Crowley's ends from the book."""
+    left, greenwood = Fraction(1), 0.0
+    median = low = high = None
+    for t in sorted({w for w, over in zip(waited, done, strict=True) if over}):
+        risk = sum(w >= t for w in waited)
+        ends = sum(w == t and over for w, over in zip(waited, done, strict=True))
+        left *= 1 - Fraction(ends, risk)
+        if median is None and left <= Fraction(1, 2):
+            median = float(t)
+        if left == 0:
+            low = float(t) if low is None else low
+            break  # no variance: the upper curve is not known from here on
+        greenwood += ends / (risk * (risk - ends))
+        # log(-log S) is nearly normal; the median may be wherever that of one half is not refuted.
+        z = (math.log(-math.log(left)) - math.log(math.log(2))) * -math.log(left)
+        if low is None and z >= -1.959963984540054 * math.sqrt(greenwood):
+            low = float(t)
+        if high is None and z >= 1.959963984540054 * math.sqrt(greenwood):
+            high = float(t)
+    return median, low, high
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    st.lists(st.tuples(st.integers(1, 25), st.integers(0, 3).map(bool)), min_size=5, max_size=60)
+)
+def test_a_median_wait_is_what_comes_out_by_hand(told: list[tuple[int, bool]]) -> None:
+    waited, done = [w for w, _ in told], [over for _, over in told]
+    found = median_wait(waited, done=done)
+    if sum(done) < 5:
+        assert (found.value, found.low, found.high) == (None, None, None)
+        return
+    assert (found.value, found.low, found.high) == by_hand(waited, done)
+    # What is cut off later than everything that was done tells of nothing but who waits.
+    longer = [w if over else w + 100 for w, over in told]
+    assert (median_wait(longer, done=done).value or math.inf) >= (found.value or math.inf)

@@ -16,6 +16,8 @@ import numpy.typing as npt
 Z95 = 1.959963984540054
 # With fewer that were done a median is an anecdote.
 LEAST_DONE = 5
+# Shares are products: one half may come out a hair above it, and would be a whole wait late.
+HALF = 0.5 + 1e-9
 Floats = npt.NDArray[np.float64]
 
 
@@ -39,6 +41,8 @@ def median_wait(waited: Sequence[float], *, done: Sequence[bool]) -> Median:
     5.0
     >>> median_wait([1, 1, 1, 1, 1, 9, 9, 9, 9, 9, 9], done=[True] * 5 + [False] * 6).value is None
     True
+    >>> median_wait(range(24), done=[True] * 24).value
+    11.0
     >>> median_wait([1, 2], done=[True, True])
     Median(value=None, low=None, high=None, done=2, all=2)
     """
@@ -47,9 +51,9 @@ def median_wait(waited: Sequence[float], *, done: Sequence[bool]) -> Median:
         return Median(None, None, None, int(over.sum()), len(times))
     at, left, low, high = _curve(times, over)
     return Median(
-        _first(at, left <= 0.5),
-        _first(at, low <= 0.5),
-        _first(at, high <= 0.5),
+        _first(at, left <= HALF),
+        _first(at, low <= HALF),
+        _first(at, high <= HALF),
         int(over.sum()),
         len(times),
     )
@@ -67,6 +71,8 @@ def _curve(times: Floats, over: npt.NDArray[np.bool_]) -> tuple[Floats, Floats, 
         inside = (left > 0) & (left < 1) & np.isfinite(spread)
         low[inside] = left[inside] ** np.exp(Z95 * spread[inside])
         high[inside] = left[inside] ** np.exp(-Z95 * spread[inside])
+    # Where nobody waits any more Greenwood's variance says nothing of how many might.
+    high[left <= 0] = np.nan
     return at, left, low, high
 
 
