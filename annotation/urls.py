@@ -215,6 +215,11 @@ urlpatterns = [
         name="hours_csv",
     ),
     path("campaigns/<slug:slug>/publication/", publication.publication, name="publication"),
+    path(
+        "campaigns/<slug:slug>/publication/agreed/<slug:format>/",
+        publication.agreed,
+        name="agreed_file",
+    ),
     path("campaigns/<slug:slug>/quarantine/", people.quarantine, name="quarantine"),
     path(
         "campaigns/<slug:slug>/quarantine/<int:pk>/lay-aside/",

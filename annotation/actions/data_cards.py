@@ -20,6 +20,10 @@ def data_card_text(card: Mapping[str, Any]) -> str:
         f"language: {json.dumps(list(languages))}",
         f"license: {json.dumps(card['licence'].lower())}",
         f"pretty_name: {json.dumps(card['title'], ensure_ascii=False)}",
+        # Without it the library `datasets` would take the card for programs for a table, too.
+        "configs:",
+        "- config_name: default",
+        "  data_files: answers.jsonl",
         "---",
         "",
         f"# {card['title']}",

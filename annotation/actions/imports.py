@@ -155,7 +155,9 @@ def _read(job: SampleImport, *, now: Clock, progress: Progress | None, should_st
             f"{MOST_CLAIMS} workers gave this file up; another will not help."
         )
     options, usual = job.options, Habits.of(job.campaign.objective).columns
-    wanted = Wanted(options.get("columns", {}), options.get("defaults", {}), usual)
+    wanted = Wanted(
+        options.get("columns", {}), options.get("defaults", {}), usual, options.get("without", ())
+    )
     path = Path(settings.MEDIA_ROOT) / job.path
     if not job.path or not path.is_file():
         raise UnreadableFileError("Our copy of the file is gone. Import it again.")

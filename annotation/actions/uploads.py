@@ -3,7 +3,7 @@
 import hashlib
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypedDict, Unpack
 
@@ -45,6 +45,7 @@ class ImportOptions(TypedDict, total=False):
     on_error: str
     actor: User | None
     again: bool
+    without: Collection[str]
 
 
 def queue_import(
@@ -53,8 +54,8 @@ def queue_import(
     """Copy a file into our own folder and queue it; the same file comes in once only.
 
     ``columns`` says which column fills which field, ``defaults`` what holds where a row is
-    silent, ``on_error`` what happens to good rows beside bad ones, and ``again`` lets a file in
-    a second time.
+    silent, ``on_error`` what happens to good rows beside bad ones, ``again`` lets a file in a
+    second time, and fields in ``without`` stay empty though the file fills them.
     """
     name = _clean_name(filename)
     columns, defaults = dict(options.get("columns") or {}), dict(options.get("defaults") or {})
@@ -64,14 +65,15 @@ def queue_import(
     copy, digest, size = _copy(file)
     try:
         usual = Habits.of(campaign.objective).columns
-        _look_at(copy, kind=kind, wanted=Wanted(columns, defaults, usual))
+        without = sorted(options.get("without") or ())
+        _look_at(copy, kind=kind, wanted=Wanted(columns, defaults, usual, without))
         queued = SampleImport(
             campaign=campaign,
             filename=name,
             path=copy.name,
             digest=digest,
             format=kind,
-            options={"columns": columns, "defaults": defaults},
+            options={"columns": columns, "defaults": defaults, "without": without},
             on_error=on_error,
             bytes_total=size,
             created_by=options.get("actor"),

@@ -15,6 +15,7 @@ FORMATS = (
     ("csv", "CSV"),
     ("tsv", "TSV"),
     ("jsonl", "JSON Lines"),
+    ("json", gettext_lazy("JSON list / Label Studio")),
     ("parquet", "Parquet"),
     ("po", "gettext PO"),
     ("conllu", "CoNLL-U"),
@@ -42,7 +43,7 @@ class ImportForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
         help_text=gettext_lazy(
-            "CSV, TSV, JSON Lines, Parquet or gettext PO. A first row names the columns."
+            "CSV, TSV, JSON (Lines, lists, or what Label Studio exports), Parquet, gettext PO, CoNLL-U or IOB2. Of tables a first row names the columns."
         ),
     )
     format = forms.ChoiceField(label=gettext_lazy("Format"), choices=FORMATS, required=False)

@@ -1,23 +1,31 @@
-"""The door through which answers are published, as far as people agreed to that."""
+"""The doors through which answers leave: published as far as people agreed, and for the team itself."""
 
 import shutil
 import tempfile
 from pathlib import Path
 
 from django import forms
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
+from annotation.actions.agreed_files import FOLDER, agreed_texts, write_agreed
 from annotation.actions.publication import LONGEST_LICENCE, outlook, write_publication
 from annotation.errors import VernacularError
 from annotation.models import Campaign
 from annotation.permissions import Ability, required
 
+_FORMATS = {
+    "csv": "CSV",
+    "jsonl": "JSON Lines",
+    "parquet": "Parquet",
+    "json": "Label Studio",
+    FOLDER: "datasets (ZIP)",
+}
 # More than that would keep a thread of the pages for minutes.
 MOST = 100_000
 
@@ -53,9 +61,28 @@ def publication(request: HttpRequest, slug: str) -> HttpResponseBase:
             return _as_one_file(campaign, form=form)
         except VernacularError as error:
             form.add_error(None, f"{error} {error.remedy}")
+    texts = agreed_texts(campaign)
     context = {"campaign": campaign, "form": form, "counts": counts, "can": can, "most": MOST}
+    context |= {"texts": texts, "formats": _FORMATS.items() if 0 < texts <= MOST else ()}
     status = 422 if form.errors else 200
     return render(request, "annotation/publication.html", context, status=status)
+
+
+@required(Ability.LEAD)
+@require_safe
+@never_cache
+def agreed(request: HttpRequest, slug: str, format: str) -> FileResponse:
+    """Give what people agree on, with its texts; nothing of it stays on the disk."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    if format not in _FORMATS or agreed_texts(campaign) > MOST:
+        raise Http404
+    with tempfile.TemporaryDirectory() as place:
+        name = f"{slug}-agreed" if format == FOLDER else f"{slug}-agreed.{format}"
+        whole = Path(place) / name
+        write_agreed(campaign, path=whole, format=format)
+        if format == FOLDER:
+            whole = Path(shutil.make_archive(str(whole), "zip", root_dir=place, base_dir=name))
+        return FileResponse(whole.open("rb"), as_attachment=True, filename=whole.name)
 
 
 def _as_one_file(campaign: Campaign, *, form: PublicationForm) -> HttpResponse | FileResponse:

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from annotation.actions.consensus import refit
 from annotation.actions.publication import write_publication
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Annotation, Annotator, Campaign, Consent, Source
@@ -147,3 +148,25 @@ def test_the_command_and_the_page_give_the_same_and_the_page_says_what_stays(
     )
     with pytest.raises(InvalidInputError):
         write_publication(campaign, folder=tmp_path / "no", licence="", now=timezone.now())
+
+
+def test_who_leads_takes_home_what_people_agree_on_and_nobody_else_does(
+    campaign: Campaign, client: Client
+) -> None:
+    refit(campaign, language=campaign.languages.get().language, now=timezone.now())
+    address = f"/campaigns/{campaign.slug}/publication/agreed/"
+    client.force_login(make_user("noor", staff=True))
+    page = client.get(f"/campaigns/{campaign.slug}/publication/").content.decode()
+    assert f'href="{address}jsonl/"' in page
+    told = b"".join(client.get(f"{address}jsonl/")).decode()
+    # For the team itself a licence keeps nothing back; gold and what was taken back stay.
+    assert sorted(json.loads(line)["text"] for line in told.splitlines()) == [
+        "closed",
+        "free 0",
+        "free 1",
+    ]
+    packed = zipfile.ZipFile(io.BytesIO(b"".join(client.get(f"{address}datasets/"))))
+    assert "mail-agreed/data/wo/train-00000-of-00001.parquet" in packed.namelist()
+    assert client.get(f"{address}docx/").status_code == 404
+    client.force_login(make_user("lee"))
+    assert client.get(f"{address}jsonl/").status_code == 403

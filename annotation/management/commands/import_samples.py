@@ -5,12 +5,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions.imports import queue_import, release_import, run_import
 from annotation.errors import VernacularError
+from annotation.methods.dataset_folders import (
+    TRAIN,
+    VALIDATION,
+    DataFile,
+    FolderError,
+    data_files,
+)
 from annotation.methods.readers import FIELDS, FORMATS
 from annotation.models import Campaign, SampleImport
 
@@ -26,6 +34,13 @@ A label makes the row gold: its answer is known, it is never trained on, and it 
 (split) dev or gate; without a split about three in ten go to dev. Rows of one group are
 translations of each other and stay together. Rows are numbered as a spreadsheet does (the header
 is row 1), lines of JSON Lines and PO as an editor does.
+
+Label Studio's exports are .json: what a ground_truth annotation says is the label; with --column
+label=annotations it is what all annotations of a task say alike.
+
+A folder is read as the library `datasets` lays it out: of the part `train` the texts alone come in,
+to be asked about; labels of `validation` become gold for tuning, of `test` gold for the gate. A
+configuration called like a language of the campaign is of that language.
 """
 SHOWN = 20
 
@@ -44,7 +59,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which file, how to read it, and what to do with bad rows."""
         parser.add_argument("campaign", help="short name of the campaign")
-        parser.add_argument("file", nargs="?", help="the file; not with --resume")
+        parser.add_argument("file", nargs="?", help="file or folder; not with --resume")
         parser.add_argument("--format", default="", choices=FORMATS, help="else by the file's name")
         parser.add_argument(
             "--column", nargs="+", action="extend", default=[], metavar="FIELD=NAME"
@@ -65,6 +80,9 @@ class Command(BaseCommand):
         """Queue, run, and report."""
         try:
             campaign = _campaign(options["campaign"])
+            if options["file"] and Path(options["file"]).is_dir():
+                self._whole_folder(campaign, options)
+                return
             job = self._resumed(campaign, options) or self._queued(campaign, options)
             if options["queue"]:
                 self._leave_to_a_worker(job)
@@ -72,6 +90,28 @@ class Command(BaseCommand):
             self._report(self._run(job))
         except VernacularError as error:
             raise CommandError(str(error)) from error
+
+    def _whole_folder(self, campaign: Campaign, options: dict[str, Any]) -> None:
+        """Queue every file before the first is read: what cannot be read stops it all."""
+        try:
+            files = data_files(Path(options["file"]))
+        except FolderError as error:
+            raise CommandError(str(error)) from error
+        jobs: list[SampleImport] = []
+        try:
+            with transaction.atomic():
+                for one in files:
+                    jobs.append(self._queued(campaign, _of_part(campaign, one, options)))
+        except BaseException:
+            for job in jobs:
+                (Path(settings.MEDIA_ROOT) / job.path).unlink(missing_ok=True)
+            raise
+        for one, job in zip(files, jobs, strict=True):
+            self.stdout.write(f"{one.path} ({one.config}, {one.split}):")
+            if options["queue"]:
+                self._leave_to_a_worker(job)
+            else:
+                self._report(self._run(job))
 
     def _queued(self, campaign: Campaign, options: dict[str, Any]) -> SampleImport:
         if not options["file"]:
@@ -89,6 +129,7 @@ class Command(BaseCommand):
                     defaults=_pairs(options["default"], "default"),
                     on_error=on_error,
                     again=options["again"],
+                    without=options.get("without", ()),
                 )
         except OSError as error:
             raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
@@ -152,6 +193,22 @@ class Command(BaseCommand):
             f"Import {job.pk} is queued; a worker of `manage.py up` reads it. "
             f"Progress: manage.py inspect_campaign {job.campaign.slug}"
         )
+
+
+def _of_part(campaign: Campaign, one: DataFile, options: dict[str, Any]) -> dict[str, Any]:
+    """How one file of a folder is read: what the user says goes before what the folder tells."""
+    told = {**options, "file": str(one.path), "default": list(options["default"])}
+    given = {pair.partition("=")[0].strip() for pair in told["default"]}
+    tags = campaign.languages.filter(active=True).values_list("language__tag", flat=True)
+    known = {tag.casefold(): tag for tag in tags}
+    tag = known.get(one.config.replace("_", "-").casefold())
+    if tag and "language" not in given:
+        told["default"].append(f"language={tag}")
+    if one.split == TRAIN:
+        return told | {"without": ("label", "spans", "split")}
+    if "split" not in given:
+        told["default"].append(f"split={'dev' if one.split == VALIDATION else 'gate'}")
+    return told
 
 
 def _enqueue(task: Any, import_id: int) -> None:

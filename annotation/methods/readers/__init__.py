@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import BinaryIO
 
 from annotation.methods.readers.json_lines import read_json_lines
+from annotation.methods.readers.json_lists import read_json_list
 from annotation.methods.readers.parquet import read_parquet
 from annotation.methods.readers.po import read_po
 from annotation.methods.readers.rows import FIELDS, Row, UnreadableFileError, Wanted
@@ -21,6 +22,7 @@ _READERS = {
     "csv": read_csv,
     "tsv": read_tsv,
     "jsonl": read_json_lines,
+    "json": read_json_list,
     "parquet": read_parquet,
     "po": read_po,
     "conllu": read_universal,
@@ -33,6 +35,7 @@ _SUFFIXES = {
     ".tab": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
     ".po": "po",

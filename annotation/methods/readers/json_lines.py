@@ -34,7 +34,7 @@ def read_json_lines(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
             if not seen and text.startswith("["):
                 raise UnreadableFileError(
                     "This is one JSON list; JSON Lines has one object a line. "
-                    "Turn it round with: jq -c '.[]' FILE > FILE.jsonl"
+                    "Give the file a name that ends in .json, or say that its format is json."
                 )
             yield _row(number, position, text, wanted=wanted, fields=fields)
         seen = seen or bool(text)

@@ -1,6 +1,7 @@
 """Parquet: read by row groups, only the columns that are wanted."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from annotation.methods import texts
@@ -24,6 +25,7 @@ def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
         with _open(stream) as file:
             fields = wanted.columns_to_fields(file.schema_arrow.names)
             total, number = max(1, file.metadata.num_rows), 0
+            names = _class_names(file.schema_arrow.metadata)
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=list(fields)):
                 for values, problem in _rows(batch):
                     number += 1
@@ -31,7 +33,8 @@ def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
                     if problem:
                         yield Row(number, position, problem=problem)
                     else:
-                        yield Row(number, position, _named(values, fields))
+                        told = _spelled(values, names) if names else values
+                        yield Row(number, position, _named(told, fields))
     except (pa.ArrowException, OSError) as error:
         what = str(error).splitlines()[0][:200] if str(error) else "damaged"
         raise UnreadableFileError(
@@ -50,6 +53,32 @@ def _open(stream: BinaryIO) -> "pq.ParquetFile":
     names = [field.name for field in file.schema_arrow if field.type in spelled]
     stream.seek(0)
     return pq.ParquetFile(stream, metadata=file.metadata, read_dictionary=names)
+
+
+def _class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """What a file of the `datasets` library calls its classes, by column: there they are numbers."""
+    try:
+        told = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+        features = told["info"]["features"]
+        return {
+            name: [str(one) for one in feature["names"]]
+            for name, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _spelled(values: dict[str, Any], names: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The row with classes by name; -1 stands for an answer that is not told."""
+    told = dict(values)
+    for column, known in names.items():
+        number = values.get(column)
+        if isinstance(number, int) and not isinstance(number, bool):
+            told[column] = (
+                "" if number == -1 else known[number] if 0 <= number < len(known) else number
+            )
+    return told
 
 
 def _rows(batch: "pa.RecordBatch") -> Iterator[tuple[dict[str, Any], str]]:

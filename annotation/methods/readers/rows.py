@@ -50,15 +50,22 @@ class Wanted:
     (('label',), ('meta.year',), ())
     >>> Wanted(usual={"source": "second"}).fields_of("source")
     ('second',)
+    >>> Wanted(without=("label",)).fields_of("label")
+    ()
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, str] = field(default_factory=dict)
     # What a kind of question calls its columns, and which field each fills.
     usual: Mapping[str, str] = field(default_factory=dict)
+    # Fields that stay empty though the file fills them.
+    without: Sequence[str] = ()
 
     def fields_of(self, column: str) -> tuple[str, ...]:
         """Return the fields that a column of the file fills."""
+        return tuple(one for one in self._filled(column) if one not in self.without)
+
+    def _filled(self, column: str) -> tuple[str, ...]:
         told = tuple(ours for ours, theirs in self.columns.items() if theirs == column)
         if told or column in self.columns:
             return told

@@ -1,0 +1,131 @@
+"""Folders of data sets, as the library `datasets` and its hub lay them out: which file is what.
+
+A header in ``README.md`` says which files make which configuration and which part (``split``) of
+it; where it does not, the names do. The folder is a stranger's: no name leads out of it.
+
+The layout: https://huggingface.co/docs/datasets/repository_structure.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from annotation.methods.readers import format_of
+
+DEFAULT = "default"
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+_WORDS = {
+    TRAIN: ("train", "training"),
+    VALIDATION: ("validation", "valid", "val", "dev", "development"),
+    TEST: ("test", "testing", "eval", "evaluation"),
+}
+_LONGEST_HEADER = 1_000_000
+
+
+class FolderError(ValueError):
+    """The folder makes no sense; the message says what to do."""
+
+
+@dataclass(frozen=True, order=True)
+class DataFile:
+    """One file, which configuration it belongs to, and which part of that."""
+
+    path: Path
+    config: str
+    split: str
+
+
+def data_files(folder: Path) -> list[DataFile]:
+    """Return the files of a data set in order; raise if there are none or one lies elsewhere."""
+    told = _configs(folder)
+    found = list(_declared(folder, told)) if told else list(_by_name(folder))
+    if not found:
+        raise FolderError(f"{folder} holds no file of data that can be read.")
+    return sorted(set(found), key=lambda one: (one.config, one.split, one.path))
+
+
+def split_of(path: Path) -> str:
+    """Return which part a file is by its name or that of a folder it lies in; ``train`` by itself.
+
+    >>> split_of(Path("data/test-00000-of-00001.parquet")), split_of(Path("dev/wo.csv"))
+    ('test', 'validation')
+    >>> split_of(Path("contest.csv"))
+    'train'
+    """
+    for name in reversed(path.parts):
+        words = re.split(r"[^a-z]+", name.lower())
+        for split, known in _WORDS.items():
+            if any(word in known for word in words):
+                return split
+    return TRAIN
+
+
+def _configs(folder: Path) -> list[Any]:
+    """The configurations that the header names."""
+    import yaml
+
+    try:
+        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+            text = file.read(_LONGEST_HEADER)
+    except OSError:
+        return []
+    head = re.match(r"---\s*\n(.*?)\n---\s*(\n|$)", text, re.DOTALL)
+    if head is None:
+        return []
+    try:
+        told = yaml.safe_load(head[1])
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise FolderError(f"The header of README.md is not YAML: {str(error)[:200]}.") from error
+    configs = told.get("configs") if isinstance(told, dict) else None
+    return configs if isinstance(configs, list) else []
+
+
+def _declared(folder: Path, configs: list[Any]) -> Iterator[DataFile]:
+    for config in configs:
+        if not isinstance(config, dict) or "data_files" not in config:
+            continue
+        name = str(config.get("config_name", DEFAULT))
+        home = str(config.get("data_dir", "") or "")
+        files = config["data_files"]
+        for part in files if isinstance(files, list) else [files]:
+            split, patterns = TRAIN, part
+            if isinstance(part, dict):
+                split, patterns = str(part.get("split", TRAIN)), part.get("path")
+            for pattern in patterns if isinstance(patterns, list) else [patterns]:
+                where = "/".join(one for one in (home, str(pattern)) if one)
+                yield from (DataFile(path, name, split) for path in _matching(folder, where))
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    if "://" in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise FolderError(f"README.md names {pattern!r}, which lies outside the folder.")
+    try:
+        found = [path for path in folder.glob(pattern) if path.is_file()]
+    except (ValueError, NotImplementedError, OSError) as error:
+        raise FolderError(f"README.md names {pattern!r}: {error}.") from error
+    if not found:
+        raise FolderError(f"README.md names {pattern!r}, but there is no such file.")
+    return [_inside(folder, path) for path in found]
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise FolderError(
+            f"{path} is a link that leads out of the folder. Copy the folder with its files:"
+            " cp -rL FOLDER COPY."
+        )
+    if not format_of(path.name):
+        raise FolderError(f"{path} is of no kind that can be read.")
+    return path
+
+
+def _by_name(folder: Path) -> Iterator[DataFile]:
+    """Every file that can be read, but for hidden ones and what describes the others."""
+    for path in sorted(folder.rglob("*")):
+        inner = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inner.parts)
+        if hidden or not path.is_file() or not format_of(path.name) or inner.suffix == ".json":
+            continue
+        yield DataFile(_inside(folder, path), DEFAULT, split_of(inner))
