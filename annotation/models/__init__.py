@@ -27,6 +27,12 @@ from annotation.models.labels import Label
 from annotation.models.languages import Direction, Language
 from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User
+from annotation.models.report_doors import (
+    LanguageIdentifier,
+    ReportBell,
+    ReportRing,
+    ReportWish,
+)
 from annotation.models.report_parts import (
     PublicDoor,
     ReportContact,
@@ -94,6 +100,7 @@ __all__ = [
     "Label",
     "LabelRule",
     "Language",
+    "LanguageIdentifier",
     "LinkMiss",
     "Membership",
     "Objection",
@@ -105,6 +112,7 @@ __all__ = [
     "RefusedRow",
     "Reliability",
     "Report",
+    "ReportBell",
     "ReportContact",
     "ReportEvent",
     "ReportGlance",
@@ -112,8 +120,10 @@ __all__ = [
     "ReportLink",
     "ReportMessage",
     "ReportOriginal",
+    "ReportRing",
     "ReportState",
     "ReportVote",
+    "ReportWish",
     "Reproduction",
     "Reservation",
     "Role",
