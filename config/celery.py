@@ -51,6 +51,7 @@ app.conf.task_routes = {
     "training.tasks.train": {"queue": "gpu"},
     "training.tasks.judge": {"queue": "gpu"},
     "training.tasks.measure": {"queue": "gpu"},
+    "training.tasks.write_comparison": {"queue": "gpu"},
     "training.tasks.take_figures": {"queue": "gpu"},
 }
 app.conf.beat_schedule = {

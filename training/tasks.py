@@ -50,6 +50,7 @@ def tick(**_: object) -> None:
     from training.actions.figures import due_figures
     from training.actions.gold_answers import tend_elsewhere
     from training.actions.wishes import due_measurements
+    from training.actions.writing_comparisons import due_comparisons
 
     now = timezone.now()
     health.beat(health.TIMETABLE, now=now)
@@ -57,7 +58,7 @@ def tick(**_: object) -> None:
     lost = [Work("annotation.tasks.run_import", {"import_id": pk}) for pk in reclaim_imports(now)]
     pulses = [Work("training.tasks.pulse"), Work("annotation.tasks.attend")]
     apart = [*due_compressions(now=now), *tend_elsewhere(now=now), *due_measurements(now=now)]
-    apart += due_figures()
+    apart += [*due_figures(), *due_comparisons(now=now)]
     send(due([*pulses, *lost, *due_honours(), *due_estimates(), *apart], now=now))
     for campaign in Campaign.objects.running():
         _send(Work("training.tasks.advance", {"campaign_id": campaign.pk}), seconds=_patience())
@@ -131,6 +132,17 @@ def measure(*, version_id: int, **_: object) -> None:
     from training.actions.wishes import measure_asked
 
     measure_asked(version_id, now=timezone.now)
+
+
+@shared_task
+def write_comparison(*, comparison_id: int, **_: object) -> None:
+    """Have two generators write what people are to compare, at somebody's wish."""
+    from training.actions import writing_comparisons
+
+    kwargs = {"comparison_id": comparison_id}
+    with _at_work(writing_comparisons.TASK, kwargs):
+        writing_comparisons.write_comparison(comparison_id, now=timezone.now)
+    forget(Work(writing_comparisons.TASK, kwargs))
 
 
 @shared_task

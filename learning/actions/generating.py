@@ -103,7 +103,7 @@ def _source(number: int, values: Mapping[str, object], *, language: str) -> Sour
     return Source(number, text, tag.strip(), home.strip(), told)
 
 
-def generate(
+def generate(  # noqa: PLR0913 - from what, to where, by whom
     generator: "Generator",
     sources: Iterable[Source],
     *,

@@ -8,6 +8,7 @@ automatic metric opens this gate.
 
 import io
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,10 +42,11 @@ QUESTION = (
 
 @dataclass(frozen=True)
 class Written:
-    """What one system wrote: outputs by language and source."""
+    """What one system wrote: outputs by language and source, and which weights its file tells."""
 
     system: str
     outputs: Mapping[tuple[str, str], str]
+    weights: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Comparison:
     """A campaign that asks people, and what of both files could not be asked.
 
     ``same`` outputs leave nothing to choose, ``alone`` has only one side, ``learned`` are prompts
-    whose better outputs people gave already, so that a generator may have learned them.
+    whose better outputs people gave already, so that a generator may have learned them. ``tally``
+    counts by language the prompts that are left, and how many of them both wrote the same for.
     """
 
     campaign: Campaign
@@ -60,6 +63,7 @@ class Comparison:
     same: int
     alone: int
     learned: int
+    tally: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,11 @@ def read_outputs(file: BinaryIO, *, filename: str, system: str) -> Written:
         raise InvalidInputError(
             f"The name {filename!r} tells no format.", remedy="Give a CSV, TSV or JSON Lines file."
         )
-    wanted = Wanted(defaults={"licence": "as its source"}, usual=COLUMNS)
+    wanted = Wanted(
+        defaults={"licence": "as its source"}, usual=COLUMNS | {"weights": "meta.weights"}
+    )
     outputs: dict[tuple[str, str], str] = {}
+    weights: set[str] = set()
     try:
         for row in read_rows(file, format=kind, wanted=wanted):
             if row.problem:
@@ -95,9 +102,10 @@ def read_outputs(file: BinaryIO, *, filename: str, system: str) -> Written:
                 told = "is there twice in this language"
                 raise _refused(filename, row.number, "source", told)
             outputs[tag, source] = output
+            weights.add(str(row.values.get("meta.weights") or ""))
     except UnreadableFileError as error:
         raise InvalidInputError(f"{filename}: {error}") from error
-    return Written(system.strip(), outputs)
+    return Written(system.strip(), outputs, frozenset(weights))
 
 
 def compare_generators(  # noqa: PLR0913 - what a campaign of its own needs
@@ -145,8 +153,20 @@ def compare_generators(  # noqa: PLR0913 - what a campaign of its own needs
     brought = _bring(campaign, pairs, candidate=candidate, champion=champion, licence=licence)
     brought = run_import(brought.pk, now=now)
     return Comparison(
-        campaign, brought, len(held_out) - len(pairs), alone, len(shared) - len(held_out)
+        campaign,
+        brought,
+        len(held_out) - len(pairs),
+        alone,
+        len(shared) - len(held_out),
+        _tally(held_out, pairs=pairs),
     )
+
+
+def _tally(
+    held_out: Sequence[tuple[str, str]], *, pairs: Sequence[tuple[str, str]]
+) -> dict[str, dict[str, int]]:
+    asked, differ = Counter(tag for tag, _ in held_out), Counter(tag for tag, _ in pairs)
+    return {tag: {"prompts": asked[tag], "same": asked[tag] - differ[tag]} for tag in sorted(asked)}
 
 
 def judge_generators(
@@ -155,10 +175,12 @@ def judge_generators(
     candidate: str,
     champion: str,
     margin: float | None = None,
+    alpha: float = ALPHA,
 ) -> list[Verdict]:
     """Judge a candidate in every language of a campaign by what people preferred, and by nothing else.
 
-    ``margin`` is how far below a half the share of preferences may lie: .05 where it is not given.
+    ``margin`` is how far below a half the share of preferences may lie: .05 where it is not given;
+    ``alpha`` the risk that this look may run.
     """
     from training.methods.judged import (
         MARGIN,
@@ -178,11 +200,17 @@ def judge_generators(
     homes = campaign.languages.filter(active=True).select_related("campaign", "language")
     found = [(home, _duel(home, candidate=candidate, champion=champion)) for home in homes]
     with told_of_judgements():
-        judged = [(home, duel, non_inferior(duel, margin=margin)) for home, duel in found]
+        judged = [
+            (home, duel, non_inferior(duel, margin=margin, alpha=alpha)) for home, duel in found
+        ]
     harm = iter(holm([one.harm_p for _, duel, one in judged if len(duel.outcome)]))
     return [
         _verdict(
-            home, one, number=len(duel.outcome), harm_p=next(harm) if len(duel.outcome) else 1.0
+            home,
+            one,
+            number=len(duel.outcome),
+            harm_p=next(harm) if len(duel.outcome) else 1.0,
+            alpha=alpha,
         )
         for home, duel, one in judged
     ]
@@ -193,10 +221,12 @@ def is_open(verdicts: Sequence[Verdict]) -> bool:
     return bool(verdicts) and all(one.verdict == "PASS" for one in verdicts)
 
 
-def _verdict(home: CampaignLanguage, judged: "Judged", *, number: int, harm_p: float) -> Verdict:
+def _verdict(
+    home: CampaignLanguage, judged: "Judged", *, number: int, harm_p: float, alpha: float
+) -> Verdict:
     """Harm counts where it is left after the correction over languages; until then it is a hold."""
     verdict = judged.verdict
-    if verdict == "BLOCK" and harm_p >= ALPHA:
+    if verdict == "BLOCK" and harm_p >= alpha:
         verdict = "HOLD"
         told = f"{judged.finding.sentence} Over all languages that may be chance."
         judged = replace(judged, finding=replace(judged.finding, sentence=told))

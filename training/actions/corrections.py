@@ -4,6 +4,7 @@ Only answers that stand are given out: of people who agree to training now and w
 such that gold or a case says, too. Nothing is written; asked again, it says the same.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ from annotation.methods.texts import normalise, parts_of
 from annotation.models import Annotation, Campaign, Consent, Sample
 from annotation.objectives.ratings import CORRECTED, WRONG
 from training.actions.gold_marks import GoldMarks
+
+NAME = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-(?P<given>\d+\.\d+(\+\d+\.\d+)*)")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Corrected:
         """The correction as a line of a file: nobody's name, but where it comes from."""
         origin = self.sample.source
         return {
-            "id": f"{self.sample.uid}-{self.annotation}.{self.revision}",
+            "id": named(self.sample, (self.annotation, self.revision)),
             "language": self.sample.language.tag,
             "source": self.source,
             "output": self.output,
@@ -50,26 +53,26 @@ class Corrected:
 
 @dataclass(frozen=True)
 class Preferred:
-    """Two outputs, and in how many of ``answers`` the first was preferred, ties half."""
+    """Two outputs, and in how many of the ``given`` answers the first was preferred, ties half."""
 
     sample: Sample
     first: str
     second: str
     source: str
     share: float
-    answers: int
+    given: tuple[tuple[int, int], ...]
 
     def record(self) -> dict[str, Any]:
         """The preference as a line of a file."""
         origin = self.sample.source
         return {
-            "id": str(self.sample.uid),
+            "id": named(self.sample, *self.given),
             "language": self.sample.language.tag,
             "source": self.source,
             "first": self.first,
             "second": self.second,
             "share": self.share,
-            "answers": self.answers,
+            "answers": len(self.given),
             "licence": origin.licence if origin else "",
             "origin": origin.name if origin else "",
         }
@@ -99,17 +102,33 @@ def corrections_of(campaign: Campaign) -> Iterator[Corrected]:
 def preferences_of(campaign: Campaign) -> Iterator[Preferred]:
     """Yield what people preferred, text by text."""
     _refuse_other(campaign, kind="preferences")
-    said: dict[int, list[float]] = {}
-    samples: dict[int, Sample] = {}
+    said: dict[int, list[Annotation]] = {}
     for one in _standing(campaign):
         if one.label is not None:
-            samples[one.item.sample_id] = one.item.sample
-            outcome = (1 + OUTCOMES[one.label.key]) / 2
-            said.setdefault(one.item.sample_id, []).append(outcome)
-    for pk, sample in samples.items():
+            said.setdefault(one.item.sample_id, []).append(one)
+    for answers in said.values():
+        sample = answers[0].item.sample
         first, second, *source = parts_of(sample.text)
-        share = sum(said[pk]) / len(said[pk])
-        yield Preferred(sample, first, second, "".join(source), share, len(said[pk]))
+        outcomes = [(1 + OUTCOMES[one.label.key]) / 2 for one in answers if one.label]
+        given = tuple((one.pk, one.revision) for one in answers)
+        share = sum(outcomes) / len(outcomes)
+        yield Preferred(sample, first, second, "".join(source), share, given)
+
+
+def named(sample: Sample, *given: tuple[int, int]) -> str:
+    """Return the name of a lesson: its text, and the answers it rests on with their revisions."""
+    return f"{sample.uid}-" + "+".join(f"{pk}.{revision}" for pk, revision in given)
+
+
+def answers_named(name: str) -> list[tuple[int, int]]:
+    """Return the answers, with their revisions, that the name of a lesson tells; none of other names.
+
+    >>> answers_named("0b0e7b9c-2f2e-4d0e-8f8e-3b1f2a9c0d11-7.1+9.2"), answers_named("mine-3")
+    ([(7, 1), (9, 2)], [])
+    """
+    told = NAME.fullmatch(name)
+    pairs = told["given"].split("+") if told else []
+    return [(int(pk), int(revision)) for pk, _, revision in (one.partition(".") for one in pairs)]
 
 
 def learned_sources() -> frozenset[tuple[str, str]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.readers import UnreadableFileError, Wanted, format_of, read_rows
 from annotation.methods.texts import unstorable
+from learning.actions.generators import folder_of, generator_named
 
 if TYPE_CHECKING:
     from learning.networks import Network
@@ -66,7 +67,8 @@ def take_corrections(material: Material, path: Path, *, column: str, fresh: bool
             material.refused.append(f"{path.name}, row {number}: weight: is no number from 0 up")
         else:
             output, source, tag = told
-            material.corrections.append(Correction(source, output, tag, weight, fresh))
+            name = str(values.get("id") or "")
+            material.corrections.append(Correction(source, output, tag, weight, fresh, name))
 
 
 def take_preferences(material: Material, path: Path, *, fresh: bool) -> None:
@@ -90,7 +92,10 @@ def take_preferences(material: Material, path: Path, *, fresh: bool) -> None:
             material.refused.append(f"{path.name}, row {number}: second: is the same as the first")
         else:
             first, second, source, tag = told
-            material.preferences.append(Preference(source, first, second, tag, share, fresh=fresh))
+            name = str(values.get("id") or "")
+            material.preferences.append(
+                Preference(source, first, second, tag, share, fresh=fresh, name=name)
+            )
 
 
 def teach(  # noqa: PLR0913 - what a run is made of
@@ -110,7 +115,9 @@ def teach(  # noqa: PLR0913 - what a run is made of
 
     if out.exists():
         raise ConflictError(f"{out} is there already.", remedy="Name another folder.")
-    generator = _opened(name, settings=settings, manners=manners)
+    version = generator_named(name)
+    place = str(folder_of(version)) if version else name
+    generator = _opened(place, settings=settings, manners=manners)
     _refuse_what_does_not_fit(material, generator)
     learner, job = _job(generator, material=material, settings=settings, seed=seed, dev=dev)
     folder = out.with_name(f".{out.name}.training")
@@ -122,7 +129,7 @@ def teach(  # noqa: PLR0913 - what a run is made of
         should_stop=should_stop,
     )
     manifest = {
-        "base": name,
+        "base": str(version or name),
         "seed": seed,
         "recipe": asdict(job.recipe),
         "lessons": job.snapshot,
@@ -131,6 +138,7 @@ def teach(  # noqa: PLR0913 - what a run is made of
         "steps": learned.steps,
         "share_of_new_weights": learned.share,
         "dev": learned.dev,
+        "learned": sorted({row.name for row in material.rows if row.fresh and row.name}),
     }
     _keep(learner, out=out, manifest=manifest)
     shutil.rmtree(folder, ignore_errors=True)

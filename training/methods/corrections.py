@@ -27,7 +27,7 @@ class Correction:
     """An output as it should be, for a source that may be empty, in a language.
 
     An output that people left as it was is one too. ``weight`` says how sure they were, ``fresh``
-    that no version has learned it yet.
+    that no version has learned it yet, ``name`` which answers it rests on.
     """
 
     source: str
@@ -35,6 +35,7 @@ class Correction:
     language: str
     weight: float = 1.0
     fresh: bool = True
+    name: str = ""
 
 
 def lessons_of(corrections: Sequence[Correction]) -> Lessons:

@@ -51,6 +51,7 @@ class Preference:
     share: float = 1.0
     weight: float = 1.0
     fresh: bool = True
+    name: str = ""
 
 
 def chosen(sums: torch.Tensor, *, before: torch.Tensor, beta: float = BETA) -> torch.Tensor:

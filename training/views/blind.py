@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_safe
 
 from annotation.errors import InvalidInputError
@@ -11,6 +11,7 @@ from annotation.models import Campaign
 from annotation.permissions import Ability, required
 from training.actions.blind import is_open, judge_generators
 from training.actions.corrections import systems_of
+from training.models import BlindComparison
 
 
 @required(Ability.LEAD)
@@ -20,6 +21,10 @@ def blind(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
     if campaign.objective != "preferences":
         raise Http404
+    kept = BlindComparison.objects.filter(campaign=campaign).select_related("home").first()
+    if kept is not None:
+        # Its looks are counted, so nobody peeks here.
+        return redirect("generators", kept.home.slug)
     candidate, champion = (request.GET.get(side, "") for side in ("candidate", "champion"))
     context: dict[str, Any] = {
         "campaign": campaign,

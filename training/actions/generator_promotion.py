@@ -1,0 +1,112 @@
+"""Letting generators serve: the pointer moves by one more row, forwards where people say so, or back.
+
+The database asks for itself, whoever writes the row: none is promoted that people did not pass in every
+language, none is gone back to that never served.
+"""
+
+from django.db import transaction
+
+from annotation.errors import ConflictError, InvalidInputError
+from annotation.models import Campaign, User
+from learning.actions.generators import deploy_generator, folder_of, serving_generator
+from learning.models import Deployment, GeneratorDeployment, GeneratorVersion
+from training.models import BlindComparison, GeneratorLesson, Verdict
+
+
+@transaction.atomic
+def promote_generator(
+    comparison: BlindComparison, *, actor: User | None = None
+) -> GeneratorDeployment:
+    """Let the candidate serve if people passed it and its champion still serves.
+
+    What this comparison has promoted already is not promoted again, even after it was rolled back.
+    """
+    campaign = Campaign.objects.select_for_update().get(pk=comparison.home_id)
+    candidate = comparison.candidate
+    newest = comparison.verdicts.order_by("-look").first()
+    if newest is None or newest.verdict != Verdict.PASS:
+        said = newest.verdict if newest else "nothing yet"
+        raise ConflictError(
+            f"{candidate} may not serve: people say {said}.",
+            remedy="Only what people passed in every language serves. Ask more of them, or teach anew.",
+        )
+    done = campaign.generator_deployments.filter(
+        version=candidate, kind=Deployment.Kind.PROMOTION
+    ).first()
+    if done:
+        return done
+    serving = serving_generator(campaign)
+    if serving != comparison.champion:
+        raise ConflictError(
+            f"{candidate} was compared with {comparison.champion}, but {serving} serves now.",
+            remedy="Compare it with what serves.",
+        )
+    if candidate.digest != newest.candidate_digest:
+        raise ConflictError("The candidate is not the one that people compared.")
+    if taken_back(candidate):
+        raise ConflictError(
+            f"{candidate} learned answers that were taken back since.",
+            remedy="Export what people agree to now, and teach without them.",
+        )
+    folder_of(candidate)
+    asked = comparison.campaign.slug if comparison.campaign else ""
+    told = f"{newest.choices} choices of people in {asked!r}, look {newest.look}: PASS."
+    return deploy_generator(candidate, kind=Deployment.Kind.PROMOTION, reason=told, actor=actor)
+
+
+def taken_back(version: GeneratorVersion) -> int:
+    """Return how many answers it, or what it came from, learned that were taken back since."""
+    line: list[int] = []
+    at: GeneratorVersion | None = version
+    while at is not None:
+        line.append(at.pk)
+        at = at.base
+    gone = GeneratorLesson.objects.filter(version__in=line, annotation__withdrawal__isnull=False)
+    return gone.values("annotation").distinct().count()
+
+
+@transaction.atomic
+def rollback_generator(
+    campaign: Campaign, *, to_version: GeneratorVersion, actor: User | None, reason: str
+) -> GeneratorDeployment:
+    """Let a generator serve that has served before; history gains a row and loses none."""
+    campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    if not reason.strip():
+        raise InvalidInputError("A rollback needs a reason.", remedy="Say what went wrong.")
+    if not campaign.generator_deployments.filter(version=to_version).exists():
+        raise ConflictError(
+            f"{to_version} has never served {campaign}.",
+            remedy="Choose a generator that has been released.",
+        )
+    if serving_generator(campaign) == to_version:
+        raise ConflictError(f"{to_version} serves already.")
+    folder_of(to_version)
+    return deploy_generator(
+        to_version, kind=Deployment.Kind.ROLLBACK, reason=reason.strip(), actor=actor
+    )
+
+
+def previous_generator(campaign: Campaign) -> GeneratorVersion | None:
+    """Return what served before the generator that serves now; nothing if that was the first."""
+    serving = serving_generator(campaign)
+    earlier = campaign.generator_deployments.exclude(version=serving).order_by("-number")
+    newest = earlier.select_related("version__campaign").first()
+    return newest.version if newest else None
+
+
+@transaction.atomic
+def undo_generator(campaign: Campaign, *, number: int, actor: User | None) -> GeneratorDeployment:
+    """Take back the newest move of the pointer, if it still is the newest; by one more row."""
+    campaign = Campaign.objects.select_for_update().get(pk=campaign.pk)
+    newest = GeneratorDeployment.objects.serving(campaign)
+    if newest is None or newest.number != number:
+        raise ConflictError(
+            f"Deployment {number} is not the newest any more.",
+            remedy="Look at what serves now, and roll back to the generator you want.",
+        )
+    moves = campaign.generator_deployments.filter(number=number - 1)
+    before = moves.select_related("version__campaign").first()
+    if before is None:
+        raise ConflictError("Nothing served before the first generator.")
+    told = f"Deployment {number} was undone."
+    return rollback_generator(campaign, to_version=before.version, actor=actor, reason=told)
