@@ -42,8 +42,7 @@ def start_cluster() -> ExitStack:
     os.environ[CLUSTER] = server
     stack.callback(os.environ.pop, CLUSTER)
     _create(server, TEMPLATE)
-    with template.alone():
-        _fill(_named(server, TEMPLATE))
+    fill(_named(server, TEMPLATE))
     return stack
 
 
@@ -94,8 +93,13 @@ def _named(server: str, name: str) -> str:
     return server.replace("/postgres?", f"/{name}?")
 
 
+def fill(url: str) -> None:
+    """Migrate an empty database: by the dump that was kept of these migrations, if there is one."""
+    with template.alone():
+        _fill(url)
+
+
 def _fill(url: str) -> None:
-    """Restore the dump of these migrations, or migrate and keep one."""
     dump = template.CACHE / f"tests-{template.digest()}.pgdump"
     if dump.exists():
         _call("pg_restore", "--dbname", url, "--no-owner", str(dump))

@@ -17,14 +17,19 @@ REFUSALS_A_MINUTE = 60
 
 def note_nudge(campaign_language_id: int, *, action: str, now: datetime) -> bool | None:
     """Record a nudge; True if a sweep is due, None if we have no such language."""
-    homes = CampaignLanguage.objects.filter(pk=campaign_language_id)
-    if not homes.exists():
+    home = CampaignLanguage.objects.filter(pk=campaign_language_id)
+    known = list(home.values_list("nudged_at", flat=True))
+    if not known:
         return None
     DeskEvent.objects.create(
         campaign_language_id=campaign_language_id, action=action, accepted=True
     )
+    (before,) = known
+    if before is not None and now - WINDOW < before <= now:
+        # Hundreds a second come while one sweep is due: they only are written down.
+        return False
     rested = Q(nudged_at=None) | Q(nudged_at__lte=now - WINDOW) | Q(nudged_at__gt=now)
-    return homes.filter(rested).update(nudged_at=now) == 1
+    return home.filter(rested).update(nudged_at=now) == 1
 
 
 def note_refusal(campaign_language_id: int, *, detail: str, now: datetime) -> None:

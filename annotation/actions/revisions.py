@@ -53,7 +53,12 @@ def label_of(item: Item, *, said: Said) -> Label | None:
 
 def note_revision(annotation: Annotation) -> None:
     """Keep what an annotation says now."""
-    AnnotationRevision.objects.create(
+    revision_of(annotation).save(force_insert=True)
+
+
+def revision_of(annotation: Annotation) -> AnnotationRevision:
+    """What an annotation says now, yet to be kept."""
+    return AnnotationRevision(
         annotation=annotation,
         number=annotation.revision,
         state=annotation.state,

@@ -28,6 +28,7 @@ from annotation.actions.handouts import BATCH, Handed, give_back, hand_out, is_o
 from annotation.actions.light import Outcome, Receipt, take_answer
 from annotation.actions.numbers import answer_under
 from annotation.actions.standings import may_answer
+from annotation.actions.together import take_answers
 from annotation.errors import NotFoundError
 from annotation.methods.tags import with_script
 from annotation.models import (
@@ -154,7 +155,11 @@ def answers(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
             return _no(409, "other_person", _("These answers are another person's."))
         if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
             return _no(422, "invalid_input", _("Send a list of answers."))
-        receipts = [_receipt(annotator, home=home, told=one) for one in given[:MOST_AT_ONCE]]
+        mine, now = given[:MOST_AT_ONCE], timezone.now()
+        receipts = [
+            asdict(one) | {"detail": _said_of(one)}
+            for one in take_answers(annotator, home=home, told=mine, now=now)
+        ]
         if any(one["outcome"] in (Outcome.STORED, Outcome.REVISED) for one in receipts):
             mirror_soon(home.pk)
         strange = bool(receipts) and all(one["reason"] == NotFoundError.code for one in receipts)
@@ -215,17 +220,6 @@ def _for_the_script(
 
 def _no(status: int, code: str, detail: str) -> JsonResponse:
     return JsonResponse({"code": code, "detail": detail}, status=status)
-
-
-def _receipt(
-    annotator: Annotator, *, home: CampaignLanguage, told: Mapping[str, Any]
-) -> dict[str, str]:
-    try:
-        receipt = take_answer(annotator, home=home, told=told, now=timezone.now())
-    except NotFoundError as error:
-        uid = str(told.get("uid", ""))[:64]
-        receipt = Receipt(uid, Outcome.REFUSED, reason=NotFoundError.code, detail=str(error))
-    return asdict(receipt) | {"detail": _said_of(receipt)}
 
 
 def _said_of(receipt: Receipt) -> str:
