@@ -66,6 +66,20 @@ def work_done(home: CampaignLanguage, *, since: date, until: date) -> list[Work]
     return _work(home, _span(since, until))
 
 
+def timed_seconds() -> Coalesce:
+    """The seconds of answers, capped each; what came without a time adds nothing.
+
+    PostgreSQL's LEAST leaves NULL out where SQLite's is NULL, so these are left out before.
+    """
+    capped = Greatest(
+        Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
+        Value(0.0),
+        output_field=FloatField(),
+    )
+    timed = Sum(capped, filter=Q(lead_seconds__isnull=False))
+    return Coalesce(timed, 0.0, output_field=FloatField())
+
+
 def own_work(annotator: Annotator, *, home: CampaignLanguage, since: date, until: date) -> Work:
     """Return what one person did in a language of a campaign, by the same rule; all of it is theirs."""
     done = _work(home, _span(since, until), annotator=annotator)
@@ -107,11 +121,6 @@ def _edge(day: date) -> datetime:
 def _answers(
     home: CampaignLanguage, span: tuple[datetime, datetime], *, annotator: Annotator | None
 ) -> dict[int, dict[str, int]]:
-    capped = Greatest(
-        Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
-        Value(0.0),
-        output_field=FloatField(),
-    )
     flagged = ~Q(flag="")
     # Whoever changes an answer later does not move it to another day, which is paid by itself.
     given = Annotation.objects.filter(item__campaign_language=home).annotate(
@@ -129,7 +138,7 @@ def _answers(
             skipped=Count("pk", filter=Q(state=State.SKIPPED) & ~flagged),
             all=Count("pk"),
             untimed=Count("pk", filter=Q(lead_seconds=None)),
-            seconds=Coalesce(Sum(capped), 0.0, output_field=FloatField()),
+            seconds=timed_seconds(),
         )
     )
     return {

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, F, FloatField, Sum, Value
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 
-from annotation.actions.hours import LONGEST_SECONDS
+from annotation.actions.hours import timed_seconds
 from annotation.methods.charts import Estimate
 from annotation.models import Annotation, Campaign, CampaignLanguage, SampleImport
 from learning.models import Round, SelectionGain
@@ -66,18 +65,13 @@ def since(campaign: Campaign, moment: datetime) -> Since:
 
 
 def _spent(campaign: Campaign, moment: datetime) -> Spent:
-    capped = Greatest(
-        Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
-        Value(0.0),
-        output_field=FloatField(),
-    )
     given = Annotation.objects.answered().filter(
         item__campaign_language__campaign=campaign, created_at__gte=moment
     )
     numbers = given.aggregate(
         answers=Count("pk"),
         people=Count("annotator", distinct=True),
-        seconds=Coalesce(Sum(capped), 0.0, output_field=FloatField()),
+        seconds=timed_seconds(),
     )
     return Spent(numbers["answers"], numbers["people"], numbers["seconds"])
 

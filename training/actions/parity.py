@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, FloatField, Q, Sum, Value
-from django.db.models.functions import Coalesce, Greatest, Least
+from django.db.models import Count, Q
 
-from annotation.actions.hours import LONGEST_SECONDS
+from annotation.actions.hours import timed_seconds
 from annotation.methods.charts import Estimate
 from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage, GoldItem, Language
 from learning.models import Deployment, LanguageCalibration
@@ -161,11 +160,6 @@ def spent_in(campaigns: Sequence[Campaign]) -> dict[int, Spent]:
     Simulated annotators have no time that anybody pays; what they gave is counted all the same, so
     that a demo shows what it would.
     """
-    capped = Greatest(
-        Least(F("lead_seconds"), Value(LONGEST_SECONDS), output_field=FloatField()),
-        Value(0.0),
-        output_field=FloatField(),
-    )
     people = Q(annotator__kind=Annotator.Kind.PERSON)
     rows = (
         Annotation.objects.answered()
@@ -175,7 +169,7 @@ def spent_in(campaigns: Sequence[Campaign]) -> dict[int, Spent]:
         .annotate(
             answers=Count("pk"),
             people=Count("annotator", distinct=True, filter=people),
-            seconds=Coalesce(Sum(capped), 0.0, output_field=FloatField()),
+            seconds=timed_seconds(),
         )
     )
     return {
