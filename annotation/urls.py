@@ -21,6 +21,7 @@ from annotation.views import (
     reports,
     sessions,
     triage,
+    triage_queue,
     welcome,
 )
 from annotation.views.desk import desk_entry
@@ -119,9 +120,19 @@ urlpatterns = [
     path("api/reports/<slug:slug>/", report_api.report_create, name="api_report"),
     path("api/reports/follow/<str:token>/", report_api.report_state, name="api_report_state"),
     path("api/openapi.json", report_api.openapi, name="openapi"),
-    path("campaigns/<slug:slug>/reports/", triage.overview, name="reports_overview"),
-    path("campaigns/<slug:slug>/reports/door/", triage.door, name="reports_door"),
-    path("campaigns/<slug:slug>/reports/<str:tag>/", triage.language_reports, name="reports_queue"),
+    path("campaigns/<slug:slug>/reports/", triage_queue.overview, name="reports_overview"),
+    path("campaigns/<slug:slug>/reports/door/", triage_queue.door, name="reports_door"),
+    path("campaigns/<slug:slug>/reports/every/", triage_queue.every_report, name="reports_every"),
+    path(
+        "campaigns/<slug:slug>/reports/every/several/",
+        triage_queue.several,
+        name="reports_several",
+    ),
+    path(
+        "campaigns/<slug:slug>/reports/<str:tag>/",
+        triage_queue.language_reports,
+        name="reports_queue",
+    ),
     path("campaigns/<slug:slug>/reports/<str:tag>/<int:pk>/", triage.detail, name="report_detail"),
     path("campaigns/<slug:slug>/reports/<str:tag>/votes/", triage.votes, name="report_votes"),
     path("campaigns/<slug:slug>/reports/<str:tag>/<int:pk>/act/", triage.act, name="report_act"),

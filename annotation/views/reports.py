@@ -29,21 +29,49 @@ from annotation.views.outcomes import attempt
 BEGUN = "vernacular.report.begun"
 FORM_LASTS = 24 * 3600
 PURPOSES = ("train", "test", "quote")
-# A sign that needs no reading beside each reason; the words say it all.
+# A sign that needs no reading beside each reason, as the path of its drawing; the words say it all.
 REASONS = (
-    ("meaning", "≠", gettext_lazy("Wrong meaning")),
-    ("unnatural", "〰", gettext_lazy("Nobody would say it like that")),
-    ("dialect", "⌖", gettext_lazy("Wrong dialect or tone")),
-    ("language", "⇄", gettext_lazy("Wrong language, or languages mixed")),
-    ("script", "Ǎ", gettext_lazy("Wrong script, spelling or marks")),
-    ("idiom", "❝", gettext_lazy("A saying or custom misunderstood")),
-    ("insult", "✖", gettext_lazy("Insulting or biased")),
-    ("unsafe", "⚠", gettext_lazy("Dangerous advice")),
-    ("refuses", "⊘", gettext_lazy("Refuses without a cause")),
-    ("missing", "…", gettext_lazy("Something is missing, or too much")),
-    ("private", "⚿", gettext_lazy("Shows somebody's private data")),
-    ("layout", "⇥", gettext_lazy("Runs the wrong way, or looks broken")),
-    ("other", "+", gettext_lazy("Something else")),
+    ("meaning", "M5 9h14M5 15h14M17 5 7 19", gettext_lazy("Wrong meaning")),
+    ("unnatural", "M3 12c3-6 6-6 9 0s6 6 9 0", gettext_lazy("Nobody would say it like that")),
+    (
+        "dialect",
+        "M12 21s7-6.2 7-11.5a7 7 0 0 0-14 0C5 14.8 12 21 12 21zM12 7a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z",
+        gettext_lazy("Wrong dialect or tone"),
+    ),
+    (
+        "language",
+        "M4 8h15m-4-4 4 4-4 4M20 16H5m4-4-4 4 4 4",
+        gettext_lazy("Wrong language, or languages mixed"),
+    ),
+    (
+        "script",
+        "m6 20 6-13 6 13M8.2 15.5h7.6M9.5 2.5l2.5 2 2.5-2",
+        gettext_lazy("Wrong script, spelling or marks"),
+    ),
+    ("idiom", "M4 5h16v11h-9l-5 4v-4H4z", gettext_lazy("A saying or custom misunderstood")),
+    ("insult", "M4 5h16v11h-9l-5 4v-4H4zm5.5 3 5 5m0-5-5 5", gettext_lazy("Insulting or biased")),
+    ("unsafe", "M12 4 2.8 20h18.4zm0 6v4.5m0 2.7v.3", gettext_lazy("Dangerous advice")),
+    (
+        "refuses",
+        "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM5.7 5.7l12.6 12.6",
+        gettext_lazy("Refuses without a cause"),
+    ),
+    (
+        "missing",
+        "M8 4H5v16h3m8-16h3v16h-3M9 12h.01M12 12h.01M15 12h.01",
+        gettext_lazy("Something is missing, or too much"),
+    ),
+    (
+        "private",
+        "M6 11h12v9H6zm2.5 0V7.5a3.5 3.5 0 0 1 7 0V11",
+        gettext_lazy("Shows somebody's private data"),
+    ),
+    (
+        "layout",
+        "M4 6h16M4 12h9m-9 6h9m7-6-3 3 3 3",
+        gettext_lazy("Runs the wrong way, or looks broken"),
+    ),
+    ("other", "M12 5v14M5 12h14", gettext_lazy("Something else")),
 )
 KEY = re.compile(r"[\w-]{1,64}", re.ASCII)
 

@@ -1,4 +1,4 @@
-"""Doors of triage: the queue of a language, one report with all that is known of it, and votes."""
+"""Doors of triage: one report with all that is known of it, what is like it, and votes."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -6,121 +6,42 @@ from functools import partial
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, Q
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.reports import doors, merging, originals
+from annotation.actions.reports import merging, originals
 from annotation.actions.reports import triage as actions
-from annotation.actions.reports.alike import candidates
-from annotation.actions.reports.queue import ranked
+from annotation.actions.reports.alike import Alike, candidates
+from annotation.actions.reports.bulk import CLOSING, Outcome, steps_back, take_back, way_back
+from annotation.actions.reports.queue import places
 from annotation.actions.reports.table import RULES, Actor, votes_of
 from annotation.actions.reports.transitions import broken_link
 from annotation.errors import InvalidInputError
 from annotation.models import (
     Campaign,
     CampaignLanguage,
-    PublicDoor,
     Report,
     ReportEvent,
     ReportState,
     ReportVote,
+    Reproduction,
+    User,
 )
-from annotation.models.reports import CLOSED_UNMENDED, OPEN, Reason
-from annotation.permissions import Ability, languages_with, may, person_of, required
+from annotation.models.reports import CLOSED_UNMENDED, Reason
+from annotation.permissions import Ability, may, person_of, required
 from annotation.views.outcomes import attempt
 from annotation.views.reports import REASONS
 
 SHOWN = 100
 State = ReportState
 WORDS = {code: words for code, _sign, words in REASONS}
-# Why a coordinator closes: what they choose from for each way.
-CLOSING = {
-    State.CLOSED_NOT_A_DEFECT: Reason.RIGHT,
-    State.CLOSED_OUT_OF_SCOPE: Reason.NOT_OURS,
-    State.CLOSED_CANNOT_REPRODUCE: Reason.GONE,
-    State.CLOSED_WONT_FIX: Reason.UNWISE,
-    State.CLOSED_SPAM: Reason.SPAM,
-}
-
-
-@required(Ability.WATCH)
-@require_safe
-def overview(request: HttpRequest, slug: str) -> HttpResponse:
-    """How many reports stand where, language by language; and what names no language of ours."""
-    campaign = get_object_or_404(Campaign, slug=slug)
-    homes = campaign.languages.filter(
-        language__in=languages_with(request.user, Ability.TRIAGE, campaign=campaign)
-    )
-    counted = homes.select_related("language").annotate(
-        waiting=_count(State.AWAITING_TRIAGE),
-        quarantined=_count(State.QUARANTINED),
-        open=Count(
-            "language__reports",
-            filter=Q(language__reports__campaign=campaign, language__reports__state__in=OPEN),
-            distinct=True,
-        ),
-    )
-    leads = may(request.user, Ability.LEAD, campaign=campaign)
-    context = {
-        "campaign": campaign,
-        "rows": counted.order_by("language__tag"),
-        "door": PublicDoor.objects.filter(campaign=campaign).first(),
-        "leads": leads,
-        "strays": ranked(campaign, language=None, now=timezone.now())[:SHOWN] if leads else [],
-        "languages": [home.language for home in counted],
-    }
-    return render(request, "annotation/reports_overview.html", context)
-
-
-def _count(state: str) -> Count:
-    # Of this campaign alone: a language may take part in several.
-    here = Q(language__reports__campaign=F("campaign"), language__reports__state=state)
-    return Count("language__reports", filter=here, distinct=True)
-
-
-@required(Ability.LEAD)
-@require_POST
-def door(request: HttpRequest, slug: str) -> HttpResponse:
-    """Open a campaign's model to everybody, or close it; place a report that named no language."""
-    campaign = get_object_or_404(Campaign, slug=slug)
-    by = person_of(request)
-    if "report" in request.POST:
-        stray = get_object_or_404(
-            Report, pk=_pk(request, "report"), campaign=campaign, language=None
-        )
-        actor = Actor(ReportEvent.By.ADMIN, by)
-        tag = request.POST.get("tag", "")
-        act = partial(actions.place, stray, tag=tag, actor=actor, now=timezone.now())
-        attempt(request, act, done=_("Its speakers see it now."))
-    else:
-        wanted = request.POST.get("open") == "yes"
-        done = _("Everybody may try it and report.") if wanted else _("It is closed.")
-        attempt(request, partial(doors.set_door, campaign, is_open=wanted, actor=by), done=done)
-    return redirect("reports_overview", slug)
-
-
-@required(Ability.TRIAGE)
-@require_safe
-def language_reports(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
-    """The queue of a language, the most urgent first."""
-    home = _home(slug, tag)
-    rows = ranked(home.campaign, language=home.language, now=timezone.now())
-    moderated = [one for one in rows if one.report.state == State.QUARANTINED]
-    context = {
-        "campaign": home.campaign,
-        "language": home.language,
-        "rows": [one for one in rows if one.report.state != State.QUARANTINED][:SHOWN],
-        "quarantined": moderated[:SHOWN],
-        "closed": Report.objects.in_language(home.campaign, home.language).exclude(state__in=OPEN)[
-            :SHOWN
-        ],
-    }
-    return render(request, "annotation/reports_queue.html", context)
 
 
 @required(Ability.TRIAGE)
@@ -132,8 +53,9 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     here = {to for start, to in RULES if start == found.state}
     now, user = timezone.now(), person_of(request)
     alike = candidates(found) if found.is_open else []
-    for one in alike:
-        merging.look_at_both(found, one.report, user=user, now=now)
+    beside = _beside(request, alike)
+    if beside is not None:
+        merging.look_at_both(found, beside.report, user=user, now=now)
     context = {
         "campaign": home.campaign,
         "language": home.language,
@@ -143,7 +65,10 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "said": found.votes.select_related("voter"),
         "reproductions": found.reproductions.all()[:5],
         "alike": alike,
+        "beside": beside,
+        "pair": [found, beside.report] if beside else [],
         "may_merge": State.MERGED in here,
+        "back": request.GET.get("back", ""),
         "followers": found.followers.all()[:SHOWN],
         "closings": [
             (state, State(state).label, CLOSING[state].label)
@@ -156,11 +81,20 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "links": found.links.exclude(kind="neighbour").exclude(kind="probe"),
         "broken": broken_link(found),
         "original": originals.standing(found, user=user, now=now),
-        "messages_told": found.messages.all(),
+        "messages_told": [
+            (one, actions.QUESTIONS.get(one.template, "") or one.text)
+            for one in found.messages.all()
+        ],
         "workaround": found.workarounds.filter(ended_at=None).first(),
         "blurred": found.severity == 4 or "insult" in found.reasons,
     }
     return render(request, "annotation/report_detail.html", context)
+
+
+def _beside(request: HttpRequest, alike: list[Alike]) -> Alike | None:
+    """Which of those that may be the same stands beside the report: the chosen, or the likest."""
+    chosen = request.GET.get("beside", "")
+    return next((one for one in alike if str(one.report.pk) == chosen), next(iter(alike), None))
 
 
 @required(Ability.TRIAGE)
@@ -169,16 +103,36 @@ def act(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     """Do one thing with a report."""
     home = _home(slug, tag)
     found = _report(home, pk)
-    user = person_of(request)
-    lead = may(user, Ability.LEAD, campaign=home.campaign)
-    actor = Actor(ReportEvent.By.ADMIN if lead else ReportEvent.By.COORDINATOR, user)
+    actor = actor_of(request, home.campaign)
+    there = reverse("report_detail", args=[slug, tag, pk])
+    if "back" in request.POST:
+        steps = dict(steps_back(request.POST["back"], actor=actor))
+        work = partial(_take_back, found, steps.get(pk, 0), actor)
+        attempt(request, work, done=_("It is as it was before."))
+        return redirect(there)
     chosen = _ACTS.get(request.POST.get("act", ""))
     if chosen is None:
         messages.error(request, _("Choose what is to happen."))
-    else:
-        work = partial(chosen[0], request, found, actor, timezone.now())
-        attempt(request, work, done=str(chosen[1]))
-    return redirect("report_detail", slug, tag, pk)
+        return redirect(there)
+    before = found.events
+    attempt(request, partial(chosen[0], request, found, actor, timezone.now()), done=str(chosen[1]))
+    found.refresh_from_db()
+    moved = [Outcome(found, found.state)] if found.events != before else []
+    back = way_back(moved, actor=actor)
+    return redirect(f"{there}?{urlencode({'back': back})}" if back else there)
+
+
+def _take_back(found: Report, events: int, actor: Actor) -> None:
+    outcome = take_back([(found, events)], actor=actor, now=timezone.now())[0]
+    if outcome.problem:
+        raise InvalidInputError(outcome.problem)
+
+
+def actor_of(request: HttpRequest, campaign: Campaign) -> Actor:
+    """Who looks after reports here, as the table of steps calls them."""
+    user = person_of(request)
+    lead = may(user, Ability.LEAD, campaign=campaign)
+    return Actor(ReportEvent.By.ADMIN if lead else ReportEvent.By.COORDINATOR, user)
 
 
 @required(Ability.ANSWER)
@@ -201,36 +155,34 @@ def votes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         )
         attempt(request, work, done=_("Thank you."))
         return redirect("report_votes", slug, tag)
-    waiting = [
-        one.report
-        for one in ranked(
-            home.campaign,
-            language=home.language,
-            now=timezone.now(),
-            states=(State.AWAITING_TRIAGE,),
-        )
-        if actions.may_vote(one.report, user)
-    ]
-    seen = set(user_votes(user.pk, [one.pk for one in waiting]))
-    left = [one for one in waiting if one.pk not in seen and one.reproductions.exists()]
-    first = left[0] if left else None
+    left = _unvoted(home, user)
+    line = places(left, campaign=home.campaign, now=timezone.now())
+    first = left.get(pk=line[0].pk) if line else None
+    if first is not None and not actions.may_vote(first, user):
+        first, line = None, []
     names = {label.key: label.name_in(tag) for label in home.campaign.labels.all()}
     said = first.reproductions.first() if first else None
     context = {
         "campaign": home.campaign,
         "language": home.language,
         "report": first,
-        "said": names.get(said.label, said.label) if said else "",
-        "left": len(left),
+        "said": names.get(said.label, said.said) if said else "",
+        "left": len(line),
         "blurred": bool(first and (first.severity == 4 or "insult" in first.reasons)),
     }
     return render(request, "annotation/report_votes.html", context)
 
 
-def user_votes(user_id: int, pks: list[int]) -> list[int]:
-    """Return which of some reports somebody has voted on already."""
-    rows = ReportVote.objects.filter(voter=user_id, about="defect", report__in=pks)
-    return list(rows.values_list("report", flat=True))
+def _unvoted(home: CampaignLanguage, user: User) -> "QuerySet[Report]":
+    """What waits for speakers, was seen to happen, and somebody neither told nor has voted on."""
+    rows = Report.objects.in_language(home.campaign, home.language)
+    voted = ReportVote.objects.filter(voter=user, about=ReportVote.About.DEFECT)
+    return (
+        rows.filter(state=State.AWAITING_TRIAGE)
+        .filter(Exists(Reproduction.objects.filter(report=OuterRef("pk"))))
+        .exclude(Exists(voted.filter(report=OuterRef("pk"))))
+        .exclude(user=user)
+    )
 
 
 def _confirm(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:

@@ -58,6 +58,7 @@ DOORS = {
     "lead": """
         campaign_start campaign_pause campaign_finish train_now quota quota_undo
         import_create import_detail import_live import_refused_csv
+        quarantine_csv
         person_add person_trace text_find text_trace quarantine quarantine_lay_aside
         language_keep_open language_let_stop run_abort gate_settings gate_agree gate_serve
         gate_predictions waiver_create waiver_revoke maintenance_declare cases case_from_gold
@@ -69,11 +70,12 @@ DOORS = {
         campaign_detail campaign_live round_detail run_detail run_live run_curves
         gate_detail gate_csv gate_json versions version_detail version_card version_labels
         version_compare version_confidence reports_overview campaign_table
+        queue queue_csv runs run_csv round_table
     """,
     "watch anywhere": "campaigns",
     "people": """
         people invite invitation_renew invitation_revoke membership_end person_deactivate
-        person_activate calibration
+        people_table person_activate calibration reports_every reports_several
     """,
     "of one language": """
         guideline_edit language_desk dispute_decide dispute_undo objection_decide hours_csv

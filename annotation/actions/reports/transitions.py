@@ -119,6 +119,9 @@ def _write(report: Report, step: Step, *, changes: dict[str, object], seen: Repo
         # What the table of the steps cannot see, the database does: other apps' proofs, too.
         raise StepError(f"{report} cannot go to {step.to}: {error}.") from error
     Report.objects.filter(pk=report.pk).update(due_at=due_of(report))
+    if event.from_state in CLOSED and step.to not in CLOSED:
+        # It is open again, and whoever told it wants to hear how it ends.
+        ReportContact.objects.filter(report=report).update(expires_at=None)
     if step.to in TOLD:
         _tell(report, event, now=step.now)
     seen.refresh_from_db()
