@@ -106,6 +106,10 @@ class Env(BaseSettings):
         True, description="Keep an embedding of every scored sample, two bytes a number."
     )
     embeddings_dir: Path | None = Field(None, description="Embeddings. Empty: var/embeddings.")
+    outside_may_be_inside: bool = Field(
+        False,
+        description="Webhooks may go to addresses of your own network, and without TLS.",
+    )
     mail_host: str = Field(
         "", description="Mail server for weekly letters. Empty: they are written to the log."
     )

@@ -60,6 +60,7 @@ from annotation.models.sessions import (
     StandingChange,
     WorkedExample,
 )
+from annotation.models.webhooks import Webhook, WebhookDelivery
 from annotation.models.withdrawals import Withdrawal
 
 __all__ = [
@@ -137,6 +138,8 @@ __all__ = [
     "Standing",
     "StandingChange",
     "User",
+    "Webhook",
+    "WebhookDelivery",
     "WeeklyCounts",
     "Withdrawal",
     "Workaround",

@@ -1,0 +1,126 @@
+"""The outside: posts to addresses that somebody typed, and never to what stands behind our walls.
+
+A name is looked up once, every address that it leads to must be one of the open net, and the line
+goes to the address that was looked at: a name that leads elsewhere a moment later gains nothing.
+Nothing is followed elsewhere, and of the answer only its number is read.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from annotation.errors import InvalidInputError, TransientError
+
+SECONDS = 10
+LONGEST = 500
+# Addresses within addresses: what they lead to is looked at, not the wrapping.
+_MAPPED = (
+    ipaddress.ip_network("64:ff9b::/96"),
+    ipaddress.ip_network("2002::/16"),
+    ipaddress.ip_network("2001::/32"),
+)
+
+
+class AwayError(TransientError):
+    """Who was written to does not answer."""
+
+    code = "away"
+
+
+def checked_address(url: str) -> str:
+    """Return an address as it may be kept; raise if nobody could be written to there.
+
+    >>> checked_address(" https://example.org/news?from=us ")
+    'https://example.org/news?from=us'
+    """
+    try:
+        told = urlsplit(url.strip())
+        port = told.port
+    except ValueError:
+        told, port = urlsplit(""), None
+    schemes = ("https", "http") if _may_be_ours() else ("https",)
+    sound = told.hostname and told.scheme in schemes and port != 0
+    plain = url.isascii() and url.isprintable() and " " not in url.strip()
+    if not sound or not plain or len(url) > LONGEST:
+        raise InvalidInputError(
+            f"“{url[:100]}” is no address that begins with https://.",
+            remedy=f"Give a whole one, of {LONGEST} characters at most.",
+        )
+    if told.username or told.password or told.fragment:
+        raise InvalidInputError(
+            "The address holds a user name, a password or a “#”.", remedy="Leave that out."
+        )
+    return told.geturl()
+
+
+def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
+    """Post to an address and return the number it answers with; raise where it does not.
+
+    Raises ``InvalidInputError`` where it lies behind our walls, ``AwayError`` where nobody answers.
+    """
+    import urllib3
+
+    told = urlsplit(checked_address(url))
+    name, secure = str(told.hostname), told.scheme == "https"
+    port = told.port or (443 if secure else 80)
+    line: dict[str, object] = {"timeout": SECONDS, "retries": False, "maxsize": 1}
+    if secure:
+        line |= {"server_hostname": name, "assert_hostname": name}
+    kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
+    path = (told.path or "/") + (f"?{told.query}" if told.query else "")
+    try:
+        with kind(_place_of(name, port), port, **line) as pool:
+            answer = pool.urlopen(
+                "POST",
+                path,
+                body=body,
+                headers={**headers, "Host": told.netloc},
+                redirect=False,
+                preload_content=False,
+                assert_same_host=False,
+            )
+            status = int(answer.status)
+            answer.close()
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise AwayError(f"{told.netloc}: {' '.join(str(error).split())[:200]}") from error
+    return status
+
+
+def _place_of(name: str, port: int) -> str:
+    """The address that a name leads to; raise if any that it leads to is none of the open net."""
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise AwayError(f"Nobody knows where {name} is: {error}") from error
+    places = [str(one[4][0]) for one in found]
+    ours = next((place for place in places if not _is_open(place)), "")
+    if ours and not _may_be_ours():
+        raise InvalidInputError(
+            f"{name} leads to {ours}, which is not on the open net.",
+            remedy="If it is meant, let the service write there: outside_may_be_inside.",
+        )
+    return places[0]
+
+
+def _is_open(place: str) -> bool:
+    """Whether an address is one of the open net.
+
+    >>> [_is_open(one) for one in ("1.1.1.1", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1")]
+    [True, False, False, False]
+    >>> [_is_open(one) for one in ("2606:4700::1111", "fd00::1", "64:ff9b::7f00:1", "100.64.0.1")]
+    [True, False, False, False]
+    """
+    address = ipaddress.ip_address(place.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif any(address in net for net in _MAPPED):
+            return False
+    return address.is_global and not address.is_multicast
+
+
+def _may_be_ours() -> bool:
+    return bool(settings.ENV.outside_may_be_inside)
