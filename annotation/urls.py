@@ -17,6 +17,7 @@ from annotation.views import (
     own_answers,
     people,
     publication,
+    queue,
     report_api,
     reports,
     sessions,
@@ -168,6 +169,10 @@ urlpatterns = [
         name="judgements_csv",
     ),
     path("campaigns/<slug:slug>/people/", people.people, name="people"),
+    path("campaigns/<slug:slug>/people/<slug:name>.csv", people.table, name="people_table"),
+    path("campaigns/<slug:slug>/quarantine.csv", people.quarantine_csv, name="quarantine_csv"),
+    path("campaigns/<slug:slug>/queue/", queue.queue, name="queue"),
+    path("campaigns/<slug:slug>/queue.csv", queue.as_csv, name="queue_csv"),
     path("campaigns/<slug:slug>/people/add/", people.add_person, name="person_add"),
     path("campaigns/<slug:slug>/people/invite/", invitations.create, name="invite"),
     path(

@@ -19,6 +19,11 @@ urlpatterns = [
     path("campaigns/<slug:slug>/quota/<int:number>/undo/", quota.undo, name="quota_undo"),
     path("campaigns/<slug:slug>/rounds/<int:number>/", rounds.detail, name="round_detail"),
     path(
+        "campaigns/<slug:slug>/rounds/<int:number>/<slug:name>.csv",
+        rounds.table,
+        name="round_table",
+    ),
+    path(
         "campaigns/<slug:slug>/versions/<int:number>/confidence/",
         calibrations.confidence,
         name="version_confidence",

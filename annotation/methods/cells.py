@@ -1,10 +1,15 @@
 """Cells of tables that people open in a spreadsheet."""
 
+# What a spreadsheet may take for the beginning of a formula.
+RUN = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
 
 def inert(cell: str) -> str:
     """Return text that a spreadsheet shows instead of running it.
 
-    >>> inert("=1+1"), inert("Awa")
-    ("'=1+1", 'Awa')
+    Some read full-width signs as plain ones.
+
+    >>> inert("=1+1"), inert("＠SUM(A1)"), inert("Awa")
+    ("'=1+1", "'＠SUM(A1)", 'Awa')
     """
-    return f"'{cell}" if cell[:1] in "=+-@\t\r" and cell else cell
+    return f"'{cell}" if cell.startswith(RUN) else cell

@@ -1,15 +1,14 @@
 """Doors for who looks after a language: who waits, what is disputed, what people are owed."""
 
-import csv
 from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
-from io import StringIO
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -21,7 +20,6 @@ from annotation.actions.disputes import adjudicate, disputed, to_adjudicate, und
 from annotation.actions.hours import Work, work_done
 from annotation.actions.objections import keep_text, note_dialect, open_again, set_text_aside
 from annotation.errors import InvalidInputError, VernacularError
-from annotation.methods.cells import inert
 from annotation.models import (
     Adjudication,
     Annotation,
@@ -38,6 +36,7 @@ from annotation.models import (
 from annotation.permissions import Ability, members_of, person_of, required, roles_with, team_of
 from annotation.views.fields import fields_of, form_of
 from annotation.views.outcomes import attempt
+from annotation.views.spreadsheets import spreadsheet
 
 PER_PAGE = 10
 SHOWN = 50
@@ -143,7 +142,7 @@ def decide_objection(request: HttpRequest, slug: str, tag: str, pk: int) -> Http
 
 @required(Ability.SETTLE)
 @require_safe
-def hours_csv(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+def hours_csv(request: HttpRequest, slug: str, tag: str) -> HttpResponseBase:
     """Hours and items of a span of days, a person a row."""
     home = _home(slug, tag)
     try:
@@ -152,14 +151,8 @@ def hours_csv(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     except VernacularError as error:
         messages.error(request, str(error))
         return redirect("language_desk", slug, tag)
-    file = StringIO()
-    writer = csv.writer(file)
-    writer.writerow(_COLUMNS)
-    writer.writerows(_row(each, since=since, until=until) for each in work)
-    name = f"{slug}-{tag}-{since}-{until}.csv"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    text = "\ufeff" + file.getvalue()
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+    rows = [_row(each, since=since, until=until) for each in work]
+    return spreadsheet(f"{slug}-{tag}-{since}-{until}", head=_COLUMNS, rows=rows)
 
 
 _COLUMNS = (
@@ -181,8 +174,8 @@ _COLUMNS = (
 def _row(work: Work, *, since: date, until: date) -> list[object]:
     user = work.annotator.user
     return [
-        inert(user.username),
-        inert(user.name),
+        user.username,
+        user.name,
         work.annotator.language.tag,
         since.isoformat(),
         until.isoformat(),

@@ -1,8 +1,6 @@
 """Doors for texts on their way in."""
 
-import csv
 import logging
-from collections.abc import Iterator
 from functools import partial
 
 from django.core.paginator import Paginator
@@ -15,21 +13,14 @@ from kombu.exceptions import OperationalError
 
 from annotation.actions.imports import queue_import
 from annotation.errors import VernacularError
-from annotation.methods.cells import inert
 from annotation.models import Campaign, SampleImport
 from annotation.permissions import Ability, person_of, required
 from annotation.tasks import run_import
 from annotation.views.import_form import ImportForm
+from annotation.views.spreadsheets import spreadsheet
 
 logger = logging.getLogger(__name__)
 ROWS_PER_PAGE = 50
-
-
-class _Echo:
-    """What a csv writer writes to when each line goes straight out."""
-
-    def write(self, line: str) -> str:
-        return line
 
 
 @required(Ability.LEAD)
@@ -81,11 +72,11 @@ def live(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 @require_safe
 def refused_csv(_request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
     row = _import(slug, pk)
-    name = f"{slugify(row.filename) or 'import'}-refused.csv"
-    return StreamingHttpResponse(
-        _refused_lines(row),
-        content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    refused = row.refused_rows.order_by("row").values_list("row", "field", "reason", "excerpt")
+    return spreadsheet(
+        f"{slugify(row.filename) or 'import'}-refused",
+        head=("row", "field", "reason", "excerpt"),
+        rows=refused.iterator(chunk_size=1000),
     )
 
 
@@ -117,12 +108,3 @@ def _import(slug: str, pk: int) -> SampleImport:
     return get_object_or_404(
         SampleImport.objects.select_related("campaign", "created_by"), campaign__slug=slug, pk=pk
     )
-
-
-def _refused_lines(row: SampleImport) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    yield "\ufeff" + writer.writerow(["row", "field", "reason", "excerpt"])
-    for refused in row.refused_rows.order_by("row").iterator(chunk_size=1000):
-        yield writer.writerow(
-            [refused.row, *map(inert, (refused.field, refused.reason, refused.excerpt))]
-        )

@@ -1,20 +1,18 @@
 """The page of what ratings and preferences of what models wrote amount to, and the same as a file."""
 
-import csv
 from collections.abc import Iterator
-from io import StringIO
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from annotation.actions.judgements import NEWEST, OVERALL, Compared, Rated, compared, rated
-from annotation.methods.cells import inert
 from annotation.models import CampaignLanguage
 from annotation.objectives.ratings import ASPECTS
 from annotation.permissions import Ability, required
+from annotation.views.spreadsheets import spreadsheet
 
 KINDS = ("ratings", "preferences")
 # The texts that a page lists, those that need a better one first.
@@ -49,16 +47,13 @@ def judgements(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
 
 @required(Ability.LEAD)
 @require_safe
-def judgements_csv(_request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+def judgements_csv(_request: HttpRequest, slug: str, tag: str) -> StreamingHttpResponse:
     """Every grade of every text, or every pair of systems, with intervals; nobody's name."""
     home = _home(slug, tag)
-    file = StringIO()
-    writer = csv.writer(file)
-    rows = _rated_rows(home) if home.campaign.objective == "ratings" else _compared_rows(home)
-    writer.writerows([inert(one) if isinstance(one, str) else one for one in row] for row in rows)
-    headers = {"Content-Disposition": f'attachment; filename="{slug}-{tag}-judgements.csv"'}
-    text = "\ufeff" + file.getvalue()
-    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
+    told = home.campaign.objective == "ratings"
+    rows = list(_rated_rows(home) if told else _compared_rows(home))
+    head = RATED if told else COMPARED
+    return spreadsheet(f"{slug}-{tag}-judgements", head=head, rows=rows)
 
 
 def _home(slug: str, tag: str) -> CampaignLanguage:
@@ -131,7 +126,6 @@ def _systems(told: Compared) -> list[dict[str, Any]]:
 
 
 def _rated_rows(home: CampaignLanguage) -> Iterator[tuple[Any, ...]]:
-    yield RATED
     for one in rated(home, newest=None):
         for at, sample in enumerate(one.samples):
             grade, low, high = (round(float(number), 4) for number in one.fit.quality[at])
@@ -141,7 +135,6 @@ def _rated_rows(home: CampaignLanguage) -> Iterator[tuple[Any, ...]]:
 
 
 def _compared_rows(home: CampaignLanguage) -> Iterator[tuple[Any, ...]]:
-    yield COMPARED
     told = compared(home)
     if told is None:
         return

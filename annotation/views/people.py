@@ -1,13 +1,13 @@
 """Doors for people: those who answer, and what they answered that does not fit."""
 
 from functools import partial
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -17,19 +17,26 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.actions.agreement import measure_agreement
 from annotation.actions.entry import homes_of
 from annotation.actions.people import add_speaker, join_team, leave_team
+from annotation.actions.people_tables import (
+    AGREEMENT,
+    INVITATIONS,
+    PEOPLE,
+    agreement_rows,
+    annotators_in,
+    invitation_rows,
+    invitations_in,
+    people_rows,
+)
 from annotation.actions.quarantine import lay_aside
 from annotation.errors import VernacularError
 from annotation.forms import SpeakerForm
 from annotation.gateways.accounts import in_turn, open_accounts
 from annotation.models import (
-    Annotation,
     Annotator,
     Campaign,
-    Consent,
     DeskEvent,
     Language,
     QuarantinedAnswer,
-    Reliability,
     Role,
 )
 from annotation.permissions import (
@@ -42,8 +49,16 @@ from annotation.permissions import (
 )
 from annotation.tasks import members_soon
 from annotation.views.outcomes import attempt
+from annotation.views.spreadsheets import spreadsheet
 
+PEOPLE_PER_PAGE = 100
 INVITATIONS_SHOWN = 200
+STRANGERS_SHOWN = 50
+TABLES = {
+    "people": (PEOPLE, people_rows),
+    "invitations": (INVITATIONS, invitation_rows),
+    "agreement": (AGREEMENT, agreement_rows),
+}
 LEADING = (Role.ADMIN, Role.COORDINATOR)
 
 
@@ -53,34 +68,26 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     """Who answers, who leads and who is invited, in the languages of whoever looks."""
     campaign = get_object_or_404(Campaign, slug=slug)
     own = set(languages_with(request.user, Ability.PEOPLE, campaign=campaign))
-    here = Q(annotations__item__campaign_language__campaign=campaign)
-    answered = Q(annotations__state=Annotation.State.ANSWERED)
-    annotators = (
-        Annotator.objects.filter(language__campaigns__campaign=campaign, language__in=own)
-        .select_related("user", "language")
-        .prefetch_related(
-            Prefetch(
-                "reliabilities",
-                queryset=Reliability.objects.filter(campaign=campaign),
-                to_attr="here",
-            )
-        )
-        .annotate(given=Count("annotations", filter=here & answered))
-        .annotate(agreed=Exists(Consent.objects.training().filter(user=OuterRef("user"))))
-        .order_by("language__tag", "user__username")
+    wanted = request.GET.get("q", "").strip()[:100]
+    everybody = Annotator.objects.filter(
+        language__campaigns__campaign=campaign, language__in=own, active=True
     )
-    active = {person.language_id for person in annotators if person.active}
+    served = set(everybody.order_by().values_list("language", flat=True).distinct())
     homes = list(campaign.languages.select_related("language").filter(language__in=own))
-    languages = [home.language for home in homes]
-    invitations = campaign.invitations.select_related("user", "created_by")
+    found = annotators_in(campaign, languages=own, wanted=wanted)
+    page = Paginator(found, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    # Whoever was invited gets an account when they first go there.
+    strangers = everybody.filter(everywhere=True, user__desk_user_id=None)
     context = {
         "campaign": campaign,
-        "annotators": annotators,
+        "page": page,
+        "wanted": wanted,
+        "query": f"&{urlencode({'q': wanted})}" if wanted else "",
         "homes": homes,
-        "unserved": [language for language in languages if language.pk not in active],
+        "unserved": [home.language for home in homes if home.language_id not in served],
         "invitations": [
             row
-            for row in invitations.prefetch_related("languages")[:INVITATIONS_SHOWN]
+            for row in invitations_in(campaign)[:INVITATIONS_SHOWN]
             if own.issuperset(row.languages.all())
         ],
         "leading": campaign.memberships.filter(active=True, role__in=LEADING).select_related(
@@ -88,17 +95,26 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
         ),
         "now": timezone.now(),
         "agreement": measure_agreement(campaign, homes=homes),
-        # Whoever was invited gets an account when they first go there.
-        "strangers": [
-            person
-            for person in annotators
-            if person.active and person.everywhere and person.user.desk_user_id is None
+        "strangers": strangers.select_related("user", "language").order_by("user__username")[
+            :STRANGERS_SHOWN
         ],
         "moved": DeskEvent.objects.filter(
             campaign_language__campaign=campaign, action="ACCOUNTS_MOVED"
         ).first(),
     }
     return render(request, "annotation/people.html", context)
+
+
+@required(Ability.PEOPLE)
+@require_safe
+def table(request: HttpRequest, slug: str, name: str) -> StreamingHttpResponse:
+    """One table of the page as CSV, of the languages of whoever asks."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    if name not in TABLES:
+        raise Http404
+    own = languages_with(request.user, Ability.PEOPLE, campaign=campaign)
+    head, rows = TABLES[name]
+    return spreadsheet(f"{slug}-{name}", head=head, rows=rows(campaign, languages=list(own)))
 
 
 @required(Ability.LEAD)
@@ -199,3 +215,15 @@ def lay_aside_quarantined(request: HttpRequest, slug: str, pk: int) -> HttpRespo
     if lay_aside(answer, now=timezone.now()):
         messages.success(request, _("Laid aside. It stays stored and is never trained on."))
     return redirect("quarantine", slug)
+
+
+@required(Ability.LEAD)
+@require_safe
+def quarantine_csv(_request: HttpRequest, slug: str) -> StreamingHttpResponse:
+    """Every answer that did not fit, what was laid aside too; what it says stays here."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    rows = QuarantinedAnswer.objects.filter(campaign_language__campaign=campaign).order_by("pk")
+    columns = ("campaign_language__language__tag", "reason", "detail", "item__sample__uid")
+    told = rows.values_list(*columns, "created_at", "resolved_at").iterator(chunk_size=500)
+    head = ("language", "reason", "detail", "text", "came", "laid_aside")
+    return spreadsheet(f"{slug}-quarantine", head=head, rows=told)

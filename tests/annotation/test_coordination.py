@@ -206,7 +206,7 @@ def test_hours_count_every_kind_of_work_and_no_lunch(
     today = timezone.localdate()
     address = reverse("hours_csv", args=HERE)
     response = coordinator.get(address, {"since": today, "until": today})
-    rows = list(csv.DictReader(StringIO(response.content.decode("utf-8-sig"))))
+    rows = list(csv.DictReader(StringIO(response.getvalue().decode("utf-8-sig"))))
     assert len(rows) == 1
     row = rows[0]
     assert (row["items"], row["answered"], row["flagged"]) == ("4", "3", "1")

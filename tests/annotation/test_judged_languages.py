@@ -101,7 +101,9 @@ def test_the_page_and_the_file_show_grades_to_admins_and_to_nobody_else(client: 
     for name in ("Overall", "Coherence", "Culture", "P1", "gen 2"):
         assert name in page
     rows = list(
-        csv.DictReader(io.StringIO(client.get(f"{here}judgements.csv").content.decode("utf-8-sig")))
+        csv.DictReader(
+            io.StringIO(client.get(f"{here}judgements.csv").getvalue().decode("utf-8-sig"))
+        )
     )
     assert len(rows) == 12 * 5
     assert all(
@@ -158,7 +160,7 @@ def test_planted_strengths_come_back_from_what_people_preferred(client: Client) 
     here = f"/campaigns/{home.campaign.slug}/judgements/wo/"
     assert "From 300 choices of 5 people" in client.get(here).content.decode()
     rows = csv.DictReader(
-        io.StringIO(client.get(f"{here}judgements.csv").content.decode("utf-8-sig"))
+        io.StringIO(client.get(f"{here}judgements.csv").getvalue().decode("utf-8-sig"))
     )
     shares = {(row["system"], row["against"]): row["share"] for row in rows}
     assert float(shares["a", "d"]) > 0.7 > 0.3 > float(shares["d", "a"])

@@ -58,7 +58,11 @@ def test_the_page_says_why_what_next_and_what_to_do(noor, held):
 
 
 def test_csv_and_json_say_the_same(noor, held):
-    rows = list(csv.DictReader(io.StringIO(noor.get(address(held, "gate.csv")).content.decode())))
+    rows = list(
+        csv.DictReader(
+            io.StringIO(noor.get(address(held, "gate.csv")).getvalue().decode("utf-8-sig"))
+        )
+    )
     told = noor.get(address(held, "gate.json")).json()
     assert len(rows) == len(told["languages"]) == 14
     assert [row["language"] for row in rows] == [one["language"] for one in told["languages"]]

@@ -161,7 +161,10 @@ def test_languages_are_found_and_sorted_by_the_address_alone(stranger: Client) -
 
     def names(query: str) -> list[str]:
         answer = stranger.get(f"/languages/lots/all.csv?{query}")
-        return [row["name"] for row in csv.DictReader(answer.content.decode().splitlines())]
+        return [
+            row["name"]
+            for row in csv.DictReader(answer.getvalue().decode("utf-8-sig").splitlines())
+        ]
 
     assert names("q=language+007") == ["Language 007"]
     assert names("show=behind") == ["Language 025"]
@@ -185,7 +188,9 @@ def test_time_of_fewer_than_five_people_is_told_to_nobody_outside(
         person.annotations.all().delete()
 
     def row(client: Client) -> dict[str, str]:
-        rows = csv.DictReader(client.get("/languages/few/all.csv").content.decode().splitlines())
+        rows = csv.DictReader(
+            client.get("/languages/few/all.csv").getvalue().decode("utf-8-sig").splitlines()
+        )
         return next(one for one in rows if one["language"] == alone.tag)
 
     outside, inside = row(stranger), row(noor)
@@ -221,7 +226,7 @@ def test_every_table_of_a_campaign_is_a_file(noor: Client, campaign: Campaign) -
         address = f"{there}tables/{name}.csv"
         assert address in page
         answer = noor.get(address)
-        found[name] = list(csv.DictReader(answer.content.decode().splitlines()))
+        found[name] = list(csv.DictReader(answer.getvalue().decode("utf-8-sig").splitlines()))
     assert len(found["languages"]) == 14
     assert [row["gate"] for row in found["rounds"]] == ["", "PASS", "BLOCK", "HOLD", "PASS"]
     gain = next(row for row in found["gains"] if row["language"] == "am")

@@ -108,7 +108,7 @@ def test_a_language_page_tells_of_reports_and_points_at_nobody(campaign: Campaig
     assert "Days to a decision" in page
     assert "/report/told/" in page
     assert "Baatu" not in page
-    csv = Client().get("/languages/told/all.csv").content.decode()
+    csv = Client().get("/languages/told/all.csv").getvalue().decode()
     assert "days_to_decision" in csv.splitlines()[0]
 
 

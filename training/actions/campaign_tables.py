@@ -1,19 +1,21 @@
 """Every table of a campaign's page as columns, for a spreadsheet."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.utils import timezone
 
-from annotation.methods.cells import inert
+from annotation.methods.texts import shown
 from annotation.models import Campaign
 from learning.actions.outlook import outlook_of
 from learning.models import SelectionGain
 from training.actions.overview import Overview, overview_of
 from training.actions.parity import parity_of
+from training.actions.run_rows import RUNS, row_of, runs_of, told
+from training.actions.version_rows import version_rows
 from training.models import TrainingRun
 
-Table = tuple[Sequence[str], list[Sequence[Any]]]
+Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
 
 
 def languages(campaign: Campaign) -> Table:
@@ -22,7 +24,7 @@ def languages(campaign: Campaign) -> Table:
     rows: list[Sequence[Any]] = [
         (
             row.home.language.tag,
-            inert(row.home.language.name),
+            row.home.language.name,
             *(row.metric.value, row.metric.low, row.metric.high),
             *(row.answered, row.asked, row.pool, row.gold, row.people),
             *(row.quarantined, row.guideline or None),
@@ -77,7 +79,7 @@ def outlook(campaign: Campaign) -> Table:
     for row in outlook_of(campaign):
         said = row.said
         told = (said.labels, said.gain, said.gain_low, said.gain_high, said.verdict) if said else ()
-        why = inert("; ".join(row.reasons))
+        why = "; ".join(row.reasons)
         rows.append((row.home.language.tag, *(told or (None,) * 5), row.stopped, why))
     head = ("language", "labels", "gain_of_100", "low", "high", "verdict", "stopped", "why")
     return head, list(rows)
@@ -92,11 +94,72 @@ def rounds(campaign: Campaign) -> Table:
         moments = (one.opened_at.isoformat(), one.closed_at.isoformat() if one.closed_at else None)
         what = (one.number, one.status, one.strategy, one.target, one.shortfall)
         came = (run.pk if run else None, gate.verdict if gate else None)
-        rows.append((*what, *came, *moments, inert(one.note)))
+        rows.append((*what, *came, *moments, one.note))
     head = ("round", "status", "strategy", "due", "short_by", "run", "gate", "opened", "closed")
     return (*head, "note"), list(rows)
 
 
+def runs(campaign: Campaign) -> Table:
+    """The runs with what came of them."""
+    return RUNS, (row_of(told(run)) for run in runs_of(campaign).iterator(chunk_size=200))
+
+
+def versions(campaign: Campaign) -> Table:
+    """Every version with its mean and its worst language."""
+    rows = campaign.model_versions.select_related("base").defer("manifest", "base__manifest")
+    told = [
+        (
+            *(row.version.number, row.version.digest),
+            row.version.base.number if row.version.base else None,
+            *(row.mean.value, row.mean.low, row.mean.high),
+            row.worst_language.tag if row.worst_language else "",
+            *(row.worst.value, row.worst.low, row.worst.high, row.languages),
+            row.version.created_at.isoformat(),
+        )
+        for row in version_rows(list(rows.order_by("-number")))
+    ]
+    head = ("version", "sha256", "from", "mean", "mean_low", "mean_high", "worst_language")
+    return (*head, "worst", "worst_low", "worst_high", "languages", "made"), told
+
+
+def moves(campaign: Campaign) -> Table:
+    """What served when, and who moved it."""
+    rows = campaign.deployments.select_related("version", "actor").order_by("-number")
+    told = (
+        (
+            *(one.number, one.version.number, one.kind, one.reason),
+            one.actor.username if one.actor else "",
+            one.created_at.isoformat(),
+        )
+        for one in rows.iterator(chunk_size=200)
+    )
+    return ("number", "version", "kind", "reason", "by", "when"), told
+
+
+def cases(campaign: Campaign) -> Table:
+    """The regression cases with their right answers."""
+    rows = campaign.regression_cases.select_related("language").prefetch_related("expected")
+    told = (
+        (
+            *(one.language.tag, shown(one.text)),
+            "; ".join(label.key for label in one.expected.all()),
+            *(one.source, one.active),
+        )
+        for one in rows.order_by("pk").iterator(chunk_size=200)
+    )
+    return ("language", "text", "right", "source", "asked"), told
+
+
+def imports(campaign: Campaign) -> Table:
+    """The files that came in."""
+    columns = ("filename", "format", "status", "rows_read", "rows_kept", "rows_refused")
+    rows = campaign.imports.order_by("-created_at").values_list(*columns, "created_at")
+    head = ("file", "format", "status", "read", "kept", "refused", "when")
+    return head, rows.iterator(chunk_size=200)
+
+
+# What only those who lead may see, as on the pages that show it.
+LED: dict[str, Callable[[Campaign], Table]] = {"cases": cases, "imports": imports}
 TABLES: dict[str, Callable[[Campaign], Table]] = {
     "languages": languages,
     "trends": trends,
@@ -104,4 +167,7 @@ TABLES: dict[str, Callable[[Campaign], Table]] = {
     "gains": gains,
     "outlook": outlook,
     "rounds": rounds,
+    "runs": runs,
+    "versions": versions,
+    "deployments": moves,
 }

@@ -1,11 +1,10 @@
 """Doors of the campaign as a whole: the list, its page, and what moves on it."""
 
-import csv
-import io
 from datetime import datetime, timedelta
 from functools import partial
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,9 +15,10 @@ from annotation.methods.charts import Estimate, axis
 from annotation.models import Campaign
 from annotation.permissions import Ability, campaigns_with, may, required
 from annotation.views.outcomes import attempt
+from annotation.views.spreadsheets import spreadsheet
 from learning.actions.outlook import outlook_of
 from learning.models import Round
-from training.actions.campaign_tables import TABLES
+from training.actions.campaign_tables import LED, TABLES
 from training.actions.closing import ask_to_train_now
 from training.actions.monday import gain_curves, imports_under_way, next_step, since
 from training.actions.overview import list_campaigns, overview_of
@@ -99,19 +99,15 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
 
 @required(Ability.WATCH)
 @require_safe
-def table(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+def table(request: HttpRequest, slug: str, name: str) -> StreamingHttpResponse:
     """One table of the page as CSV."""
     campaign = get_object_or_404(Campaign, slug=slug)
-    if name not in TABLES:
+    if name in LED and not may(request.user, Ability.LEAD, campaign=campaign):
+        raise PermissionDenied
+    if name not in TABLES | LED:
         raise Http404
-    head, rows = TABLES[name](campaign)
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(head)
-    writer.writerows(rows)
-    answer = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
-    answer.headers["Content-Disposition"] = f'attachment; filename="{slug}-{name}.csv"'
-    return answer
+    head, rows = (TABLES | LED)[name](campaign)
+    return spreadsheet(f"{slug}-{name}", head=head, rows=rows)
 
 
 @required(Ability.WATCH)

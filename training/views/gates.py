@@ -1,10 +1,14 @@
 """Doors of a gate: its verdict explained, its record to take away, and who answers for a hold."""
 
-import csv
-import io
 from functools import partial
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.models import Campaign
 from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
+from annotation.views.spreadsheets import spreadsheet
 from training.actions.gate_records import unpacked
 from training.actions.gate_settings import agree_to, change_gate, moves_of, open_wish
 from training.actions.gate_story import COLUMNS, record_of, row_of, story_of
@@ -70,14 +75,11 @@ def serve(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 @required(Ability.WATCH)
 @require_safe
-def as_csv(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+def as_csv(request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
     gate = _gate(request, slug, pk)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, COLUMNS)
-    writer.writeheader()
-    for line in story_of(gate, now=timezone.now()).lines:
-        writer.writerow(row_of(line, gate=gate))
-    return _file(file.getvalue().encode(), gate, kind="text/csv; charset=utf-8", ending="csv")
+    lines = story_of(gate, now=timezone.now()).lines
+    rows = [[*row_of(line, gate=gate).values()] for line in lines]
+    return spreadsheet(_name(gate), head=COLUMNS, rows=rows)
 
 
 @required(Ability.WATCH)
@@ -183,6 +185,9 @@ def _gate(request: HttpRequest, slug: str, pk: int) -> GateRun:
 
 
 def _file(content: bytes, gate: GateRun, *, kind: str, ending: str) -> HttpResponse:
-    name = f"gate-{gate.run.campaign.slug}-{gate.run_id}-{gate.look}.{ending}"
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{_name(gate)}.{ending}"'}
     return HttpResponse(content, content_type=kind, headers=headers)
+
+
+def _name(gate: GateRun) -> str:
+    return f"gate-{gate.run.campaign.slug}-{gate.run_id}-{gate.look}"

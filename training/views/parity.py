@@ -1,7 +1,5 @@
 """Doors of parity: where all languages stand side by side, for everybody where it is public."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -19,10 +17,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.methods.cells import inert
 from annotation.methods.charts import axis
 from annotation.models import Campaign
 from annotation.permissions import Ability, campaigns_with, may, person_of, required
+from annotation.views.spreadsheets import spreadsheet
 from training.actions.language_story import SMALL_CELL
 from training.actions.parity import ParityRow, parity_of
 from training.actions.public_pages import is_public, may_look, seen_by, set_public
@@ -98,19 +96,13 @@ def campaign_languages(request: HttpRequest, slug: str) -> HttpResponse:
 
 @never_cache
 @require_safe
-def as_csv(request: HttpRequest, slug: str = "") -> HttpResponse:
+def as_csv(request: HttpRequest, slug: str = "") -> StreamingHttpResponse:
     """The same rows, filtered and sorted alike, for a spreadsheet."""
     seen = [seen_campaign(request, slug)] if slug else list(seen_by(request.user).distinct())
     rows, _query = _chosen(request, parity_of(seen, now=timezone.now()))
     watched = set(campaigns_with(request.user, Ability.WATCH).values_list("pk", flat=True))
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows(_cells(row, whole=row.campaign.pk in watched) for row in rows)
-    answer = HttpResponse(file.getvalue(), content_type="text/csv; charset=utf-8")
-    name = slug or "all"
-    answer.headers["Content-Disposition"] = f'attachment; filename="languages-{name}.csv"'
-    return answer
+    told = (_cells(row, whole=row.campaign.pk in watched) for row in rows)
+    return spreadsheet(f"languages-{slug or 'all'}", head=CSV_COLUMNS, rows=told)
 
 
 @required(Ability.LEAD)
@@ -263,7 +255,7 @@ def _cells(row: ParityRow, *, whole: bool) -> list[Any]:
     return [
         row.campaign.slug,
         row.language.tag,
-        inert(row.language.name),
+        row.language.name,
         *(row.metric.value, row.metric.low, row.metric.high, row.items),
         *((gap.value, gap.low, gap.high) if gap else (None,) * 3),
         row.behind,

@@ -3,21 +3,36 @@
 from functools import partial
 from http import HTTPStatus
 
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
+from annotation.models import Campaign
 from annotation.permissions import Ability, person_of, required
 from annotation.templatetags.charts import Comparison, Series
 from annotation.views.outcomes import attempt
+from annotation.views.spreadsheets import spreadsheet
 from training.actions.aborts import abort_run
 from training.actions.curves import curves_of, loss_of, metric_of, time_left
 from training.actions.review import languages_short, review_of, verdict_sentence
+from training.actions.run_rows import CURVE, curve_rows, runs_of, told
 from training.models import TrainingRun
 
+RUNS_PER_PAGE = 50
 LIVE = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
+
+
+@required(Ability.WATCH)
+@require_safe
+def index(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every run of a campaign with what came of it, the newest first."""
+    campaign = get_object_or_404(Campaign, slug=slug)
+    page = Paginator(runs_of(campaign), RUNS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {"campaign": campaign, "page": page, "runs": [told(run) for run in page]}
+    return render(request, "training/run_list.html", context)
 
 
 @required(Ability.WATCH)
@@ -63,6 +78,14 @@ def curves(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     context = {"run": run, "campaign": run.campaign, "live": run.status in LIVE, **_curves(run)}
     return render(request, "training/_run_curves.html", context)
+
+
+@required(Ability.WATCH)
+@require_safe
+def curve_csv(_request: HttpRequest, slug: str, pk: int) -> StreamingHttpResponse:
+    """How the run learned, a point and language a row."""
+    run = _run(slug, pk)
+    return spreadsheet(f"{slug}-run-{run.pk}", head=CURVE, rows=curve_rows(run))
 
 
 @required(Ability.LEAD)

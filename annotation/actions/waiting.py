@@ -1,0 +1,88 @@
+"""What waits for speakers: the queue behind both desks, language by language and text by text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Min, Q, QuerySet
+
+from annotation.models import Annotation, Campaign, CampaignLanguage, Item, Reservation
+
+COLUMNS = (
+    *("language", "place", "text_id", "text", "why", "state", "answers", "wanted"),
+    *("round", "since", "at_the_desk_since"),
+)
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """How much waits in one language, and for how long."""
+
+    home: CampaignLanguage
+    queued: int
+    pushed: int
+    held: int
+    oldest: datetime | None
+
+    @property
+    def open(self) -> int:
+        """Everything that wants an answer."""
+        return self.queued + self.pushed
+
+
+def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
+    """Return how much waits in each language that takes part, known answers among it."""
+    rows = (
+        Item.objects.open()
+        .filter(campaign_language__campaign=campaign)
+        .order_by()
+        .values("campaign_language")
+        .annotate(
+            queued=Count("pk", filter=Q(state=Item.State.QUEUED)),
+            pushed=Count("pk", filter=Q(state=Item.State.PUSHED)),
+            oldest=Min("created_at"),
+        )
+    )
+    counts = {row.pop("campaign_language"): row for row in rows}
+    held = dict(
+        Reservation.objects.held(now=now)
+        .filter(item__campaign_language__campaign=campaign)
+        .order_by()
+        .values_list("item__campaign_language")
+        .annotate(Count("item", distinct=True))
+    )
+    nothing = {"queued": 0, "pushed": 0, "oldest": None}
+    homes = campaign.languages.filter(active=True).select_related("language")
+    return [
+        Waiting(home=home, held=held.get(home.pk, 0), **(counts.get(home.pk) or nothing))
+        for home in homes
+    ]
+
+
+def open_items(campaign: Campaign, *, tag: str = "") -> "QuerySet[Item]":
+    """Return what is asked, in the order in which it is; what examines people is not told here."""
+    items = Item.objects.open().filter(campaign_language__campaign=campaign)
+    if tag:
+        items = items.filter(campaign_language__language__tag=tag)
+    answered = Q(annotations__state=Annotation.State.ANSWERED)
+    return (
+        items.exclude(kind__in=Item.EXAMINING)
+        .select_related("campaign_language__language", "sample__language")
+        .annotate(given=Count("annotations", filter=answered))
+        .order_by("campaign_language__language__tag", "priority", "pk")
+    )
+
+
+def queue_rows(campaign: Campaign, *, tag: str = "") -> Iterator[Sequence[Any]]:
+    """Yield the queue as the page shows it, each text with its place in its language."""
+    language, place = "", 0
+    for item in open_items(campaign, tag=tag).iterator(chunk_size=CHUNK):
+        here = item.campaign_language.language.tag
+        language, place = here, place + 1 if here == language else 1
+        yield (
+            *(here, place, item.sample.uid, item.sample.shown, item.kind, item.state),
+            *(item.given, item.wanted, item.batch, item.created_at.isoformat()),
+            item.pushed_at.isoformat() if item.pushed_at else "",
+        )
