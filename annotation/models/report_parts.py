@@ -200,6 +200,11 @@ class Reproduction(models.Model):
     def __str__(self) -> str:
         return f"{self.report} on v{self.version_number}"
 
+    @property
+    def said(self) -> str:
+        """What it said in words of the report's language."""
+        return str(self.told.get("name") or self.label)
+
 
 class Workaround(models.Model):
     """Harm is kept off until it is mended: the model does not answer texts like this one."""

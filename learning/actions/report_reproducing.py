@@ -2,14 +2,17 @@
 
 import logging
 from datetime import datetime
+from functools import partial
 
 from django.db.models import Exists, OuterRef, QuerySet
 
+from annotation.actions.known import known_answer
 from annotation.actions.reports.triage import follow_votes
-from annotation.errors import VernacularError
+from annotation.errors import InvalidInputError, VernacularError
 from annotation.models import Campaign, Report, ReportState, Reproduction
 from annotation.objectives import whole
 from learning.actions.answering import answer_with
+from learning.actions.saying import said_of
 from learning.actions.serving import serving_version
 from learning.actions.trying import ANSWERABLE
 from learning.models import ModelVersion
@@ -47,17 +50,24 @@ def reproduce(report: Report, *, version: ModelVersion, now: datetime) -> Reprod
     text = whole(report.campaign.objective, told=report.input_text)
     tag = report.language.tag if report.language else report.tag
     told = answer_with(version, texts=[text], languages=[tag])[0]
+    said = said_of(told, campaign=report.campaign, text=text)
+    known = partial(_key, report, text=text)
     if report.output_text:
-        wrong = told.label == report.output_text
+        wrong = told.label == known(report.output_text)
     else:
-        wrong = not report.expected_text or told.label != report.expected_text
+        wrong = not report.expected_text or told.label != known(report.expected_text)
     kept, _made = Reproduction.objects.get_or_create(
         report=report,
         version_digest=version.digest,
         defaults={
             "version_number": version.number,
             "label": told.label,
-            "told": {"confidence": told.confidence, "probabilities": dict(told.probabilities)},
+            "told": {
+                "confidence": told.confidence,
+                "probabilities": dict(told.probabilities),
+                "name": said.name,
+                "value": said.value,
+            },
             "still_wrong": wrong,
             "at": now,
         },
@@ -65,6 +75,14 @@ def reproduce(report: Report, *, version: ModelVersion, now: datetime) -> Reprod
     report.refresh_from_db()
     follow_votes(report, now=now)
     return kept
+
+
+def _key(report: Report, told: str, *, text: str) -> str:
+    """Return the key of the answer that somebody named: by its key, or as a file would tell it."""
+    try:
+        return str(known_answer(report.campaign, told=told, text=text)["label"])
+    except InvalidInputError:
+        return told
 
 
 def _served() -> list[tuple[Campaign, ModelVersion]]:

@@ -11,14 +11,15 @@ from annotation.errors import InvalidInputError, VernacularError
 from annotation.methods.grams import Grams
 from annotation.models import Campaign, Language
 from annotation.objectives import whole
-from learning.actions.answering import answer_with
+from learning.actions.answering import Answer, answer_with
+from learning.actions.saying import said_of
 from learning.actions.serving import serving_version
 from learning.errors import NothingServesError
-from learning.models import LanguageCalibration, Trial
+from learning.models import LanguageCalibration, ModelVersion, Trial
 
 logger = logging.getLogger(__name__)
-# Kinds of question whose answer is one label of a text.
-ANSWERABLE = ("classes", "pairs", "grades")
+# Kinds of question whose answers a visitor can read, and say of that they are wrong.
+ANSWERABLE = ("classes", "grades", "pairs", "several", "spans")
 KEPT = timedelta(hours=1)
 LOST = timedelta(seconds=10)
 GIVEN_UP = timedelta(minutes=10)
@@ -82,17 +83,26 @@ def _answered(trial: Trial, *, now: datetime) -> dict[str, object]:
         return {"version": version.number, "digest": version.digest, "held_back": True}
     tag = trial.language.tag
     answer = answer_with(version, texts=[trial.text], languages=[tag])[0]
-    names = {label.key: label.name_in(tag) for label in trial.campaign.labels.all()}
+    said = said_of(answer, campaign=trial.campaign, text=trial.text)
+    told: dict[str, object] = {
+        "version": version.number,
+        "digest": version.digest,
+        "label": answer.label,
+        "name": said.name,
+        "confidence": round(answer.confidence, 4),
+        "honest": answer.honest,
+        **_undecided(trial, version, answer),
+    }
+    return told if said.value is None else told | {"value": said.value, "parts": said.parts}
+
+
+def _undecided(trial: Trial, version: ModelVersion, answer: Answer) -> dict[str, object]:
+    """Say what else the answer may be: of one label which ones, of a set which ones may hold too."""
+    names = {label.key: label.name_in(answer.language) for label in trial.campaign.labels.all()}
     rule = LanguageCalibration.objects.filter(version=version, language=trial.language).first()
     likely = sorted(answer.probabilities.items(), key=lambda one: -one[1])
     held = [key for key, p in likely if rule and 1 - p <= rule.set_threshold]
     return {
-        "version": version.number,
-        "digest": version.digest,
-        "label": answer.label,
-        "name": names.get(answer.label, answer.label),
-        "confidence": round(answer.confidence, 4),
-        "honest": answer.honest,
         "set": [{"label": key, "name": names.get(key, key)} for key in held],
         "set_level": rule.set_level if rule else None,
         "probabilities": {key: round(p, 4) for key, p in likely},

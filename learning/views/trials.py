@@ -1,6 +1,7 @@
 """Public doors to what serves: a visitor's text is answered by a worker while they wait."""
 
 import time
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -65,15 +66,27 @@ def try_it(request: HttpRequest, slug: str) -> HttpResponse:
 def trial(request: HttpRequest, uid: UUID) -> HttpResponse:
     """What was said of a text; while nobody has said it yet, the page comes again by itself."""
     found = _trial(uid)
-    answer = dict(found.answer)
-    if "confidence" in answer:
-        answer["percent"] = f"{100 * answer['confidence']:.0f} %"
+    answer = _shown(found.answer)
     context = {"trial": found, "campaign": found.campaign, "answer": answer}
     response = render(request, "learning/trial.html", context)
     if found.state == Trial.State.WAITING:
         response.headers["Refresh"] = str(AGAIN_S)
     response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _shown(told: dict[str, Any]) -> dict[str, Any]:
+    """What was said, as the page writes it: shares as per cent, and what else may hold of a set."""
+    if "confidence" not in told:
+        return told
+    parts = [one | {"percent": _percent(one["confidence"])} for one in told.get("parts", ())]
+    held = {one["label"] for one in parts}
+    maybe = [one for one in told["set"] if one["label"] not in held] if "value" in told else []
+    return told | {"percent": _percent(told["confidence"]), "parts": parts, "maybe": maybe}
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 @never_cache

@@ -140,7 +140,7 @@ def _says_the_same(proof: Verification, serving: ModelVersion, *, now: datetime)
     probes = list(proof.probes.select_related("sample", "new_label"))
     tag = report.language.tag if report.language else ""
     said = labels_said(serving, texts=[one.sample.text for one in probes], tag=tag)
-    alike = all(one.new_label.position == label for one, label in zip(probes, said, strict=True))
+    alike = all(one.new_label_id == label.pk for one, label in zip(probes, said, strict=True))
     if not alike or not told or not all(right for _case, _said, right in told):
         return False
     Verification.objects.get_or_create(

@@ -19,7 +19,7 @@ from annotation.models import (
     Sample,
     User,
 )
-from annotation.objectives import whole
+from annotation.objectives import objective, whole
 from training.actions.cases import add_case
 from training.actions.report_neighbours import neighbours
 from training.models import RegressionCase, ReportCase
@@ -38,7 +38,8 @@ def draft_case(report: Report, *, now: datetime) -> ReportCase | None:
 
     What is right is whatever speakers did not find wrong: any label but the one that they voted
     against. What whoever reported would have instead is a hint for people, and no label. Nothing
-    without their consent to testing; then somebody writes a case of their own.
+    without their consent to testing, and nothing where answers are composed, since too many would
+    be right; then somebody writes a case of their own.
     """
     held = Report.objects.select_for_update().get(pk=report.pk)
     known = ReportCase.objects.filter(report=held).first()
@@ -46,6 +47,8 @@ def draft_case(report: Report, *, now: datetime) -> ReportCase | None:
         return known
     newest = held.reproductions.first()
     if not held.consent_test or held.language is None or newest is None or not held.input_text:
+        return None
+    if not objective(held.campaign.objective).PLAIN:
         return None
     right = [label.key for label in held.campaign.labels.all() if label.key != newest.label]
     case = _case(held, right=right)

@@ -3,21 +3,34 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
+from annotation.actions.choosing import label_for
 from annotation.actions.reports.table import MOST_ATTEMPTS, SYSTEM
 from annotation.actions.reports.timers import HOLDS_FOR
 from annotation.actions.reports.transitions import StepError, transition
 from annotation.actions.reports.triage import hold, may_vote
 from annotation.errors import InvalidInputError
-from annotation.models import Annotation, Annotator, Report, ReportLink, ReportState, Sample, User
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Label,
+    Report,
+    ReportLink,
+    ReportState,
+    Sample,
+    User,
+)
 from annotation.models.reports import Reason
 from learning.models import ModelVersion
 from training.actions.datasets import lineage_rows
 from training.actions.report_neighbours import neighbours
+from training.actions.shapes import shape_of
 from training.methods import mended
 from training.models import CaseCheck, Probe, ProbeChoice, ReportCase, Verification
 
@@ -27,28 +40,34 @@ MOST_PROBES = 40
 ENOUGH_PROBES = mended.LEAST_PROBES
 
 
-def labels_said(version: ModelVersion, *, texts: Sequence[str], tag: str) -> list[int]:
-    """Return the position of the label that a version gives each text."""
+def labels_said(version: ModelVersion, *, texts: Sequence[str], tag: str) -> list[Label]:
+    """Return what a version answers to each text, composed answers too, as the campaign's labels."""
     if not texts:
         return []
     from learning.inference import logits_of  # torch is for workers only
 
-    found = logits_of(version, texts=texts, languages=[tag] * len(texts))
-    return [int(one) for one in found.argmax(axis=1)]
+    campaign = version.campaign
+    shape = shape_of(campaign)
+    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
+    ask = partial(logits_of, version)
+    codes = shape.said(shape.read(ask, texts=texts, languages=[tag] * len(texts)))
+    known: dict[Any, Label] = {}
+    for code in codes:
+        if code not in known:
+            known[code] = label_for(campaign, answer=shape.answer(code, keys=keys))
+    return [known[code] for code in codes]
 
 
-def cases_of(report: Report, *, version: ModelVersion) -> list[tuple[int, int, bool]]:
-    """Put a report's active cases to a version: the case, the label's position, whether right."""
+def cases_of(report: Report, *, version: ModelVersion) -> list[tuple[int, str, bool]]:
+    """Put a report's active cases to a version: the case, the key of what it said, whether right."""
     rows = list(
-        ReportCase.objects.filter(report=report, case__active=True)
-        .select_related("case__language")
-        .prefetch_related("case__expected")
+        ReportCase.objects.filter(report=report, case__active=True).select_related("case__language")
     )
     told = []
     for row in rows:
         said = labels_said(version, texts=[row.case.text], tag=row.case.language.tag)[0]
-        right = {label.position for label in row.case.expected.all()}
-        told.append((row.case_id, said, said in right))
+        right = set(row.case.expected(manager="everything").values_list("key", flat=True))
+        told.append((row.case_id, said.key, said.key in right))
     return told
 
 
@@ -68,7 +87,6 @@ def open_verification(
     old = labels_said(against, texts=texts, tag=tag)
     new = labels_said(version, texts=texts, tag=tag)
     chosen = _telling(probes, old, new)
-    labels = {label.position: label for label in report.campaign.labels.all()}
     with transaction.atomic():
         made = Verification.objects.create(
             report=report,
@@ -83,8 +101,8 @@ def open_verification(
             Probe(
                 verification=made,
                 sample=probes[at],
-                old_label=labels[old[at]],
-                new_label=labels[new[at]],
+                old_label=old[at],
+                new_label=new[at],
                 new_first=_toss(made, probes[at]),
             )
             for at in chosen
@@ -94,7 +112,7 @@ def open_verification(
     return made
 
 
-def _telling(probes: Sequence[Sample], old: Sequence[int], new: Sequence[int]) -> list[int]:
+def _telling(probes: Sequence[Sample], old: Sequence[Label], new: Sequence[Label]) -> list[int]:
     """Return which probes to ask of people: where the two differ first, then the likest.
 
     Those where both say the same stay among them, as many as there is room for: there it shows

@@ -9,9 +9,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
+from annotation.actions.choosing import chosen_label
 from annotation.errors import VernacularError
-from annotation.models import CampaignLanguage, Report, User
+from annotation.models import Campaign, CampaignLanguage, Report, User
+from annotation.objectives import objective, whole
 from annotation.permissions import Ability, person_of, required
+from annotation.views.fields import fields_of, form_of
 from annotation.views.outcomes import attempt
 from training.actions.cases import add_case
 from training.actions.report_collecting import keep_case
@@ -39,9 +42,9 @@ def probes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         attempt(request, act, done=_("Thank you."))
         return redirect("report_probes", slug, tag)
     probe_, left = _next(home, user)
-    first = second = ""
+    first = second = None
     if probe_:
-        first, second = probe_.old_label.name_in(tag), probe_.new_label.name_in(tag)
+        first, second = probe_.old_label, probe_.new_label
         first, second = (second, first) if probe_.new_first else (first, second)
     context = {
         "campaign": home.campaign,
@@ -83,7 +86,7 @@ def case(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
                 home.campaign,
                 tag=tag,
                 text=request.POST.get("text", ""),
-                expected=request.POST.getlist("expected"),
+                expected=_expected(request, home.campaign),
                 source=f"report {report.pk}",
                 created_by=person_of(request),
             )
@@ -102,12 +105,21 @@ def case(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         ],
         "told": request.POST,
         "chosen": request.POST.getlist("expected"),
+        "form": "" if objective(home.campaign.objective).PLAIN else form_of(home.campaign),
         "cases": ReportCase.objects.filter(report=report).select_related("case"),
         "verifications": Verification.objects.filter(report=report).select_related(
             "version", "against"
         ),
     }
     return render(request, "training/report_case.html", context)
+
+
+def _expected(request: HttpRequest, campaign: Campaign) -> list[str]:
+    """Return the keys of the right answers: any label that was ticked, or the one that is composed."""
+    if objective(campaign.objective).PLAIN:
+        return request.POST.getlist("expected")
+    text = whole(campaign.objective, told=request.POST.get("text", ""))
+    return [chosen_label(campaign, fields=fields_of(request), text=text).key]
 
 
 def _home(slug: str, tag: str) -> CampaignLanguage:
