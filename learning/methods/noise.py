@@ -9,7 +9,8 @@ are: marks of Devanagari or Khmer are vowels, not ornaments.
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
 
 import regex
 
@@ -82,6 +83,27 @@ def romanised(text: str) -> str:
     plain = on_plain_keyboard(text) if _CYRILLIC.search(text) else text
     told = _by_table(_HARAKAT.sub("", unicodedata.normalize("NFC", plain)), _ROMAN)
     return _ETHIOPIC.sub(lambda found: _syllable(found[0]), told) if _FOREIGN.search(text) else text
+
+
+def followed(text: str, *, typed: Callable[[str], str], places: Sequence[int]) -> list[int] | None:
+    """Return where places in a text lie in the same text as it is typed; None where nobody can tell.
+
+    What lies between two places is typed by itself. Where that makes another text than typing it
+    whole, as if a place parted a letter from its mark, no place is told rather than a wrong one.
+
+    >>> followed("e\u0301te\u0301 Da", typed=without_marks, places=[0, 3, 6])
+    [0, 2, 4]
+    >>> followed("Шаш", typed=romanised, places=[0, 1, 3])
+    [0, 2, 5]
+    >>> followed("e\u0301 Да", typed=romanised, places=[0, 1]) is None
+    True
+    """
+    cuts = sorted({0, *places, len(text)})
+    parts = [typed(text[start:end]) for start, end in pairwise(cuts)]
+    if "".join(parts) != typed(text):
+        return None
+    there = dict(zip(cuts, accumulate(map(len, parts), initial=0), strict=True))
+    return [there[place] for place in places]
 
 
 def _by_table(text: str, table: Mapping[str, str]) -> str:

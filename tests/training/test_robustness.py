@@ -3,22 +3,26 @@
 import io
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from django.core.management import call_command
 from django.test import Client
 
 from annotation.actions.campaigns import LabelSpec, create_campaign
+from annotation.actions.choosing import label_for
 from annotation.methods.readers import Wanted, read_rows
-from annotation.models import Campaign, Sample
+from annotation.methods.spans import Span, units
+from annotation.models import Campaign, GoldItem, Sample
+from annotation.objectives import spans
 from learning.actions.versions import initial_version, register_version
 from learning.models import ModelVersion
 from tests.annotation.bringing import bring, refusals
-from tests.make import make_campaign, make_gold, make_user
+from tests.make import make_campaign, make_gold, make_sample, make_user
 from tests.training.tiny import Tiny
 from training.actions.robustness import measure_robustness
-from training.models import Slice
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
 
@@ -95,17 +99,35 @@ def test_the_versions_page_and_the_command_show_them_and_a_new_gold_set_none_tha
     assert "careless typing" not in client.get(here).content.decode()
 
 
-def test_texts_with_marked_places_are_not_typed_anew(tmp_path: Path) -> None:
-    campaign, version = make_world(tmp_path / "network")
-    measure_robustness(version, campaign=campaign)
-    assert Slice.objects.filter(kind="no_marks").exists()
-    Slice.objects.all().delete()
-    Campaign.objects.update(objective="spans")
-    from training.actions import robustness
+@pytest.mark.parametrize(("finds", "left"), [("second word", 1.0), ("marked letter", 0.0)])
+def test_marks_are_looked_for_where_their_words_stand_when_a_text_is_typed_anew(
+    monkeypatch: pytest.MonkeyPatch, finds: str, left: float
+) -> None:
+    campaign = make_campaign(languages=("wo",), labels=("per",), objective="spans")
+    for n in range(6):
+        # Written in parts, a letter and its mark: without marks every place moves.
+        text = f"A\u0300we N\u0303aar n{n}"
+        start = text.index("N")
+        answer = spans.answer_of([Span(start, start + 5, "per")])
+        label = label_for(campaign, answer=answer)
+        GoldItem.objects.create(sample=make_sample(campaign, text=text), label=label, split="gate")
 
-    gold = next(iter(robustness.gold_of(Campaign.objects.get(pk=campaign.pk), split="gate")), None)
-    campaign.refresh_from_db()
-    assert list(robustness._noisy(version, campaign, gold=gold, right=None)) == []
+    def marking(_version: object, *, texts: list[str], **_: object) -> list[Any]:
+        told = []
+        for text in texts:
+            logits = np.tile([9.0, 0.0, 0.0], (len(units(text)), 1))
+            if finds == "second word" or "\u0303" in text:
+                logits[1] = [0.0, 9.0, 0.0]
+            told.append(logits)
+        return told
+
+    monkeypatch.setattr("learning.inference.logits_of", marking)
+    version = ModelVersion.objects.create(
+        campaign=campaign, number=1, digest="d", network="tiny", manifest={"labels": ["per"]}
+    )
+    rows = {row.kind: row for row in measure_robustness(version, campaign=campaign)}
+    assert (rows["clean"].accuracy, rows["clean"].items) == (1.0, 6)
+    assert (rows["no_marks"].accuracy, rows["no_marks"].beside) == (left, 1.0)
 
 
 def test_texts_of_several_languages_and_of_none_that_is_known_come_in_under_their_own_tags(

@@ -5,7 +5,7 @@ texts (:mod:`learning.methods.noise`) is held against the same texts as they are
 and on nothing else; measured once on each state of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,6 @@ import numpy as np
 from annotation.actions.judging import judging
 from annotation.methods.charts import Estimate
 from annotation.models import Campaign, GoldItem, Sample
-from annotation.objectives import objective
 from learning.methods.metrics import accuracy
 from learning.methods.noise import PERTURBATIONS
 from learning.models import ModelVersion
@@ -49,7 +48,7 @@ def measure_robustness(version: ModelVersion, *, campaign: Campaign) -> list[Sli
         known = list(Slice.objects.filter(**mine))
         if not known:
             right = answers_of(evaluations[gold.language.pk], gold=gold).right
-            known = _measured(version, campaign=campaign, gold=gold, right=right)
+            known = _measured(version, gold=gold, right=right)
         found += known
     return found
 
@@ -62,10 +61,8 @@ def slices_of(version: ModelVersion, *, campaign: Campaign) -> list[Slice]:
 
 
 @judging()
-def _measured(
-    version: ModelVersion, *, campaign: Campaign, gold: Gold, right: BoolArray
-) -> list[Slice]:
-    told = [*_natural(gold, right=right), *_noisy(version, campaign, gold=gold, right=right)]
+def _measured(version: ModelVersion, *, gold: Gold, right: BoolArray) -> list[Slice]:
+    told = [*_natural(gold, right=right), *_noisy(version, gold=gold, right=right)]
     rows = [_row(version, gold, one) for one in told if len(one.right) >= LEAST]
     # Whoever measured the same meanwhile found the same.
     Slice.objects.bulk_create(rows, ignore_conflicts=True)
@@ -90,29 +87,35 @@ def _natural(gold: Gold, *, right: BoolArray) -> Iterator[_Found]:
         )
 
 
-def _noisy(
-    version: ModelVersion, campaign: Campaign, *, gold: Gold, right: BoolArray
-) -> Iterator[_Found]:
+def _noisy(version: ModelVersion, *, gold: Gold, right: BoolArray) -> Iterator[_Found]:
     """The texts that a way of typing changes, against the same ones as they are.
 
-    Marks in a text have places, which letters that come or go would shift: they are not typed anew.
+    Marks move with their words; a text whose marks nobody can follow is left out.
     """
-    if objective(campaign.objective).READS_TEXT and not objective(campaign.objective).PLAIN:
-        return
     from learning.inference import logits_of
 
     ask = partial(logits_of, version)
     for kind, typed in PERTURBATIONS.items():
-        texts = [typed(text) for text in gold.texts]
-        pairs = enumerate(zip(texts, gold.texts, strict=True))
-        rows = [at for at, (new, old) in pairs if new != old]
-        if len(rows) < LEAST:
+        changed = _retyped(gold, typed=typed)
+        if len(changed) < LEAST:
             continue
+        rows, texts = list(changed), [text for text, _ in changed.values()]
         tags = [gold.language.tag] * len(rows)
-        outputs = gold.shape.read(ask, texts=[texts[at] for at in rows], languages=tags)
-        truth = [gold.truth[at] for at in rows]
+        outputs = gold.shape.read(ask, texts=texts, languages=tags)
+        truth = [code for _, code in changed.values()]
         after, before = right_of(gold.shape.said(outputs), truth=truth), right[rows]
         yield _Found(kind, after, before, changed_by(after, before=before))
+
+
+def _retyped(gold: Gold, *, typed: Callable[[str], str]) -> dict[int, tuple[str, Any]]:
+    """Return the texts that are another when so typed, and what is right of them, by their place."""
+    found = {}
+    for at, (text, code) in enumerate(zip(gold.texts, gold.truth, strict=True)):
+        if (new := typed(text)) != text:
+            true = gold.shape.retyped(code, text=text, typed=typed)
+            if true is not None:
+                found[at] = (new, true)
+    return found
 
 
 def _row(version: ModelVersion, gold: Gold, found: _Found) -> Slice:

@@ -41,6 +41,9 @@ class Shape(Protocol):
     def said(self, outputs: Outputs) -> list[Any]:
         """Return the codes of the best answers."""
 
+    def retyped(self, code: Any, *, text: str, typed: Callable[[str], str]) -> Any:
+        """Return what is right of a text as it is typed another way; None where nobody can tell."""
+
     def temperatures(
         self, outputs: Mapping[str, tuple[Outputs, Sequence[Any]]]
     ) -> Mapping[str, FittedTemperature]:

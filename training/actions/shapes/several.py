@@ -18,11 +18,26 @@ from annotation.objectives.several import composed
 from learning.methods import metrics, several
 from learning.methods.calibration import FittedTemperature
 from training.actions.shapes import DIGITS, Ask, Sureness, set_sizes
-from training.actions.shapes.classes import columns
+from training.actions.shapes.classes import columns, retyped
 from training.methods.findings import Answers
 
 if TYPE_CHECKING:
     from training.actions.evaluation import Gold
+
+
+__all__ = [
+    "answer",
+    "answers",
+    "covered",
+    "dev_metric",
+    "measured",
+    "read",
+    "retyped",
+    "said",
+    "sureness",
+    "temperatures",
+    "truth",
+]
 
 
 def truth(rows: Sequence[tuple[int, str, Any]], *, keys: Sequence[str]) -> list[int]:

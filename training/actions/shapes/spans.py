@@ -8,7 +8,7 @@ fitted on units. How many answers lie above a threshold is not told: too many co
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from annotation.objectives import Answer
 from annotation.objectives.spans import answer_of
 from learning.methods import metrics
 from learning.methods.calibration import FittedTemperature, fit_temperatures
+from learning.methods.noise import followed
 from learning.methods.tagging import Read, decoded, log_probabilities, truth_probability
 from training.actions.shapes import DIGITS, Ask, Sureness
 from training.actions.shapes.classes import columns
@@ -101,6 +102,25 @@ def read(ask: Ask, *, texts: Sequence[str], languages: Sequence[str]) -> Outputs
 def said(outputs: Outputs) -> list[str]:
     """Return the codes of the best spans."""
     return [code_of(one.spans) for one in outputs.reads()] if outputs.units else []
+
+
+def retyped(code: str, *, text: str, typed: Callable[[str], str]) -> str | None:
+    """Return the marks where their words are now; None where that is not certain, or nothing is left.
+
+    >>> retyped("[[3,6,0]]", text="Шу Ашю", typed=str.upper)
+    '[[3,6,0]]'
+    """
+    marks = coded(code)
+    ends = [place for one in marks for place in (one.start, one.end)]
+    there = followed(text, typed=typed, places=ends)
+    if there is None:
+        return None
+    pairs = list(zip(there[::2], there[1::2], strict=True))
+    if any(start >= end for start, end in pairs):
+        return None
+    return code_of(
+        [Span(start, end, one.label) for (start, end), one in zip(pairs, marks, strict=True)]
+    )
 
 
 def temperatures(
