@@ -33,6 +33,8 @@ from annotation.models.report_doors import (
     ReportRing,
     ReportWish,
 )
+from annotation.models.report_likeness import ReportImprint, ReportLikeness
+from annotation.models.report_origins import ReportOrigin
 from annotation.models.report_parts import (
     PublicDoor,
     ReportContact,
@@ -117,9 +119,12 @@ __all__ = [
     "ReportContact",
     "ReportEvent",
     "ReportGlance",
+    "ReportImprint",
     "ReportLetter",
+    "ReportLikeness",
     "ReportLink",
     "ReportMessage",
+    "ReportOrigin",
     "ReportOriginal",
     "ReportRing",
     "ReportState",
