@@ -46,6 +46,7 @@ app.conf.task_routes = {
     "learning.tasks.look_closer": {"queue": "gpu"},
     "learning.tasks.score_shard": {"queue": "gpu"},
     "training.tasks.send_letters": {"queue": "io"},
+    "training.tasks.tell_webhooks": {"queue": "io"},
     "training.tasks.prepare": {"queue": "gpu"},
     "training.tasks.pulse": {"queue": "gpu"},
     "training.tasks.train": {"queue": "gpu"},
@@ -88,6 +89,11 @@ app.conf.beat_schedule = {
     },
     "look_at_report_fixes": {
         "task": "training.tasks.look_at_report_fixes",
+        "schedule": REPORT_SECONDS,
+        "options": {"expires": REPORT_SECONDS},
+    },
+    "tell_webhooks": {
+        "task": "training.tasks.tell_webhooks",
         "schedule": REPORT_SECONDS,
         "options": {"expires": REPORT_SECONDS},
     },

@@ -186,6 +186,19 @@ def send_letters(**_: object) -> None:
 
 
 @shared_task
+def tell_webhooks(**_: object) -> None:
+    """Tell programs elsewhere what happened since."""
+    from annotation.actions import webhooks
+    from annotation.gateways.outside import post
+    from training.actions.news import NEWS
+
+    now = timezone.now()
+    webhooks.gather(news=NEWS, now=now)
+    webhooks.send_due(post=post, clock=timezone.now)
+    webhooks.forget_old(now=now)
+
+
+@shared_task
 def tend_report_fixes(**_: object) -> None:
     """Take reports on that the loop has done something for."""
     from training.actions import report_care

@@ -18,6 +18,7 @@ from training.views import (
     runs,
     traces,
     versions,
+    webhooks,
 )
 
 urlpatterns = [
@@ -68,6 +69,11 @@ urlpatterns = [
     path("campaigns/<slug:slug>/recipe/<int:number>/undo/", recipes.undo, name="recipe_undo"),
     path("campaigns/<slug:slug>/gate/", gates.settings, name="gate_settings"),
     path("campaigns/<slug:slug>/gate/agree/<int:number>/", gates.agree, name="gate_agree"),
+    path("campaigns/<slug:slug>/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("campaigns/<slug:slug>/webhooks/<int:pk>/", webhooks.act, name="webhook_act"),
+    path(
+        "campaigns/<slug:slug>/webhooks/news/<int:pk>/again/", webhooks.again, name="webhook_again"
+    ),
     path("campaigns/<slug:slug>/cases/", cases.cases, name="cases"),
     path("campaigns/<slug:slug>/cases/from-gold/", cases.from_gold, name="case_from_gold"),
     path("campaigns/<slug:slug>/cases/<int:pk>/switch/", cases.switch, name="case_switch"),
