@@ -257,7 +257,9 @@ def person_of(request: HttpRequest) -> User:
 
 
 def _let_in(request: HttpRequest, ability: Ability, kwargs: Mapping[str, object]) -> bool:
-    user = person_of(request)
+    user, match = person_of(request), request.resolver_match
+    # What the address says counts, however a decorator hands it on.
+    kwargs = {**(match.kwargs if match else {}), **kwargs}
     if user.is_staff:
         # What is not there is for the page to say.
         return may(user, ability)

@@ -21,7 +21,7 @@ LASTS = timedelta(days=7)
 MOST_BYTES = 3500
 LONGEST = {"uid": 36, "item": 36, "answer": 80, "note": 500}
 
-Page = Callable[[HttpRequest, str, str], HttpResponseBase]
+Page = Callable[..., HttpResponseBase]
 
 
 def keeps_unsaved(view: Page) -> Page:
@@ -30,11 +30,13 @@ def keeps_unsaved(view: Page) -> Page:
     @wraps(view)
     def kept(request: HttpRequest, slug: str, tag: str) -> HttpResponseBase:
         if request.method != "POST":
-            return view(request, slug, tag)
+            return view(request, slug=slug, tag=tag)
         signed_out = not request.user.is_authenticated
         if not signed_out and has_agreed(person_of(request)):
-            return view(request, slug, tag)
-        response = redirect_to_login(request.path) if signed_out else view(request, slug, tag)
+            return view(request, slug=slug, tag=tag)
+        response = (
+            redirect_to_login(request.path) if signed_out else view(request, slug=slug, tag=tag)
+        )
         messages.error(request, _signed_out() if signed_out else _not_agreed())
         return keep_unsaved(request, response)
 
