@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -54,12 +54,18 @@ def written(root: ET.Element, *, rtl: bool) -> ET.Element:
     return part
 
 
+def side_by_side(root: ET.Element, *, words: Iterable[str]) -> ET.Element:
+    """A part for choices, which stand beside one another as their own words run."""
+    return written(root, rtl=True) if runs_left(" ".join(words)) else root
+
+
 def ask_flags(root: ET.Element, flags: Sequence[Choice]) -> None:
     """Let people say what is wrong with the text instead of answering."""
     if flags:
-        box = ET.SubElement(root, "Choices", name=FLAGS, toName=TEXT, choice="single-radio")
-        box.set("showInline", "true")
         names = distinct(flags)
+        place = side_by_side(root, words=names.values())
+        box = ET.SubElement(place, "Choices", name=FLAGS, toName=TEXT, choice="single-radio")
+        box.set("showInline", "true")
         for flag in flags:
             ET.SubElement(box, "Choice", value=names[flag.key], alias=f"{FLAG}{flag.key}")
 
@@ -161,9 +167,16 @@ def malformed(detail: str) -> Parsed:
     return Parsed(reason="malformed", detail=detail)
 
 
-def unknown_label(alias: object) -> Parsed:
-    """An answer with a label that the campaign has not."""
-    return Parsed(reason="unknown_label", detail=f"There is no label “{str(alias)[:100]}”.")
+def unknown_label(alias: object, *, keys: Collection[str] = (), where: str = "") -> Parsed:
+    """An answer with a label that the campaign has not; ``keys`` are those that it has.
+
+    >>> unknown_label("org", keys=["per", "loc"], where="Mark 2").detail
+    'Mark 2: There is no label “org”. There are: loc, per.'
+    """
+    detail = f"{where}: " * bool(where) + f"There is no label “{str(alias)[:100]}”."
+    there = excerpt(", ".join(sorted(keys)), length=120)
+    detail += f" There are: {there}." * bool(there)
+    return Parsed(reason="unknown_label", detail=detail)
 
 
 def shown(text: str) -> str:

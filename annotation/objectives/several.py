@@ -54,12 +54,13 @@ value="Mbégte" alias="joy" hotkey="1" /><Choice value="None of these" alias="no
     """
     root = form.opened(question)
     ET.SubElement(form.written(root, rtl=rtl), "Text", name=form.TEXT, value=f"${form.TEXT}")
-    box = ET.SubElement(root, "Choices", name=FIELD, toName=form.TEXT, choice="multiple")
+    none = Choice(NONE, _("None of these"))
+    names = form.distinct([*choices, none])
+    place = form.side_by_side(root, words=names.values())
+    box = ET.SubElement(place, "Choices", name=FIELD, toName=form.TEXT, choice="multiple")
     box.set("showInline", "true")
     if not flags:
         box.set("required", "true")
-    none = Choice(NONE, _("None of these"))
-    names = form.distinct([*choices, none])
     for number, choice in enumerate(choices, start=1):
         element = ET.SubElement(box, "Choice", value=names[choice.key], alias=choice.key)
         if number <= HOTKEYS:
@@ -215,7 +216,7 @@ def _read(chosen: list[Any], *, keys: Collection[str]) -> Parsed:
         return form.malformed("That it is none of them was chosen beside a label.")
     for alias in chosen:
         if not isinstance(alias, str) or alias not in keys:
-            return form.unknown_label(alias)
+            return form.unknown_label(alias, keys=keys)
     if len(set(chosen)) < len(chosen):
         return form.malformed("A label was chosen twice.")
     return _answered(chosen)

@@ -30,6 +30,7 @@ FORM = "marks"
 FIELD = "spans"
 NOTHING = "nothing"
 HOTKEYS = 9
+COUNT = "Count characters (code points) from 0; the end is not included."
 # Stands before the digest that is a composed answer's key.
 MARKS = "spans-"
 # What a form without scripts has a field for: the words of each class, a line each.
@@ -69,9 +70,11 @@ value="Nothing to mark" alias="nothing" hotkey="0" /></Choices></View>
         if number <= HOTKEYS:
             element.set("hotkey", str(number))
     ET.SubElement(part, "Text", name=form.TEXT, value=f"${form.TEXT}", granularity="symbol")
-    none = ET.SubElement(root, "Choices", name=NOTHING, toName=form.TEXT, choice="single")
+    nothing = gettext("Nothing to mark")
+    place = form.side_by_side(root, words=[nothing])
+    none = ET.SubElement(place, "Choices", name=NOTHING, toName=form.TEXT, choice="single")
     none.set("showInline", "true")
-    ET.SubElement(none, "Choice", value=gettext("Nothing to mark"), alias=NOTHING, hotkey="0")
+    ET.SubElement(none, "Choice", value=nothing, alias=NOTHING, hotkey="0")
     form.ask_flags(root, flags)
     form.ask_note(root, note, rtl=rtl)
     return ET.tostring(root, encoding="unicode")
@@ -86,7 +89,8 @@ def parse(
     >>> parse(marked, keys=["loc"], text="Awa si Dakar").value
     [[7, 12, 'loc']]
     >>> parse(marked, keys=["loc"], text="Awa ca Saint-Louis").detail
-    'Mark 1 is of “Dakar”, but from 7 to 12 there stands “Saint”.'
+    'Mark 1 is of “Dakar”, but from 7 to 12 there stands “Saint”. \
+Count characters (code points) from 0; the end is not included.'
     >>> parse([], keys=["loc"], text="Awa").reason
     'empty'
     """
@@ -239,8 +243,9 @@ def _marked(regions: Sequence[form.Part], *, keys: Collection[str], text: str) -
         return _parsed(checked(found, text=text, labels=sorted(keys)))
     except SpanError as error:
         if error.code == "unknown_label":
-            strange = next(label for _, _, label in found if label not in keys)
-            return form.unknown_label(strange)
+            strange = [label for _, _, label in found]
+            at = next(n for n, label in enumerate(strange) if label not in keys)
+            return form.unknown_label(strange[at], keys=keys, where=f"Mark {at + 1}")
         return form.malformed(str(error))
 
 
@@ -257,15 +262,16 @@ def _mark(region: form.Part, *, number: int, text: str) -> tuple[object, object,
         what = f"“{excerpt(words, length=60)}” does not stand in the text, or not so often."
         return form.malformed(f"{what} Copy the words as they stand there.")
     if isinstance(start, bool) or not isinstance(start, int) or not isinstance(end, int):
-        return form.malformed(f"Where mark {number} begins or ends is no whole number.")
+        return form.malformed(f"Where mark {number} begins or ends is no whole number. {COUNT}")
     if not 0 <= start < end <= len(text):
         most = f"the text has {len(text)} characters"
-        return form.malformed(f"Mark {number} goes from {start} to {end}, but {most}.")
+        return form.malformed(f"Mark {number} goes from {start} to {end}, but {most}. {COUNT}")
     held = text[start:end]
     if _UNSEEN.sub("", held) != _UNSEEN.sub("", words):
         told, there = excerpt(words, length=60), excerpt(held, length=60)
         return form.malformed(
             f"Mark {number} is of “{told}”, but from {start} to {end} there stands “{there}”."
+            f" {COUNT}"
         )
     found = trimmed([Span(start, end, "")], text=text)[0] if held.strip() else Span(start, end, "")
     return found.start, found.end, labels[0]
