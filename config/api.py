@@ -92,7 +92,10 @@ def problem(status: int, code: str, detail: str, **more: Any) -> JsonResponse:
 
 
 def _refused(_request: HttpRequest, error: Any) -> HttpResponse:
-    return problem(error.status, error.code, error.args[0], remedy=error.remedy)
+    response = problem(error.status, error.code, error.args[0], remedy=error.remedy)
+    if error.status == 429:
+        response["Retry-After"] = "60"
+    return response
 
 
 def _no_key(_request: HttpRequest, _error: Any) -> HttpResponse:

@@ -5,11 +5,12 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any
 
 from django.db import transaction
 
-from annotation.errors import ConflictError, InvalidInputError
+from annotation.errors import ConflictError, InvalidInputError, VernacularError
 from annotation.models import ApiKey, Campaign, IdempotentCall, Scope, User
 
 # Says what it is to whoever finds one, and to programs that look for leaked secrets.
@@ -18,7 +19,19 @@ PREFIX = "vernacular_"
 SEEN_EVERY = timedelta(minutes=1)
 # So long the same call gives the same answer.
 REMEMBERED = timedelta(days=2)
+# So many calls within so long by one key, for each process of the pages by itself.
+MOST_CALLS, WITHIN = 600, timedelta(minutes=1)
 Answer = tuple[int, dict[str, Any]]
+
+_calls: dict[int, tuple[datetime, int]] = {}
+_lock = Lock()
+
+
+class TooManyCallsError(VernacularError):
+    """A program asks faster than it may."""
+
+    code = "too_many_calls"
+    status = 429
 
 
 def create_key(
@@ -63,6 +76,20 @@ def key_of(secret: str, *, now: datetime) -> ApiKey | None:
     if found.last_used_at is None or now - found.last_used_at > SEEN_EVERY:
         ApiKey.objects.filter(pk=found.pk).update(last_used_at=now)
     return found
+
+
+def count_call(key: ApiKey, *, now: datetime) -> None:
+    """Refuse a key that is used too often; each process counts for itself, and forgets at its end."""
+    with _lock:
+        since, calls = _calls.get(key.pk, (now, 0))
+        if now - since >= WITHIN:
+            since, calls = now, 0
+        _calls[key.pk] = (since, calls + 1)
+    if calls >= MOST_CALLS:
+        raise TooManyCallsError(
+            f"This key was used {MOST_CALLS} times within a minute.",
+            remedy="Wait a minute, or ask for more rows at once.",
+        )
 
 
 def revoke_key(key: ApiKey, *, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from ninja import Schema
 from ninja.security import HttpBearer
 from pydantic import Field
 
-from annotation.actions.keys import key_of
+from annotation.actions.keys import count_call, key_of
 from annotation.errors import NotFoundError, VernacularError
 from annotation.models import ApiKey, Campaign, Scope
 from annotation.permissions import Ability, may
@@ -45,8 +45,12 @@ class KeyBearer(HttpBearer):
     openapi_description = "A key that `manage.py api_key create` made."
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:
-        """The key, if it opens now."""
-        return key_of(token, now=timezone.now())
+        """The key, if it opens now and is not used too often."""
+        now = timezone.now()
+        key = key_of(token, now=now)
+        if key is not None:
+            count_call(key, now=now)
+        return key
 
 
 class Page(Schema, Generic[Row]):
