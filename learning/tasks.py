@@ -39,20 +39,21 @@ def answer_trial(*, trial_id: int, **_: object) -> None:
 
 @shared_task
 def reproduce_reports(**_: object) -> None:
-    """Ask the serving versions what they say now of texts that were reported."""
-    from learning.actions import report_reproducing
+    """Ask the serving versions what they say now of reported texts, and find which say the same."""
+    from learning.actions import report_comparing, report_reproducing
 
     report_reproducing.reproduce_due(now=timezone.now())
+    report_comparing.compare_due(now=timezone.now())
 
 
 @shared_task
 def tend_trials(**_: object) -> None:
     """Forget old trials, give out those whose message was lost, and have reports asked again."""
-    from learning.actions import report_reproducing, trying
+    from learning.actions import report_comparing, report_reproducing, trying
 
     for trial_id in trying.tend_trials(now=timezone.now()):
         answer_trial.delay(trial_id=trial_id)
-    if report_reproducing.is_anything_due():
+    if report_reproducing.is_anything_due() or report_comparing.is_anything_due():
         reproduce_reports.apply_async(expires=60)
 
 

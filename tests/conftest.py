@@ -124,6 +124,13 @@ def _speak_english() -> None:
     translation.deactivate()
 
 
+@pytest.fixture(autouse=True)
+def _nobody_has_knocked() -> None:
+    """Whom a process turns away for a while, it turns away in no other test."""
+    if limits := sys.modules.get("annotation.actions.reports.limits"):
+        limits.forget()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _let_tests_empty_tables() -> Iterator[None]:
     """What is append-only may be emptied between tests, which no trigger would let pass."""

@@ -6,7 +6,6 @@ approaches in automatic text retrieval*). With ``rare`` what few texts share wei
 inverse document frequency). Works in any script, knows no words, needs no model.
 """
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,9 @@ import numpy.typing as npt
 from annotation.methods.texts import normalise
 
 SHORTEST, LONGEST = 3, 5
-BUCKETS = 2**20
+BITS = 20
+# A run is a number in base MULTIPLIER, and its highest bits after a product tell its place (Knuth).
+MULTIPLIER, MIXER = np.uint64(1_000_003), np.uint64(0x9E3779B97F4A7C15)
 # Among so many texts the likely are found first, by so many entries of the rarest runs.
 MANY, LIKELY, ENTRIES = 5_000, 200, 40_000
 Floats = npt.NDArray[np.float64]
@@ -29,13 +30,14 @@ def counts(text: str) -> tuple[npt.NDArray[np.int64], Floats]:
     >>> len(here), round(float(weights.max()), 3)  # " aaaa " holds "aaa" twice
     (8, 1.693)
     """
-    padded = f" {normalise(text)} "
-    runs = [
-        zlib.crc32(padded[at : at + size].encode("utf-8", "surrogatepass")) % BUCKETS
-        for size in range(SHORTEST, LONGEST + 1)
-        for at in range(max(1, len(padded) - size + 1))
-    ]
-    places, often = np.unique(np.array(runs, np.int64), return_counts=True)
+    signs = np.frombuffer(f" {normalise(text)} ".encode("utf-32-le", "surrogatepass"), np.uint32)
+    run, runs = signs.astype(np.uint64), []
+    for size in range(2, LONGEST + 1):
+        if len(run) > 1:
+            run = run[:-1] * MULTIPLIER + signs[size - 1 :]
+        if size >= SHORTEST:
+            runs.append((run + np.uint64(size)) * MIXER >> np.uint64(64 - BITS))
+    places, often = np.unique(np.concatenate(runs).astype(np.int64), return_counts=True)
     return places, 1.0 + np.log(often)
 
 

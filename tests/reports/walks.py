@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.actions.reports import following, merging, timers, triage
+from annotation.actions.reports import following, limits, merging, timers, triage
 from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.reports.table import RULES, SYSTEM, Actor
 from annotation.actions.reports.transitions import broken_link, transition
@@ -18,9 +18,11 @@ from annotation.models import (
     Consensus,
     Report,
     ReportEvent,
+    ReportImprint,
     ReportLetter,
     ReportLink,
     ReportMessage,
+    ReportOrigin,
     ReportState,
     ReportVote,
     Reproduction,
@@ -383,6 +385,8 @@ DEEDS: tuple[Callable[[World, int], Any], ...] = (
 def stroll(world: World, deeds: list[tuple[int, int]]) -> None:
     """Walk, check, and leave nothing behind."""
     world.now, world.pks = NOW, []
+    # All walks begin at one moment: nobody has knocked yet.
+    limits.forget()
     with transaction.atomic():
         tell(world, len(deeds))
         walk(world, deeds)
@@ -492,6 +496,8 @@ def assert_erased(report: Report) -> None:
     assert not hasattr(Report.objects.get(pk=report.pk), "contact")
     assert not hasattr(Report.objects.get(pk=report.pk), "original")
     assert not ReportMessage.objects.filter(report=report).exists()
+    assert not ReportOrigin.objects.filter(report=report).exists()
+    assert not ReportImprint.objects.filter(report=report).exists()
     assert not ReportVote.objects.filter(report=report).exclude(note="").exists()
     assert not ReportLetter.objects.filter(report=report, state="waiting").exists()
     assert not Reproduction.objects.filter(report=report).exclude(label="").exists()

@@ -1,38 +1,43 @@
-"""Reports that may say the same: the likest by their letters, for people to look at side by side."""
+"""Reports that may say the same, for people to look at side by side.
+
+A worker compares each report with all of its language, by letters and by what the network that
+serves makes of it (``learning.actions.report_comparing``); the page reads what it has found.
+"""
 
 from dataclasses import dataclass
-from threading import Lock
+from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from annotation.methods.grams import Grams
-from annotation.models import Report, ReportState
+from annotation.models import Report, ReportImprint, ReportLikeness, ReportState
 
 State = ReportState
 MOST = 5
 LEAST = 0.2
-# An index is made anew when so much has come since; what came meanwhile is compared by itself.
-GROWTH, FEW = 0.1, 200
-# Somebody waits for the page, and what was told years ago is seldom what is told now.
-MOST_COMPARED = 20_000
+# So many come first by their letters; the rest by what they mean, where a network serves.
+BY_LETTERS = 3
+# Whoever looks before a worker came sees the likest of so few, at once.
+AT_ONCE = 200
 
 
 @dataclass(frozen=True)
 class Alike:
-    """A report and how much of its letters' runs it shares."""
+    """A report, how much of its letters' runs it shares, and how near the network sees it."""
 
     report: Report
     cosine: float
+    sense: float | None = None
 
 
 @dataclass(frozen=True)
-class _Index:
-    grams: Grams
-    pks: list[int]
+class Found:
+    """What a worker found like a report: which one, and how much."""
 
-
-_indexes: dict[tuple[int, int | None, str], _Index] = {}
-_lock = Lock()
+    pk: int
+    letters: float
+    sense: float | None
 
 
 def candidates(report: Report, *, most: int = MOST) -> list[Alike]:
@@ -40,50 +45,69 @@ def candidates(report: Report, *, most: int = MOST) -> list[Alike]:
 
     The very same text comes first whatever else; nothing across languages, nothing by itself.
     """
-    text = report.input_text or report.description
-    if not text:
+    if not text_of(report):
         return []
-    found: dict[int, float] = {}
-    for index in _parts(report):
-        for at, cosine in index.grams.nearest(text, most=most + 1):
-            found[index.pks[at]] = max(cosine, found.get(index.pks[at], 0.0))
-    there = _comparable(report).exclude(pk=report.pk).in_bulk(list(found))
-    rows = [
-        Alike(one, 1.0 if one.digest == report.digest else found[pk]) for pk, one in there.items()
-    ]
-    likely = [one for one in rows if one.cosine >= LEAST]
-    return sorted(likely, key=lambda one: (-one.cosine, one.report.pk))[:most]
+    found = _found(report) if ReportImprint.objects.filter(report=report).exists() else []
+    known = {one.report.pk for one in found}
+    same = comparable(report).filter(digest=report.digest).exclude(pk__in=[report.pk, *known])
+    found += [Alike(one, 1.0) for one in same.order_by("pk")[:most]]
+    if not known:
+        found += _quickly(report, without={one.report.pk for one in found})
+    # The machine's own order stands where letters tell little.
+    ordered = sorted(
+        enumerate(found), key=lambda row: (row[1].report.digest != report.digest, row[0])
+    )
+    return [one for _, one in ordered][:most]
 
 
-def _parts(report: Report) -> list[_Index]:
-    """Return the index of the language and, by themselves, the reports that it lacks."""
-    key = (report.campaign_id, report.language_id, "" if report.language_id else report.tag)
-    with _lock:
-        index = _indexes.get(key) or _Index(Grams([]), [])
-        last = index.pks[-1] if index.pks else 0
-        fresh = list(
-            _comparable(report)
-            .filter(pk__gt=last)
-            .order_by("pk")
-            .values_list("pk", "input_text", "description")
+def _found(report: Report) -> list[Alike]:
+    """Return what a worker found, when this report came and when others came after it."""
+    rows = ReportLikeness.objects.filter(Q(report=report) | Q(other=report)).order_by("place", "pk")
+    near = {
+        (row.other_id if row.report_id == report.pk else row.report_id): row for row in rows[:50]
+    }
+    there = comparable(report).in_bulk(list(near))
+    return [Alike(there[pk], row.letters, row.sense) for pk, row in near.items() if pk in there]
+
+
+def _quickly(report: Report, *, without: set[int]) -> list[Alike]:
+    rows = list(comparable(report).exclude(pk__in=[report.pk, *without]).order_by("-pk")[:AT_ONCE])
+    near = Grams([text_of(one) for one in rows], rare=True).nearest(text_of(report), most=MOST)
+    return [Alike(rows[at], cosine) for at, cosine in near if cosine >= LEAST]
+
+
+@transaction.atomic
+def keep_likenesses(
+    report: Report, *, found: list[Found], numbers: bytes, version_digest: str, now: datetime
+) -> None:
+    """Write down what a worker has found, in place of what was found before; nothing if erased."""
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if not text_of(held):
+        return
+    ReportImprint.objects.update_or_create(
+        report=held,
+        defaults={"version_digest": version_digest, "numbers": numbers, "at": now},
+    )
+    ReportLikeness.objects.filter(report=held).delete()
+    there = set(
+        comparable(held).filter(pk__in=[one.pk for one in found]).values_list("pk", flat=True)
+    )
+    ReportLikeness.objects.bulk_create(
+        ReportLikeness(
+            report=held, other_id=one.pk, place=place, letters=one.letters, sense=one.sense
         )
-        if len(fresh) > max(FEW, GROWTH * len(index.pks)):
-            index = _indexes[key] = _made(_rows(report))
-            fresh = []
-    return [index, _made(fresh)]
+        for place, one in enumerate(found, start=1)
+        if one.pk in there and one.pk != held.pk
+    )
 
 
-def _rows(report: Report) -> list[tuple[int, str, str]]:
-    newest = _comparable(report).order_by("-pk").values_list("pk", "input_text", "description")
-    return list(newest[:MOST_COMPARED])[::-1]
+def text_of(report: Report) -> str:
+    """Return what a report is compared by."""
+    return report.input_text or report.description
 
 
-def _made(rows: list[tuple[int, str, str]]) -> _Index:
-    texts = [text or description for _, text, description in rows]
-    return _Index(Grams(texts, rare=True), [pk for pk, _, _ in rows])
-
-
-def _comparable(report: Report) -> "QuerySet[Report]":
+def comparable(report: Report) -> "QuerySet[Report]":
+    """Return the reports that may say the same: of one campaign and language, and still there."""
     same = Report.objects.filter(campaign=report.campaign_id, language=report.language_id)
     if report.language_id is None:
         same = same.filter(tag=report.tag)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from annotation.actions.reports.merging import hand_on, lock_family
@@ -13,12 +14,17 @@ from annotation.methods.private import masked
 from annotation.methods.texts import unstorable
 from annotation.models import (
     Report,
+    ReportBell,
     ReportContact,
+    ReportImprint,
     ReportLetter,
+    ReportLikeness,
     ReportMessage,
+    ReportOrigin,
     ReportOriginal,
     ReportState,
     ReportVote,
+    ReportWish,
     Reproduction,
     Workaround,
 )
@@ -54,8 +60,13 @@ def erase(report: Report, *, now: datetime) -> None:
         **blank, digest="", dialect="", client="", user=None, erased_at=now
     )
     ReportContact.objects.filter(report=report).delete()
+    ReportWish.objects.filter(report=report).delete()
+    ReportBell.objects.filter(report=report).delete()
     ReportOriginal.objects.filter(report=report).delete()
     ReportMessage.objects.filter(report=report).delete()
+    ReportOrigin.objects.filter(report=report).delete()
+    ReportImprint.objects.filter(report=report).delete()
+    ReportLikeness.objects.filter(Q(report=report) | Q(other=report)).delete()
     ReportVote.objects.filter(report=report).update(note="")
     ReportVote.objects.filter(report=report, voter=None).delete()
     Reproduction.objects.filter(report=report).update(label="", told={})

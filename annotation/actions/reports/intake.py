@@ -9,14 +9,20 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.limits import check_client, is_limited, throttle
+from annotation.actions.reports.limits import (
+    check_client,
+    check_process,
+    is_limited,
+    network_of,
+    throttle,
+)
 from annotation.actions.reports.sealed import digest_of, follow_token, seal
 from annotation.actions.reports.table import REPORTER
 from annotation.actions.reports.transitions import transition
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods import report_priority
 from annotation.methods.texts import digest, problem_with, unstorable
-from annotation.models import Campaign, Language, Report, ReportContact, User
+from annotation.models import Campaign, Language, Report, ReportContact, ReportOrigin, User
 from annotation.models.reports import Surface, Told
 
 MOST_BYTES = 10_000
@@ -78,6 +84,7 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
     telling = _checked(telling)
     if user is None:
         check_client(client, now=now)
+        check_process(now)
     try:
         with transaction.atomic():
             report = _make(campaign, telling, key=key, client=client, now=now, user=user)
@@ -129,11 +136,13 @@ def _make(
         client=client,
         key=key,
         schema_version=telling.schema_version,
-        limited=is_limited(campaign, tag=telling.tag, client=client, now=now),
+        limited=is_limited(campaign, tag=telling.tag, client=client, now=now, user=user),
         received_at=now,
     )
     report.follow_digest = digest_of(follow_token(report.uid.hex))
     report.save(force_insert=True)
+    if client and user is None:
+        ReportOrigin.objects.create(report=report, network=network_of(client), at=now)
     if telling.contact:
         ReportContact.objects.create(report=report, sealed=seal(telling.contact))
     transition(report, to="received", actor=REPORTER, now=now)

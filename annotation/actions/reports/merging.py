@@ -53,18 +53,23 @@ def lock_family(*reports: Report) -> None:
 
 
 def weigh(report: Report) -> None:
-    """Count the different clients behind a report anew, and how bad it is with them.
+    """Count the different people and networks behind a report anew, and how bad it is with them.
 
     Clients are forgotten after a month; what was counted before stays.
     """
     rows = Report.objects.filter(pk=report.pk) | Report.objects.filter(duplicate_of=report)
-    told = list(rows.values_list("client", "user", "reasons", "severity_told", "consent_test"))
-    known = {(client or None, user) for client, user, *_ in told if client or user}
-    unknown = sum(not client and not user for client, user, *_ in told)
-    number = max(1, len(known) + unknown)
+    told = list(
+        rows.values_list(
+            "client", "origin__network", "user", "reasons", "severity_told", "consent_test"
+        )
+    )
+    # A person counts once wherever they tell it from, and so does a network, whatever its browsers.
+    known = {user or network or client for client, network, user, *_ in told}
+    unknown = sum(not (user or network or client) for client, network, user, *_ in told)
+    number = max(1, len(known - {""}) + unknown)
     severity = max(
         report_priority.severity_of(reasons, told=how, reporters=1 if report.frozen else number)
-        for _, _, reasons, how, _ in told
+        for _, _, _, reasons, how, _ in told
     )
     Report.objects.filter(pk=report.pk).update(
         reporters=number, severity=max(severity, report.severity)
