@@ -392,7 +392,14 @@ class _Maker:
                 value=value,
                 low=None if value is None else value - 0.02,
                 high=None if value is None else value + 0.02,
+                **({} if value is None else self._arms(k, value)),
             )
+
+    def _arms(self, k: int, gain: float) -> dict[str, float]:
+        """Accuracy with chosen and with random labels, of which the gain is the difference."""
+        told = {"random": 0.5 + 0.02 * k, "chosen": 0.5 + 0.02 * k + gain}
+        low = {f"{name}_low": value - 0.04 for name, value in told.items()}
+        return told | low | {f"{name}_high": value + 0.04 for name, value in told.items()}
 
     def _quarantine(self) -> None:
         item = Item.objects.filter(campaign_language=self.homes[1]).first()

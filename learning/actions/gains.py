@@ -11,6 +11,7 @@ import numpy as np
 from annotation.models import CampaignLanguage, Consensus, GoldItem, Item
 from learning.actions.doubts import positions_mean_classes
 from learning.methods.gain import LEAST_GOLD, LEAST_RANDOM, Arm, Floats, Gain, selection_gain
+from learning.methods.metrics import Estimate
 from learning.models import ModelVersion, Pick, Round, SelectionGain
 
 TEXTS_AT_ONCE = 64
@@ -37,15 +38,22 @@ def _measured(round_: Round, home: CampaignLanguage) -> SelectionGain:
         found = Gain(None, len(random) // 2, len(gold))
     else:
         found = _compared(round_, home, chosen, random, gold)
-    ends = {}
-    if found.estimate:
-        ends = {name: getattr(found.estimate, name) for name in ("value", "low", "high")}
+    ends = _ends("", found.estimate) | _ends("chosen", found.chosen)
+    ends |= _ends("random", found.random)
     row, _ = SelectionGain.objects.get_or_create(
         round=round_,
         campaign_language=home,
         defaults={"labels": found.labels, "gold": found.gold, **ends},
     )
     return row
+
+
+def _ends(name: str, found: Estimate | None) -> dict[str, float]:
+    """Return a number and its interval by the names of their columns."""
+    if found is None:
+        return {}
+    low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
+    return {name or "value": found.value, low: found.low, high: found.high}
 
 
 Row = tuple[str, int, int]

@@ -21,7 +21,7 @@ samples were chosen knowing all labels before them, the heads know only theirs.
 Shapes: a chosen and b random samples with d features, g gold items, K labels.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -55,11 +55,16 @@ class Arm:
 
 @dataclass(frozen=True)
 class Gain:
-    """The gain with its 95 % interval, or None where there is too little to tell; never padded."""
+    """The gain with its 95 % interval, or None where there is too little to tell; never padded.
+
+    Beside it what it is the difference of: the accuracy of either head on the same gold.
+    """
 
     estimate: Estimate | None
     labels: int
     gold: int
+    chosen: Estimate | None = field(default=None, repr=False)
+    random: Estimate | None = field(default=None, repr=False)
 
 
 def selection_gain(
@@ -91,20 +96,23 @@ def selection_gain(
         Arm((arm.features - middle) / spread, arm.labels, arm.rounds) for arm in (chosen, random)
     ]
     there = (gold - middle) / spread
-    better = np.empty((draws, len(truth)))
+    right = np.empty((2, draws, len(truth)))
     for draw in range(draws):
         both = _halves(paired, chosen=arms[0], random=arms[1], rng=rng)
-        rights = [
-            _right(arm, at, gold=there, truth=truth, classes=classes)
-            for arm, at in zip(arms, both, strict=True)
-        ]
-        better[draw] = rights[0] - rights[1]
+        for side, (arm, at) in enumerate(zip(arms, both, strict=True)):
+            right[side, draw] = _right(arm, at, gold=there, truth=truth, classes=classes)
     picks = rng.integers(0, len(truth), (draws, REDRAWS, len(truth)))
-    redrawn = np.take_along_axis(better[:, None, :], picks, axis=2).mean(axis=2)
-    low, high = np.quantile(redrawn, [0.025, 0.975])
-    value = float(better.mean())
-    estimate = Estimate(value, min(value, float(low)), max(value, float(high)), len(truth))
-    return Gain(estimate, half, len(truth))
+    told = (_redrawn(one, picks) for one in (right[0] - right[1], right[0], right[1]))
+    estimate, chosen_right, random_right = told
+    return Gain(estimate, half, len(truth), chosen_right, random_right)
+
+
+def _redrawn(rows: Floats, picks: Ints) -> Estimate:
+    """Return the mean over draws and gold, with the interval that redrawn gold gives it."""
+    means = np.take_along_axis(rows[:, None, :], picks, axis=2).mean(axis=2)
+    low, high = np.quantile(means, [0.025, 0.975])
+    value = float(rows.mean())
+    return Estimate(value, min(value, float(low)), max(value, float(high)), rows.shape[1])
 
 
 def fit_head(features: Floats, *, labels: Ints, classes: int, ridge: float = RIDGE) -> Floats:

@@ -4,40 +4,39 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('learning', '0016_add_generators'),
+        ("learning", "0016_add_generators"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='selectiongain',
-            name='chosen',
-            field=models.FloatField(help_text='Accuracy with chosen labels.', null=True),
+            model_name="selectiongain",
+            name="chosen",
+            field=models.FloatField(help_text="Accuracy with chosen labels.", null=True),
         ),
         migrations.AddField(
-            model_name='selectiongain',
-            name='chosen_high',
+            model_name="selectiongain",
+            name="chosen_high",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='selectiongain',
-            name='chosen_low',
+            model_name="selectiongain",
+            name="chosen_low",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='selectiongain',
-            name='random',
-            field=models.FloatField(help_text='Accuracy with as many random labels.', null=True),
+            model_name="selectiongain",
+            name="random",
+            field=models.FloatField(help_text="Accuracy with as many random labels.", null=True),
         ),
         migrations.AddField(
-            model_name='selectiongain',
-            name='random_high',
+            model_name="selectiongain",
+            name="random_high",
             field=models.FloatField(null=True),
         ),
         migrations.AddField(
-            model_name='selectiongain',
-            name='random_low',
+            model_name="selectiongain",
+            name="random_low",
             field=models.FloatField(null=True),
         ),
     ]

@@ -127,6 +127,12 @@ class SelectionGain(models.Model):
     )
     low = models.FloatField(null=True)
     high = models.FloatField(null=True)
+    chosen = models.FloatField(null=True, help_text=_("Accuracy with chosen labels."))
+    chosen_low = models.FloatField(null=True)
+    chosen_high = models.FloatField(null=True)
+    random = models.FloatField(null=True, help_text=_("Accuracy with as many random labels."))
+    random_low = models.FloatField(null=True)
+    random_high = models.FloatField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -237,6 +237,10 @@ def test_no_gain_is_shown_as_none_and_a_gain_is_found() -> None:
             chosen, random=random, gold=gold, truth=truth, rng=rng(seed), draws=20
         )
         found += gain.estimate.low > 0
+        # What it is the difference of is told beside it, each with an interval of its own.
+        both = gain.chosen, gain.random
+        assert both[0].value - both[1].value == pytest.approx(gain.estimate.value)
+        assert all(one.low < one.value < one.high for one in both)
     assert covered >= 8
     assert found >= 8
 

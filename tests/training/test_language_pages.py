@@ -12,9 +12,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from annotation.models import Annotator, Campaign, Consent, SampleImport, User
+from annotation.models import (
+    Annotator,
+    Campaign,
+    Consensus,
+    Consent,
+    Objection,
+    SampleImport,
+    User,
+)
 from learning.models import SelectionGain
-from tests.make import make_user
+from tests.make import make_sample, make_user
 from tests.training.pages import text_of
 from tests.training.pages_made import dress, many
 from training.actions.public_pages import set_public
@@ -259,3 +267,33 @@ def test_json_holds_what_the_page_says(stranger: Client, shown: Campaign) -> Non
     assert all(sentence in page for sentence in told["missing"])
     assert told["labels"] == 0
     assert told["people"] == "0"
+
+
+def test_monday_says_which_language_falls_behind_and_what_waits_for_a_decision(
+    noor: Client,
+) -> None:
+    campaign = many(60, slug="lots")
+    home = campaign.languages.order_by("pk")[3]
+    texts = [make_sample(campaign, home.language.tag, f"text {n}") for n in range(3)]
+    Consensus.objects.create(
+        sample=texts[0],
+        people=[0.5, 0.5],
+        label=campaign.labels.get(key="good"),
+        confidence=0.5,
+        weight=0.0,
+        answers=3,
+        disputed=True,
+        revisions=[],
+        aggregator="x",
+    )
+    for text in texts[1:]:
+        Objection.objects.create(sample=text, kind="offensive", voices=1, opened_at=timezone.now())
+    page = text_of(noor, "/campaigns/lots/")
+    assert "Language 025 is falling behind the other languages: look at what it lacks." in page
+    assert f"/languages/lots/{campaign.languages.order_by('pk')[25].language.tag}/" in page
+    assert "1 text waits for somebody to decide what it says." in page
+    assert "2 texts were called unfit and wait for a decision." in page
+    assert page.count(f"/campaigns/lots/languages/{home.language.tag}/") == 2
+    # Fifty languages at a time; what it cost in all counts every one.
+    assert page.count('data-label="Trend"') == 50
+    assert text_of(noor, "/campaigns/lots/?languages=2").count('data-label="Trend"') == 10

@@ -67,10 +67,13 @@ def gains(campaign: Campaign) -> Table:
         (
             one.campaign_language.language.tag,
             *(one.round.number, one.labels, one.gold, one.value, one.low, one.high),
+            *(one.chosen, one.chosen_low, one.chosen_high),
+            *(one.random, one.random_low, one.random_high),
         )
         for one in found.order_by("campaign_language__language__tag", "round__number")
     ]
-    return ("language", "round", "labels", "gold", "gain", "low", "high"), list(rows)
+    head = ("language", "round", "labels", "gold", "gain", "low", "high", "chosen", "chosen_low")
+    return (*head, "chosen_high", "random", "random_low", "random_high"), rows
 
 
 def outlook(campaign: Campaign) -> Table:

@@ -12,7 +12,7 @@ from annotation.methods.charts import Estimate
 from annotation.models import Annotation, Campaign, CampaignLanguage, SampleImport
 from learning.models import Round, SelectionGain
 from training.actions.needs import Event, Need, events_of
-from training.actions.parity import Spent
+from training.actions.parity import ParityRow, Spent
 from training.models import TrainingRun
 
 MOST_EVENTS = 14
@@ -35,17 +35,27 @@ class Since:
 
 
 @dataclass(frozen=True)
+class GainPoint:
+    """What was found in one round: as many chosen and random labels, and what each taught."""
+
+    number: int
+    labels: int
+    gain: Estimate
+    chosen: Estimate
+    random: Estimate
+
+
+@dataclass(frozen=True)
 class GainCurve:
-    """What choosing gained over chance in one language, round by round, with 95 % intervals."""
+    """What choosing taught beside chance in one language, round by round, with 95 % intervals."""
 
     home: CampaignLanguage
-    points: Sequence[tuple[int, int, Estimate]]
-    """Round, labels on each side, and accuracy with chosen labels less that with random ones."""
+    points: Sequence[GainPoint]
 
     @property
-    def last(self) -> Estimate:
+    def last(self) -> GainPoint:
         """What was found last."""
-        return self.points[-1][2]
+        return self.points[-1]
 
 
 def since(campaign: Campaign, moment: datetime) -> Since:
@@ -99,14 +109,28 @@ def _events(campaign: Campaign) -> list[Event]:
     return sorted(happened, key=lambda event: event.at, reverse=True)
 
 
+def total_of(rows: Sequence[ParityRow]) -> Spent:
+    """What speakers gave in all, in all languages; people are not added up: some know two."""
+    return Spent(
+        answers=sum(row.spent.answers for row in rows),
+        seconds=sum(row.spent.seconds for row in rows),
+    )
+
+
 def gain_curves(campaign: Campaign) -> list[GainCurve]:
-    """Return what choosing gained over chance, for every language in which that was measured."""
+    """Return what choosing taught beside chance, for every language in which that was measured."""
     rows = SelectionGain.objects.filter(round__campaign=campaign, value__isnull=False)
-    found: dict[CampaignLanguage, list[tuple[int, int, Estimate]]] = {}
+    found: dict[CampaignLanguage, list[GainPoint]] = {}
     for row in rows.select_related("campaign_language__language", "round").order_by(
         "campaign_language__language__tag", "round__number"
     ):
-        point = (row.round.number, row.labels, Estimate(row.value, row.low, row.high))
+        point = GainPoint(
+            number=row.round.number,
+            labels=row.labels,
+            gain=Estimate(row.value, row.low, row.high),
+            chosen=Estimate(row.chosen, row.chosen_low, row.chosen_high),
+            random=Estimate(row.random, row.random_low, row.random_high),
+        )
         found.setdefault(row.campaign_language, []).append(point)
     return [GainCurve(home, points) for home, points in found.items()]
 

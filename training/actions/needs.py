@@ -4,14 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation.models import Campaign, SampleImport
+from annotation.models import Campaign, Consensus, Item, Objection, SampleImport
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.lineage import tainted
+from training.actions.parity import ParityRow
 from training.actions.standings import LanguageRow
 from training.actions.waivers import serves_by_waiver
 from training.models import GateRun, Verdict
@@ -45,7 +47,7 @@ def needs_of(
         *_import_needs(campaign, languages),
         *_language_needs(campaign, languages),
     ]
-    needs = [*_withdrawal_needs(campaign), *needs]
+    needs = [*_withdrawal_needs(campaign), *needs, *_dispute_needs(campaign)]
     last = rounds[0] if rounds else None
     if last and last.status == Round.Status.FAILED:
         sentence = _("Round %(number)d failed: %(why)s") % {"number": last.number, "why": last.note}
@@ -63,6 +65,58 @@ def needs_of(
         sentence = _("Everything is ready: start the campaign.")
         needs.append(Need(sentence, "campaign_detail", (campaign.slug,)))
     return needs
+
+
+def alarms_of(campaign: Campaign, *, rows: Sequence[ParityRow]) -> list[Need]:
+    """Where a language falls behind, in what the model says or in how reports of it are served."""
+    needs = []
+    if behind := [row for row in rows if row.behind]:
+        said = ngettext(
+            "%(names)s is falling behind the other languages: look at what it lacks.",
+            "%(names)s are falling behind the other languages: look at what they lack.",
+            len(behind),
+        )
+        here = (campaign.slug, behind[0].language.tag)
+        needs.append(Need(said % {"names": _names(behind)}, "language_page", here))
+    if slow := [row for row in rows if row.service.slow]:
+        said = _("Reports in %s wait much longer than elsewhere: decide them.")
+        needs.append(Need(said % _names(slow), "reports_overview", (campaign.slug,)))
+    if urgent := sum(row.service.urgent for row in rows):
+        said = ngettext("%d urgent report is open.", "%d urgent reports are open.", urgent)
+        needs.append(Need(said % urgent, "reports_overview", (campaign.slug,)))
+    return needs
+
+
+def _dispute_needs(campaign: Campaign) -> Iterable[Need]:
+    """Texts that wait for a coordinator: people differ on them, or say that they are unfit."""
+    waiting = Item.objects.open().filter(campaign_language__campaign=campaign).values("sample")
+    disputed = Consensus.objects.filter(
+        disputed=True, sample__campaign=campaign, sample__withdrawn_at=None
+    ).exclude(sample__in=waiting)
+    objections = Objection.objects.filter(sample__campaign=campaign, state=Objection.State.OPEN)
+    count, tag = (0, "") if campaign.subjective else _most(disputed)
+    if count:
+        said = ngettext(
+            "%d text waits for somebody to decide what it says.",
+            "%d texts wait for somebody to decide what they say.",
+            count,
+        )
+        yield Need(said % count, "language_desk", (campaign.slug, tag))
+    count, tag = _most(objections)
+    if count:
+        said = ngettext(
+            "%d text was called unfit and waits for a decision.",
+            "%d texts were called unfit and wait for a decision.",
+            count,
+        )
+        yield Need(said % count, "language_desk", (campaign.slug, tag))
+
+
+def _most(rows: "QuerySet[Consensus] | QuerySet[Objection]") -> tuple[int, str]:
+    """Return how many texts there are, and the language that has the most of them."""
+    counts = rows.order_by().values_list("sample__language__tag").annotate(Count("pk"))
+    found = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
+    return sum(count for _tag, count in found), found[0][0] if found else ""
 
 
 def _waiver_needs(campaign: Campaign) -> Iterable[Need]:
@@ -140,10 +194,11 @@ def _language_needs(campaign: Campaign, languages: Sequence[LanguageRow]) -> Ite
         yield Need(sentence % strange, "quarantine", here)
 
 
-def _names(rows: Sequence[LanguageRow], *, most: int = 3) -> str:
+def _names(rows: Sequence[LanguageRow] | Sequence[ParityRow], *, most: int = 3) -> str:
     names = [row.home.language.name for row in rows[:most]]
     if len(rows) > most:
-        names.append(_("%d more") % (len(rows) - most))
+        more = len(rows) - most
+        names.append(ngettext("%d more", "%d more", more) % more)
     return ", ".join(names)
 
 

@@ -99,26 +99,32 @@ def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
 
 @register.inclusion_tag("training/_against_chance.html")
 def against_chance(curve: GainCurve, up: Axis) -> dict[str, Any]:
-    """What choosing gained over chance, round by round, beside the line of no difference."""
-    points = [(number, labels, e) for number, labels, e in curve.points if e.value is not None]
-    across = Axis(-0.15, max(len(points) - 0.85, 0.15), ())
-    line = [(float(k), _value(e)) for k, (_n, _l, e) in enumerate(points)]
-    bands = [
-        (float(k), e.low, e.high)
-        for k, (_n, _l, e) in enumerate(points)
-        if e.low is not None and e.high is not None
-    ]
+    """Accuracy with chosen labels beside accuracy with as many random ones, round by round."""
+    points = [one for one in curve.points if one.chosen.value is not None]
+    across = Axis(-0.2, max(len(points) - 0.8, 0.2), ())
     return {
         "curve": curve,
         "points": points,
-        "zero": _down(up, 0.0),
         "ticks": tuple(reversed(up.ticks)),
+        "grid": [round(100 - up.share(t), 2) for t in up.ticks],
+        # A little apart, so that neither interval lies over the other.
+        "chosen": _line([one.chosen for one in points], across=across, up=up, shift=-0.06),
+        "random": _line([one.random for one in points], across=across, up=up, shift=0.06),
+    }
+
+
+def _line(estimates: Sequence[Estimate], *, across: Axis, up: Axis, shift: float) -> dict[str, str]:
+    """A line over rounds with a mark and an interval at each."""
+    known = [(k + shift, e) for k, e in enumerate(estimates) if e.value is not None]
+    line = [(x, _value(e)) for x, e in known]
+    return {
         "line": trace(line, across=across, up=up) if len(line) > 1 else "",
-        "band": band(bands, across=across, up=up) if len(bands) > 1 else "",
         "whiskers": "".join(
-            f"M{across.share(x)} {_down(up, low)}V{_down(up, high)}" for x, low, high in bands
+            f"M{across.share(x)} {_down(up, e.low)}V{_down(up, e.high)}"
+            for x, e in known
+            if e.low is not None and e.high is not None
         ),
-        "beads": "".join(f"M{across.share(x)} {_down(up, y)}h0" for x, y in line),
+        "marks": "".join(f"M{across.share(x)} {_down(up, y)}h0" for x, y in line),
     }
 
 

@@ -1,9 +1,11 @@
 """Doors of the campaign as a whole: the list, its page, and what moves on it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -20,7 +22,8 @@ from learning.actions.outlook import outlook_of
 from learning.models import Round
 from training.actions.campaign_tables import LED, TABLES
 from training.actions.closing import ask_to_train_now
-from training.actions.monday import gain_curves, imports_under_way, next_step, since
+from training.actions.monday import gain_curves, imports_under_way, next_step, since, total_of
+from training.actions.needs import Need, alarms_of
 from training.actions.overview import list_campaigns, overview_of
 from training.actions.parity import parity_of
 from training.actions.progress import progress_of
@@ -39,8 +42,14 @@ VISIT = timedelta(hours=1)
 # So many languages are drawn beside chance; the file has all.
 MOST_CURVES = 12
 
+# With two hundred languages a page of all is too long for a phone, and for its line.
+LANGUAGES_PER_PAGE = 50
+
 # Where whoever watches may follow a need; the other pages are for those who lead.
-WATCHED = ("gate_detail", "people", "round_detail", "run_detail", "version_detail")
+WATCHED = (
+    *("gate_detail", "language_page", "people", "reports_overview", "round_detail"),
+    *("run_detail", "version_detail"),
+)
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -66,10 +75,15 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
     now = timezone.now()
     moment, days = _since(request, campaign, now=now)
     curves = gain_curves(campaign)
+    stand = parity_of([campaign], now=now)
+    needs = [*alarms_of(campaign, rows=stand), *overview.needs]
+    page = Paginator(overview.languages, LANGUAGES_PER_PAGE).get_page(request.GET.get("languages"))
+    here = {row.home.pk for row in page}
     context = {
         "overview": overview,
         "campaign": campaign,
-        "outlook": outlook_of(campaign),
+        "page": page,
+        "outlook": [row for row in outlook_of(campaign) if row.home.pk in here],
         "up": axis([v for e in estimates for v in (e.value, e.low, e.high)]),
         "since": since(campaign, moment),
         "days": days,
@@ -77,24 +91,30 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "curves": curves[:MOST_CURVES],
         # One scale for all, so that languages can be compared.
         "chance_up": axis(
-            [0.0, *(v for c in curves for p in c.points for v in _ends(p[2]))], aim=3
+            [v for c in curves for p in c.points for e in (p.chosen, p.random) for v in _ends(e)],
+            aim=3,
         ),
         "more_curves": max(len(curves) - MOST_CURVES, 0),
-        "spent": [row for row in parity_of([campaign], now=now) if row.spent.answers],
-        "next": next_step(campaign, overview.needs),
-        "needs": [
-            # What is done on this very page needs no link.
-            {
-                "sentence": need.sentence,
-                "address": reverse(need.page, args=need.arguments)
-                if need.page != "campaign_detail" and (lead or need.page in WATCHED)
-                else "",
-            }
-            for need in overview.needs
-        ],
+        "spent": [row for row in stand if row.spent.answers and row.home.pk in here],
+        "in_all": total_of(stand),
+        "next": next_step(campaign, needs),
+        "needs": _addressed(needs, lead=lead),
         **_now(campaign),
     }
     return render(request, "training/campaign_detail.html", context)
+
+
+def _addressed(needs: Sequence[Need], *, lead: bool) -> list[dict[str, str]]:
+    """What is needed with where to do it; what is done on this very page needs no link."""
+    return [
+        {
+            "sentence": need.sentence,
+            "address": reverse(need.page, args=need.arguments)
+            if need.page != "campaign_detail" and (lead or need.page in WATCHED)
+            else "",
+        }
+        for need in needs
+    ]
 
 
 @required(Ability.WATCH)
