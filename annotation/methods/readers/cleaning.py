@@ -131,7 +131,7 @@ def _clean(row: Row, rules: Rules) -> CleanRow:
     values = row.values
     parts = _parts(values, rules)
     language = _language(_short("language", values, rules), rules)
-    turned = rules.sided and is_turned(parts[0], parts[1], language=language)
+    turned = rules.sided and is_turned(*parts[:2], language=language, source="".join(parts[2:]))
     text = glued([parts[1], parts[0], *parts[2:]] if turned else parts)
     text_digest = digest(text)
     label, value = _known(values, rules, text=text, turned=turned)

@@ -1,7 +1,8 @@
 """Sides: which of two outputs people see first is drawn, so that no system always stands there.
 
-The lot is a function of the two texts and the language alone: a file that comes in twice, or with its
-columns the other way round, gives the same order, and nobody can guess it from the systems' names.
+The lot is a function of the texts and the language alone: a file that comes in twice, or with its
+columns the other way round, gives the same order, and nobody can guess it from the systems' names. The source is one of
+the texts: of two systems that often write the same two things, none stands always first.
 """
 
 import hashlib
@@ -14,8 +15,8 @@ FIRST, SECOND = "first", "second"
 SYSTEM_A, SYSTEM_B = "system_a", "system_b"
 
 
-def is_turned(one: str, other: str, *, language: str) -> bool:
-    """Return whether the second of two texts is shown first.
+def is_turned(one: str, other: str, *, language: str, source: str = "") -> bool:
+    """Return whether the second of two texts is shown first, given what both were made from.
 
     >>> is_turned("Na nga def?", "Jamm nga am?", language="wo")
     False
@@ -24,9 +25,13 @@ def is_turned(one: str, other: str, *, language: str) -> bool:
     >>> lots = [is_turned(f"text {n}", f"other {n}", language="wo") for n in range(1000)]
     >>> lots.count(True)
     471
+    >>> lots = [is_turned("Yes", "No", language="en", source=f"{n} + 1 > 1?") for n in range(1000)]
+    >>> lots.count(True)
+    485
     """
     low, high = sorted((normalise(one), normalise(other)))
-    drawn = hashlib.sha256(f"side: {language}\0{low}\0{high}".encode("utf-8", "surrogatepass"))
+    told = f"side: {language}\0{low}\0{high}" + (f"\0{normalise(source)}" if source else "")
+    drawn = hashlib.sha256(told.encode("utf-8", "surrogatepass"))
     turned = bool(drawn.digest()[0] & 1)
     return turned == (normalise(one) == low)
 
