@@ -10,6 +10,7 @@ from typing import Any
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.conll import Sentence, Token, write_conllu, write_iob2
 from annotation.methods.spans import SpanError
+from annotation.methods.tags import SPOKEN, languages_of
 from annotation.models import Campaign, Consensus, Language
 from annotation.objectives import spans
 
@@ -20,8 +21,8 @@ CHUNK = 500
 def marked_file(campaign: Campaign, *, language: Language, format: str) -> Iterator[str]:
     """Yield the lines of a file of the texts of a language with the marks that people agree on.
 
-    CoNLL-U has them as ``NER=`` in its last column; its tokens are words, cut where somebody's mark
-    cut one. JSON Lines say how sure each mark is, and read back as an import.
+    CoNLL-U has them as ``NER=`` in its last column, with ``Lang=`` where a file said in which
+    language a token is; its tokens are words, cut where somebody's mark cut one. JSON Lines say how sure each mark is, and read back as an import.
     """
     if campaign.objective != spans.NAME:
         raise ConflictError(
@@ -56,10 +57,11 @@ def _written(sentences: Iterator[Sentence], *, format: str) -> Iterator[str]:
 
 
 def _sentence(said: Consensus) -> Sentence:
-    sample = said.sample
+    sample, units = said.sample, said.people["units"]
+    spoken = zip(units, languages_of(units, meta=sample.meta), strict=True)
     return Sentence(
         text=sample.text,
-        tokens=tuple(Token(start, end) for start, end in said.people["units"]),
+        tokens=tuple(Token(start, end, tag) for (start, end), tag in spoken),
         spans=spans.spans_of(said.label.value),
         id=str(sample.uid),
         language=sample.language.tag,
@@ -80,4 +82,6 @@ def _line(said: Consensus) -> str:
         "confidence": said.confidence,
         "answers": said.answers,
     }
+    if SPOKEN in sample.meta:
+        row["meta"] = {name: sample.meta.get(name) for name in ("languages", SPOKEN)}
     return json.dumps(row, ensure_ascii=False) + "\n"

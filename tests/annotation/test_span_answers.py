@@ -1,5 +1,7 @@
 """Marks: what is taken for an answer, what is refused and why, and what people amount to."""
 
+import io
+import json
 from datetime import UTC, datetime
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 from annotation.actions.agreement import measure_agreement
 from annotation.actions.choosing import label_for
 from annotation.actions.consensus import refit
+from annotation.actions.marked_files import marked_file
+from annotation.methods.readers import Wanted, read_rows
 from annotation.methods.spans import Span
 from annotation.models import (
     Annotation,
@@ -32,6 +36,7 @@ from tests.make import (
     make_sample,
     make_user,
 )
+from training.methods.slices import is_switched
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 TEXT = "Awa si Dakar"
@@ -213,6 +218,33 @@ def test_people_amount_to_spans_and_only_those_who_differ_are_disputed(home):
     ]
     assert Reliability.objects.count() == 3
     assert refit(home.campaign, language=home.language, now=NOW).changed == 0
+
+
+def test_a_word_keeps_its_language_from_a_file_to_the_file_of_what_people_agree_on(home):
+    words = [("Awa", "wo"), ("dem", "wo"), ("à", "fr"), ("l'école", "fr"), ("!", "")]
+    lines = "".join(
+        f"{n}\t{word}\t_\tX\t_\t_\t_\t_\t_\t{f'Lang={tag}' if tag else '_'}\n"
+        for n, (word, tag) in enumerate(words, start=1)
+    )
+    wanted = Wanted(defaults={"licence": "CC0-1.0"})
+    (row,) = read_rows(
+        io.BytesIO(f"# lang = wo\n{lines}\n".encode()), format="conllu", wanted=wanted
+    )
+    meta = row.values["meta"]
+    assert meta["languages"] == ["wo", "wo", "fr", "fr", ""]
+    assert is_switched(meta)
+    sample = make_sample(home.campaign, text=row.values["text"], meta=meta)
+    mark(home, sample, make_annotator("awa"), PER)
+    refit(home.campaign, language=home.language, now=NOW)
+    told = {
+        format: "".join(marked_file(home.campaign, language=home.language, format=format))
+        for format in ("conllu", "jsonl")
+    }
+    assert json.loads(told["jsonl"])["meta"] == meta
+    # Units are cut finer than the file's tokens were; every part of a token is in its language.
+    (back,) = read_rows(io.BytesIO(told["conllu"].encode()), format="conllu", wanted=wanted)
+    assert back.values["meta"]["spoken"] == meta["spoken"] == [[0, 7, "wo"], [8, 17, "fr"]]
+    assert back.values["spans"] == [[0, 3, "per"]]
 
 
 def test_what_one_person_marks_alone_stands_as_far_as_they_can_be_relied_on(home):

@@ -1,6 +1,5 @@
 """Slices: a version that knows marked words is told from how it does where marks are left out."""
 
-import io
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from django.test import Client
 
 from annotation.actions.campaigns import LabelSpec, create_campaign
 from annotation.actions.choosing import label_for
-from annotation.methods.readers import Wanted, read_rows
 from annotation.methods.spans import Span, units
 from annotation.models import Campaign, GoldItem, Sample
 from annotation.objectives import spans
@@ -147,11 +145,3 @@ def test_texts_of_several_languages_and_of_none_that_is_known_come_in_under_thei
         ("mul", "switched"),
         ("mul", "no_marks"),
     }
-
-
-def test_the_language_of_each_word_comes_in_with_the_text() -> None:
-    file = io.BytesIO(
-        b"# lang = wo\n1\tDama\t_\tX\t_\t_\t_\t_\t_\tLang=wo\n2\tcontent\t_\tX\t_\t_\t_\t_\t_\tLang=fr\n\n"
-    )
-    [row] = read_rows(file, format="conllu", wanted=Wanted(defaults={"licence": "CC0-1.0"}))
-    assert row.values["meta"] == {"languages": ["wo", "fr"]}

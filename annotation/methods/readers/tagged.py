@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from annotation.methods.readers.rows import Row, Wanted
+from annotation.methods.tags import SPOKEN, spoken
 
 # Tagged texts are read in the lines of the other readers: at the top either would need the other first.
 if TYPE_CHECKING:
@@ -55,5 +56,8 @@ def _row(sentence: "Sentence | Refused") -> Row:
         values["spans"] = [[one.start, one.end, one.label] for one in sentence.spans]
     told: dict[str, object] = {"language": sentence.language, "id": sentence.id}
     if any(token.language for token in sentence.tokens):
-        told["meta"] = {"languages": [token.language for token in sentence.tokens]}
+        told["meta"] = {
+            "languages": [token.language for token in sentence.tokens],
+            SPOKEN: spoken(sentence.tokens),
+        }
     return Row(sentence.number, sentence.position, values | {k: v for k, v in told.items() if v})
