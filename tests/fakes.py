@@ -22,6 +22,7 @@ from annotation.gateways import (
     DeskProject,
     DeskTask,
 )
+from annotation.gateways.wire import answer_of
 
 
 @dataclass
@@ -361,7 +362,8 @@ class FakeLabelingDesk:
             for known in task.annotations.values():
                 if known.unique_id == unique_id:
                     return known.id
-            told = {"result": result, "skipped": skipped, "lead_seconds": lead_seconds}
+            named = answer_of(result, unique_id=unique_id, skipped=skipped)["result"]
+            told = {"result": named, "skipped": skipped, "lead_seconds": lead_seconds}
             return self.annotate(task_id, user_id=user_id, unique_id=unique_id, **told)
 
     def revise_answer(
@@ -374,7 +376,8 @@ class FakeLabelingDesk:
         skipped: bool,
     ) -> None:
         with self._call("revise_answer"):
-            told = {"result": result, "skipped": skipped, "lead_seconds": lead_seconds}
+            named = answer_of(result, unique_id=unique_id, skipped=skipped)["result"]
+            told = {"result": named, "skipped": skipped, "lead_seconds": lead_seconds}
             self.edit(annotation_id, label="", **told)
 
     # How it does it

@@ -12,8 +12,9 @@ from django.db.models import Count
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
 
-from annotation.actions.copies import is_gone, original_of, take_copy
+from annotation.actions.copies import as_given, is_gone, number_of_copy, original_of, take_copy
 from annotation.actions.objections import note_objections, note_objections_together
+from annotation.actions.reservations import note_as_answered
 from annotation.actions.revisions import Said, label_of, note_revision, revise
 from annotation.actions.standings import WAITS, counting, may_answer
 from annotation.gateways import DeskAnnotation, DeskTask
@@ -166,7 +167,7 @@ def _store(
         return _quarantine(home, item=item, told=told, said=said)
     _close_quarantine(told, now=now)
     if held is None:
-        _create(item, annotator=annotator, told=told, said=said)
+        _create(item, annotator=annotator, told=told, said=said, now=now)
         return Outcome.STORED
     revise(held, said=said, updated_at=told.updated_at, lead_seconds=told.lead_seconds)
     return Outcome.REVISED
@@ -216,7 +217,9 @@ def _read(home: CampaignLanguage, *, item: Item | None, told: DeskAnnotation) ->
     text = item.sample.text if item and kind.READS_TEXT else ""
     parsed = kind.parse(told.result, keys=keys, flags=FLAGS, text=text)
     if told.skipped:
-        return Said(State.SKIPPED, note=parsed.note)
+        # Whoever skips there says no more than that; a flag of the light page lies there so, too.
+        flag = parsed.flag if number_of_copy(told) else ""
+        return Said(State.SKIPPED, flag=flag, note=parsed.note)
     if parsed.flag:
         return Said(State.SKIPPED, flag=parsed.flag, note=parsed.note)
     why = {"reason": parsed.reason, "detail": parsed.detail}
@@ -303,7 +306,14 @@ def keepable(value: object, *, depth: int = 0) -> object:
     return value
 
 
-def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Said) -> None:
+def _create(
+    item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Said, now: datetime
+) -> None:
+    # A copy of a light answer that we hold no more: our database is older than the desk's.
+    number = number_of_copy(told)
+    ours = {} if number is None else as_given(number, told=told, now=now)
+    if number is not None:
+        note_as_answered(item, annotator, now=now)
     annotation = Annotation.objects.create(
         item=item,
         annotator=annotator,
@@ -317,6 +327,7 @@ def _create(item: Item, *, annotator: Annotator, told: DeskAnnotation, said: Sai
         desk_updated_at=told.updated_at,
         lead_seconds=told.lead_seconds,
         guideline_version=_guideline(item, told=told),
+        **ours,
     )
     note_revision(annotation)
 

@@ -6,7 +6,12 @@ else was edited by somebody there, and that is a revision.
 """
 
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 from uuid import UUID
+
+from django.utils.dateparse import parse_datetime
+from django.utils.timezone import is_aware
 
 from annotation.actions.revisions import Said, revise, said_by
 from annotation.gateways import DeskAnnotation
@@ -31,6 +36,34 @@ def original_of(item: Item | None, *, told: DeskAnnotation) -> Annotation | None
             desk_annotation_id=None,
         ).first()
     return found
+
+
+def number_of_copy(told: DeskAnnotation) -> UUID | None:
+    """The number of the light answer that was put down at the desk as this one, if one was.
+
+    Mirroring has the first region bear the number of the whole; no page at the desk does so.
+    """
+    first = told.result[0] if isinstance(told.result, list) and told.result else None
+    named = first.get("id") if isinstance(first, dict) else None
+    try:
+        return UUID(told.unique_id) if told.unique_id and named == told.unique_id else None
+    except ValueError:
+        return None
+
+
+def as_given(number: UUID, *, told: DeskAnnotation, now: datetime) -> dict[str, Any]:
+    """What a light answer has beside what was said, when only its copy is left to tell of it."""
+    try:
+        given = parse_datetime(told.updated_at)
+    except ValueError:
+        given = None
+    return {
+        "uid": number,
+        "source": Annotation.Source.LIGHT,
+        "given_at": given if given is not None and is_aware(given) else now,
+        "desk_seen_at": told.updated_at,
+        "mirrored_revision": 1,
+    }
 
 
 def take_copy(original: Annotation, *, told: DeskAnnotation, said: Said) -> bool:

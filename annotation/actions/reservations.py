@@ -46,6 +46,14 @@ def let_go(lease: Reservation, *, ended: str, now: datetime) -> None:
     mine.filter(released_at=None).update(released_at=now, ended=ended)
 
 
+def note_as_answered(item: Item, annotator: Annotator, *, now: datetime) -> None:
+    """Have a person be one who held an item, and holds it no more: we have forgotten the lease."""
+    mine = Reservation.objects.filter(item=item, annotator=annotator)
+    if not mine.exists():
+        Reservation.objects.create(item=item, annotator=annotator, until=now)
+    mine.filter(released_at=None).update(released_at=now, ended=Ended.ANSWERED)
+
+
 def give_again(lease: Reservation, *, now: datetime) -> None:
     """Reserve an item once more for whoever took their answer back, if it still wants somebody."""
     free = _wanting(lease.item.campaign_language, now=now).filter(pk=lease.item_id)
