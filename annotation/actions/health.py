@@ -13,7 +13,7 @@ from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from annotation.models import Heartbeat
 
@@ -92,7 +92,12 @@ def check_tables() -> PartHealth:
     waiting = 0 if _migrated.is_set() else _migrations_waiting()
     if waiting:
         remedy = _("Run: python3 manage.py migrate")
-        return PartHealth(name, Health.BAD, _("%d migrations wait") % waiting, remedy)
+        return PartHealth(
+            name,
+            Health.BAD,
+            ngettext("%d migration waits", "%d migrations wait", waiting) % waiting,
+            remedy,
+        )
     _migrated.set()
     return PartHealth(name, Health.GOOD, _("as this release wants them"))
 

@@ -3,6 +3,8 @@
 import hashlib
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import regex
 
@@ -45,8 +47,44 @@ def digest(text: str) -> str:
     return hashlib.sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """What is wrong with a text: a name for it, where, and how much; who shows it finds the words."""
+
+    code: Literal["long", "nul", "half", "glue", "empty"]
+    at: int = 0
+    length: int = 0
+
+    def __str__(self) -> str:
+        """In plain English, for records and for what is wrong with files."""
+        return {
+            "long": f"is {self.length:,} characters long; the most is {MAX_CHARACTERS:,}",
+            "nul": f"holds a NUL character at position {self.at}",
+            "half": f"holds half a character at position {self.at}: an unpaired surrogate, "
+            "or a byte that is not UTF-8. Save the text as UTF-8.",
+            "glue": f"holds the control character U+0004 at position {self.at}",
+            "empty": "is empty",
+        }[self.code]
+
+
+def trouble_with(text: str) -> Trouble | None:
+    """Return what keeps a text from coming in, or nothing if it can.
+
+    >>> trouble_with("Na nga def?")
+    >>> trouble_with("a\\0b")
+    Trouble(code='nul', at=2, length=0)
+    """
+    if len(text) > MAX_CHARACTERS:
+        return Trouble("long", length=len(text))
+    if found := _broken(text):
+        return found
+    if GLUE in text:
+        return Trouble("glue", at=text.index(GLUE) + 1)
+    return None if _VISIBLE.search(text) else Trouble("empty")
+
+
 def problem_with(text: str) -> str:
-    """Return why a text cannot come in, or nothing if it can.
+    """Return why a text cannot come in, in plain English, or nothing if it can.
 
     >>> problem_with("Na nga def?")
     ''
@@ -59,13 +97,8 @@ def problem_with(text: str) -> str:
     >>> problem_with("a" * 100_001)
     'is 100,001 characters long; the most is 100,000'
     """
-    if len(text) > MAX_CHARACTERS:
-        return f"is {len(text):,} characters long; the most is {MAX_CHARACTERS:,}"
-    if problem := unstorable(text):
-        return problem
-    if GLUE in text:
-        return f"holds the control character U+0004 at position {text.index(GLUE) + 1}"
-    return "" if _VISIBLE.search(text) else "is empty"
+    found = trouble_with(text)
+    return str(found) if found else ""
 
 
 def unstorable(text: str) -> str:
@@ -74,14 +107,16 @@ def unstorable(text: str) -> str:
     >>> unstorable("")
     ''
     """
+    found = _broken(text)
+    return str(found) if found else ""
+
+
+def _broken(text: str) -> Trouble | None:
     if "\0" in text:
-        return f"holds a NUL character at position {text.index(chr(0)) + 1}"
+        return Trouble("nul", at=text.index("\0") + 1)
     if not text.isascii() and (half := _HALF.search(text)):
-        return (
-            f"holds half a character at position {half.start() + 1}: an unpaired surrogate, "
-            "or a byte that is not UTF-8. Save the text as UTF-8."
-        )
-    return ""
+        return Trouble("half", at=half.start() + 1)
+    return None
 
 
 def glued(parts: Sequence[str]) -> str:

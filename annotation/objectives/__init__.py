@@ -8,8 +8,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
 from annotation.errors import InvalidInputError
-from annotation.methods.texts import DIVIDER, GLUE, excerpt, glued, problem_with
+from annotation.methods.texts import (
+    DIVIDER,
+    GLUE,
+    MAX_CHARACTERS,
+    Trouble,
+    excerpt,
+    glued,
+    trouble_with,
+)
 
 # What somebody may say beside their answer, in characters.
 LONGEST_NOTE = 500
@@ -167,18 +178,37 @@ def whole(name: str, *, told: str) -> str:
     given = [told] if parts == 1 else typed.split(between)
     if not least <= len(given) <= parts:
         raise InvalidInputError(
-            f"“{excerpt(told, length=40)}” is {'no pair' if parts == 2 else 'not of those texts'}.",
-            remedy=f"Put a tab, or a line with ⸻, between its {_number(least, parts)} texts.",
+            _("“%s” does not hold the texts that are asked about.") % excerpt(told, length=40),
+            remedy=_("Put a tab, or a line with ⸻, between its texts; there are %s.")
+            % _number(least, parts),
         )
     for part in given:
-        if problem := problem_with(part):
-            raise InvalidInputError(f"The text {problem}.", remedy="Change it.")
+        if trouble := trouble_with(part):
+            said = _("The text cannot be taken. %s") % words_of(trouble)
+            raise InvalidInputError(said, remedy=_("Change it."))
     return glued(given)
 
 
+def words_of(trouble: Trouble) -> str:
+    """Say what is wrong with a text, in a sentence of its own."""
+    said = {
+        "long": _("It is %(length)s characters long; the most is %(most)s."),
+        "nul": _("It holds a NUL character at position %(at)d."),
+        "half": _(
+            "It holds half a character at position %(at)d: an unpaired surrogate, or a byte that is"
+            " not UTF-8. Save the text as UTF-8."
+        ),
+        "glue": _("It holds the control character U+0004 at position %(at)d."),
+        "empty": _("It is empty."),
+    }[trouble.code]
+    numbers = {"length": number_format(trouble.length), "most": number_format(MAX_CHARACTERS)}
+    return said % (numbers | {"at": trouble.at})
+
+
 def _number(least: int, most: int) -> str:
-    words = {1: "one", 2: "two", 3: "three"}
-    return words[most] if least == most else f"{words[least]} or {words[most]}"
+    return (
+        str(most) if least == most else _("%(least)d or %(most)d") % {"least": least, "most": most}
+    )
 
 
 def kinds() -> dict[str, Objective]:

@@ -38,11 +38,12 @@ value="Waaw &amp; yes" alias="yes" hotkey="1" /></Choices></View>
     """
     root = form.opened(question)
     ET.SubElement(form.written(root, rtl=rtl), "Text", name=form.TEXT, value=f"${form.TEXT}")
-    box = ET.SubElement(root, "Choices", name=FIELD, toName=form.TEXT, choice="single")
-    box.set("required", "true")
-    box.set("showInline", "true")
     # One list, since one of them must be chosen and no more than one may be.
     names = form.distinct([*choices, *flags])
+    place = form.side_by_side(root, words=names.values())
+    box = ET.SubElement(place, "Choices", name=FIELD, toName=form.TEXT, choice="single")
+    box.set("required", "true")
+    box.set("showInline", "true")
     for number, choice in enumerate(choices, start=1):
         element = ET.SubElement(box, "Choice", value=names[choice.key], alias=choice.key)
         if number <= HOTKEYS:

@@ -15,9 +15,10 @@ from xml.etree import ElementTree as ET
 
 from django.utils.translation import gettext as say
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from annotation.methods.texts import parts_of, problem_with
-from annotation.objectives import Answer, Choice, Fields, Parsed, form
+from annotation.methods.texts import parts_of, trouble_with
+from annotation.objectives import Answer, Choice, Fields, Parsed, form, words_of
 from annotation.objectives.classes import keys_in, name_of
 
 __all__ = [
@@ -46,7 +47,14 @@ FORM = "ratings"
 # By these columns files may call a sample's texts, and what they fill.
 COLUMNS = {"output": "text", "source": "second", "system": "meta.system"}
 LOWEST, HIGHEST = 1, 5
+# As they are called where there is room for one word; and as they are asked.
 ASPECTS = {
+    "coherence": pgettext_lazy("aspect of a text", "Coherence"),
+    "style": pgettext_lazy("aspect of a text", "Style"),
+    "idiom": pgettext_lazy("aspect of a text", "Idiom"),
+    "culture": pgettext_lazy("aspect of a text", "Culture"),
+}
+QUESTIONS = {
     "coherence": _("Coherence: does it hang together?"),
     "style": _("Style: is it well written?"),
     "idiom": _("Idiom: would people say it so?"),
@@ -85,17 +93,20 @@ def desk_config(
     """
     root = form.opened(question)
     ET.SubElement(form.written(root, rtl=rtl), "Text", name=form.TEXT, value=f"${form.TEXT}")
-    for aspect, words in ASPECTS.items():
-        ET.SubElement(root, "Header", value=form.shown(str(words)), size="6")
-        stars = ET.SubElement(root, "Rating", name=aspect, toName=form.TEXT)
+    for aspect, words in QUESTIONS.items():
+        place = form.side_by_side(root, words=[str(words)])
+        ET.SubElement(place, "Header", value=form.shown(str(words)), size="6")
+        stars = ET.SubElement(place, "Rating", name=aspect, toName=form.TEXT)
         stars.set("maxRating", str(HIGHEST))
-    ET.SubElement(root, "Header", value=form.shown(say("What is wrong with it?")), size="6")
-    box = ET.SubElement(root, "Choices", name=WRONG, toName=form.TEXT, choice="multiple")
+    place = form.side_by_side(root, words=[say("What is wrong with it?")])
+    ET.SubElement(place, "Header", value=form.shown(say("What is wrong with it?")), size="6")
+    box = ET.SubElement(place, "Choices", name=WRONG, toName=form.TEXT, choice="multiple")
     box.set("showInline", "true")
     for issue, words in ISSUES.items():
         ET.SubElement(box, "Choice", value=form.shown(str(words)), alias=issue)
     better = say("How it should have been said, if you like")
-    ET.SubElement(root, "Header", value=form.shown(better), size="6")
+    place = form.side_by_side(root, words=[better])
+    ET.SubElement(place, "Header", value=form.shown(better), size="6")
     area = ET.SubElement(form.written(root, rtl=rtl), "TextArea", name=CORRECTED, toName=form.TEXT)
     area.attrib |= {"maxSubmissions": "1", "editable": "true", "rows": "4"}
     form.ask_flags(root, flags)
@@ -212,7 +223,7 @@ def _rated(
 
 
 def _rating(aspect: str, part: form.Part | None) -> int:
-    name = str(ASPECTS[aspect]).partition(":")[0].strip()
+    name = str(ASPECTS[aspect])
     if part is None:
         raise _UnfitError(say("“%(name)s” is not rated: rate it from 1 to 5.") % {"name": name})
     value = part.get("value")
@@ -244,9 +255,9 @@ def _corrected(part: form.Part | None, *, output: str) -> str:
     corrected = "\n".join(lines).strip()
     if not corrected:
         return ""
-    if problem := problem_with(corrected):
-        what = {"problem": problem}
-        raise _UnfitError(say("The corrected text %(problem)s. Change it or leave it out.") % what)
+    if trouble := trouble_with(corrected):
+        what = {"problem": words_of(trouble)}
+        raise _UnfitError(say("The corrected text cannot be kept. %(problem)s") % what)
     if _plain(corrected) == _plain(output):
         raise _UnfitError(
             say("The corrected text is the output as it stands. Change it or leave it out.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from annotation.objectives.ratings import ASPECTS, CORRECTED, ISSUES, LABELS, RATINGS, WRONG
+from annotation.objectives.ratings import CORRECTED, ISSUES, LABELS, QUESTIONS, RATINGS, WRONG
 
 register = template.Library()
 
@@ -24,7 +24,7 @@ def rated_aspects(labels: Iterable[Any], given: Mapping[str, Any] | None = None)
                 for key in LABELS
             ],
         }
-        for aspect, words_of_it in ASPECTS.items()
+        for aspect, words_of_it in QUESTIONS.items()
     ]
 
 

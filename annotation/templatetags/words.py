@@ -11,7 +11,7 @@ from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
-from django.utils.translation import get_language_bidi
+from django.utils.translation import get_language_bidi, ngettext
 from django.utils.translation import gettext as _
 
 from annotation.methods.texts import shown
@@ -138,7 +138,9 @@ def ago(moment: datetime | None) -> SafeString:
         return format_html('<span class="quiet">{}</span>', _("never"))
     seconds = (timezone.now() - moment).total_seconds()
     if seconds < 90:
-        words = _("just now") if seconds < 10 else _("%(n)d seconds ago") % {"n": seconds}
+        n = int(seconds)
+        ago_ = ngettext("%(n)d second ago", "%(n)d seconds ago", n) % {"n": n}
+        words = _("just now") if seconds < 10 else ago_
     else:
         words = _("%(time)s ago") % {"time": timesince(moment, depth=1)}
     return format_html(

@@ -65,7 +65,7 @@ def _home(slug: str, tag: str) -> CampaignLanguage:
 
 
 def _named(aspect: str) -> str:
-    return _("Overall") if aspect == OVERALL else str(ASPECTS[aspect]).partition(":")[0].strip()
+    return _("Overall") if aspect == OVERALL else str(ASPECTS[aspect])
 
 
 def _summary(one: Rated) -> dict[str, Any]:

@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.errors import InvalidInputError
-from annotation.objectives import Choice, classes, objective
+from annotation.objectives import Choice, classes, objective, several, whole
 from annotation.objectives.form import instruction
 from tests.fakes import choice
 
@@ -164,3 +165,31 @@ def test_words_of_another_direction_than_the_texts_run_as_they_do() -> None:
         root = form(Choice("a", "a"), question=question, rtl=not rtl)
         (view,) = [one for one in root.iter("View") if one.find("Header") is not None]
         assert ("rtl" in (view.get("style") or "")) == rtl
+
+
+def test_choices_run_as_their_own_words_do():
+    """An English campaign may ask about Arabic texts, and an Arabic one about English texts."""
+    arabic = [Choice("a", "إدارة"), Choice("b", "حسابات")]
+    for kind in (classes, several):
+        root = ET.fromstring(kind.desk_config(question="?", choices=arabic, rtl=False))  # noqa: S314 - our own
+        place = next(part for part in root.iter("View") if part.find("Choices") is not None)
+        assert "direction: rtl" in (place.get("style") or ""), kind
+        english = kind.desk_config(question="?", choices=[Choice("a", "A")], rtl=True)
+        box = ET.fromstring(english).find("Choices")  # noqa: S314 - our own
+        assert box is not None, kind
+
+
+def test_what_is_wrong_with_a_text_is_one_sentence_in_the_language_of_the_page(monkeypatch):
+    for text, said in {
+        "a\0": "It holds a NUL character at position 2.",
+        "a\x04b": "It holds the control character U+0004 at position 2.",
+        "\u200b": "It is empty.",
+        "a" * 100_001: "It is 100001 characters long; the most is 100000.",
+    }.items():
+        with pytest.raises(InvalidInputError, match=re.escape(said)):
+            whole("classes", told=text)
+    monkeypatch.setattr(
+        "annotation.objectives._", lambda said: said.replace("It is empty.", "Vide.")
+    )
+    with pytest.raises(InvalidInputError, match=re.escape("The text cannot be taken. Vide.")):
+        whole("classes", told=" ")

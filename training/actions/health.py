@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Count
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from annotation.actions import health
 from annotation.actions.health import Health, PartHealth
@@ -66,7 +66,9 @@ def _projects(now: datetime) -> PartHealth:
         remedy = _("See the timetable and the workers above; nothing is lost meanwhile.")
         return PartHealth(name, Health.WARN, detail, remedy)
     working = homes.exclude(desk_project_id=None).count()
-    return PartHealth(name, Health.GOOD, _("%d without errors") % working)
+    return PartHealth(
+        name, Health.GOOD, ngettext("%d without errors", "%d without errors", working) % working
+    )
 
 
 def _quarantine() -> PartHealth:
@@ -91,8 +93,13 @@ def _nudges(now: datetime) -> PartHealth:
             "Answers come home by the sweep all the same. If Label Studio itself is refused, its "
             "webhook carries an old secret: it is renewed when the next round is sent out."
         )
-        values = {"count": refused.count(), "why": newest.detail}
-        detail = _("%(count)d refused within a day, the last one for: %(why)s") % values
+        count = refused.count()
+        said = ngettext(
+            "%(count)d refused within a day, the last one for: %(why)s",
+            "%(count)d refused within a day, the last one for: %(why)s",
+            count,
+        )
+        detail = said % {"count": count, "why": newest.detail}
         return PartHealth(name, Health.WARN, detail, remedy, newest.created_at)
     return PartHealth(name, Health.GOOD, _("%d within a day, none refused") % lately.count())
 

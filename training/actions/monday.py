@@ -95,7 +95,7 @@ def _events(campaign: Campaign) -> list[Event]:
     happened += [
         Event(
             run.finished_at,
-            _("Run %(number)d %(how)s.") % {"number": run.pk, "how": run.get_status_display()},
+            (_("Run %d failed.") if run.status == "failed" else _("Run %d was aborted.")) % run.pk,
         )
         for run in ended.order_by("-finished_at")[:LOOKED_AT]
         if run.finished_at

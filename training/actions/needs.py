@@ -207,6 +207,17 @@ def _gate(round_: Round) -> GateRun | None:
     return getattr(run, "gate", None) if run else None
 
 
+def _came_in(row: SampleImport) -> str:
+    """Say how many rows a file brought, and how many of them were refused."""
+    kept = ngettext(
+        "%(kept)d row came in from %(file)s.", "%(kept)d rows came in from %(file)s.", row.rows_kept
+    ) % {"kept": row.rows_kept, "file": row.filename}
+    if not row.rows_refused:
+        return kept
+    refused = ngettext("%d row was refused.", "%d rows were refused.", row.rows_refused)
+    return f"{kept} {refused % row.rows_refused}"
+
+
 def events_of(campaign: Campaign, *, most: int = 6) -> list[Event]:
     """What happened last, the newest first."""
     deployments = campaign.deployments.select_related("version").order_by("-number")[:most]
@@ -233,11 +244,7 @@ def events_of(campaign: Campaign, *, most: int = 6) -> list[Event]:
         for r in campaign.rounds.order_by("-number")[:most]
     ]
     happened += [
-        Event(
-            i.finished_at,
-            _("%(kept)d rows came in from %(file)s, %(refused)d refused.")
-            % {"kept": i.rows_kept, "file": i.filename, "refused": i.rows_refused},
-        )
+        Event(i.finished_at, _came_in(i))
         for i in campaign.imports.exclude(finished_at=None).order_by("-finished_at")[:most]
         if i.finished_at
     ]

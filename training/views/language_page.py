@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.feedgenerator import Atom1Feed
 from django.utils.http import parse_etags
-from django.utils.translation import get_language
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
@@ -98,7 +98,12 @@ def feed(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
 def _sentence(value: float | None, low: float | None, high: float | None, items: int) -> str:
     if value is None:
         return _("It was not measured in this language.")
-    return _("Accuracy %(value).2f (95 %%: %(low).2f to %(high).2f) on %(items)d gold items.") % {
+    said = ngettext(
+        "Accuracy %(value).2f (95 %%: %(low).2f to %(high).2f) on %(items)d gold item.",
+        "Accuracy %(value).2f (95 %%: %(low).2f to %(high).2f) on %(items)d gold items.",
+        items,
+    )
+    return said % {
         "value": value,
         "low": value if low is None else low,
         "high": value if high is None else high,
