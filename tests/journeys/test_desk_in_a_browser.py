@@ -25,6 +25,8 @@ pytestmark = [
 ]
 HERE = {"127.0.0.1", "localhost"}
 TEXT = "a text that is nowhere else"
+# What runs from right to left stands so, too.
+ANSWERS = ("إدارة", "حسابات")
 # Any language of ours; the desk itself speaks English.
 WORDS = {"lang": "sw", "dir": "ltr", "later": "Rudi baadaye", "back": "Ukurasa wangu"}
 CLOSED = {"not_yours": "Hapa hapana ruhusa", "kept": "Majibu yako yamehifadhiwa"}
@@ -35,6 +37,9 @@ def home(browser: "Browser") -> CampaignLanguage:
     # The browser comes first: it is what lets Django use its database in this thread.
     home = CampaignLanguage.objects.get(campaign=make_campaign(languages=("wo",)))
     make_item(make_sample(home.campaign, text=TEXT))
+    for label, name in zip(home.campaign.labels.order_by("position"), ANSWERS, strict=False):
+        label.name = name
+        label.save()
     return home
 
 
@@ -56,6 +61,11 @@ def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
     page.wait_for_load_state("networkidle")
     # The question's first way to answer, and then there is nothing more for her.
     assert page.get_by_role("link", name="Settings").count() == 0
+    first, second = (page.get_by_text(name).first.bounding_box() for name in ANSWERS)
+    assert first
+    assert second
+    assert first["x"] > second["x"]
+    assert abs(first["y"] - second["y"]) < 5
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.get_by_test_id("bottombar-submit-button").click()

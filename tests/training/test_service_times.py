@@ -93,6 +93,13 @@ def test_a_language_is_slow_only_if_it_was_thirty_days_ago_as_well(campaign: Cam
         tag: found[campaign.pk, Language.objects.get(tag=tag).pk].slow for tag in ("wo", "qu", "ha")
     }
     assert slow == {"wo": False, "qu": True, "ha": False}
+    # Whoever looks after them is told, where all languages stand and on Monday.
+    noor = Client()
+    noor.force_login(make_user("noor", staff=True))
+    assert "Reports of 1 language wait for too long" in text_of(noor, "/languages/told/")
+    assert "wait much longer than elsewhere: decide them." in text_of(noor, "/campaigns/told/")
+    shown = noor.get("/languages/told/all.csv?show=slow").getvalue().decode("utf-8-sig")
+    assert [line.split(",")[1] for line in shown.splitlines()[1:]] == ["qu"]
 
 
 def test_a_language_page_tells_of_reports_and_points_at_nobody(campaign: Campaign) -> None:
