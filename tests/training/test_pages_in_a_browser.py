@@ -51,10 +51,18 @@ def addresses(campaign: Campaign) -> list[str]:
         "versions/2/confidence/",
         "versions/1/roll-back/",
         "finish/",
+        "webhooks/",
     )
     here = [f"/campaigns/{campaign.slug}/{page}" for page in pages]
     languages = ["/languages/", f"/languages/{campaign.slug}/", f"/languages/{campaign.slug}/ar/"]
-    others = ["/campaigns/", "/campaigns/new/", "/health/", "/nowhere/", "/campaigns/empty/"]
+    others = [
+        "/campaigns/",
+        "/campaigns/new/",
+        "/health/",
+        "/me/keys/",
+        "/nowhere/",
+        "/campaigns/empty/",
+    ]
     return [*here, *languages, *others]
 
 
