@@ -201,8 +201,10 @@ def words_of(trouble: Trouble) -> str:
         "glue": _("It holds the control character U+0004 at position %(at)d."),
         "empty": _("It is empty."),
     }[trouble.code]
-    numbers = {"length": number_format(trouble.length), "most": number_format(MAX_CHARACTERS)}
-    return said % (numbers | {"at": trouble.at})
+    length, most = (
+        number_format(number, force_grouping=True) for number in (trouble.length, MAX_CHARACTERS)
+    )
+    return said % {"length": length, "most": most, "at": trouble.at}
 
 
 def _number(least: int, most: int) -> str:

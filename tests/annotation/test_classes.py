@@ -184,7 +184,7 @@ def test_what_is_wrong_with_a_text_is_one_sentence_in_the_language_of_the_page(m
         "a\0": "It holds a NUL character at position 2.",
         "a\x04b": "It holds the control character U+0004 at position 2.",
         "\u200b": "It is empty.",
-        "a" * 100_001: "It is 100001 characters long; the most is 100000.",
+        "a" * 100_001: "It is 100,001 characters long; the most is 100,000.",
     }.items():
         with pytest.raises(InvalidInputError, match=re.escape(said)):
             whole("classes", told=text)
