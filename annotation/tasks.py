@@ -240,8 +240,34 @@ def tend_reports(**_: object) -> None:
     from django.utils import timezone
 
     from annotation.actions.reports.timers import tend
+    from annotation.actions.reports.tongues import detect_waiting
 
     tend(timezone.now())
+    detect_waiting()
+
+
+@shared_task
+def learn_report_languages(**_: object) -> None:
+    """Learn what tells the languages of open campaigns apart, where much has come since."""
+    from django.utils import timezone
+
+    from annotation.actions.reports.tongues import campaigns_to_learn, learn_languages
+    from annotation.models import Campaign
+
+    now = timezone.now()
+    for campaign in Campaign.objects.filter(pk__in=campaigns_to_learn(now)):
+        learn_languages(campaign, now=now)
+
+
+@shared_task
+def ring_report_bells(**_: object) -> None:
+    """Ring in the browsers of who wants to hear what became of their report."""
+    from django.utils import timezone
+
+    from annotation.actions.reports.bells import ring_all
+    from annotation.gateways.push import PushRinger
+
+    ring_all(timezone.now(), ringer=PushRinger())
 
 
 @shared_task

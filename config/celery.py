@@ -23,6 +23,10 @@ WATCH_SECONDS = 300
 LETTER_SECONDS = 900
 # A report that came in is looked at within a minute, even if nobody was asked at once.
 REPORT_SECONDS = 30
+# Whoever has their browser ring is told within a minute, outside their quiet hours.
+RING_SECONDS = 60
+# A campaign's languages are learned anew where its pool has grown by a fifth; most days none has.
+LEARN_SECONDS = 3600
 app = Celery("vernacular")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
@@ -36,6 +40,7 @@ app.conf.task_routes = {
     "annotation.tasks.push": {"queue": "io"},
     "annotation.tasks.run_import": {"queue": "io"},
     "annotation.tasks.send_questions": {"queue": "io"},
+    "annotation.tasks.ring_report_bells": {"queue": "io"},
     "annotation.tasks.send_report_letters": {"queue": "io"},
     # Visitors wait for it: not behind a training that takes hours.
     "learning.tasks.answer_trial": {"queue": "io"},
@@ -96,6 +101,16 @@ app.conf.beat_schedule = {
         "task": "training.tasks.tell_webhooks",
         "schedule": REPORT_SECONDS,
         "options": {"expires": REPORT_SECONDS},
+    },
+    "learn_report_languages": {
+        "task": "annotation.tasks.learn_report_languages",
+        "schedule": LEARN_SECONDS,
+        "options": {"expires": LEARN_SECONDS},
+    },
+    "ring_report_bells": {
+        "task": "annotation.tasks.ring_report_bells",
+        "schedule": RING_SECONDS,
+        "options": {"expires": RING_SECONDS},
     },
     "send_report_letters": {
         "task": "annotation.tasks.send_report_letters",

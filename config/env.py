@@ -113,6 +113,10 @@ class Env(BaseSettings):
     mail_host: str = Field(
         "", description="Mail server for weekly letters. Empty: they are written to the log."
     )
+    push_services: str = Field(
+        "fcm.googleapis.com,push.services.mozilla.com,notify.windows.com,push.apple.com",
+        description="Hosts of the push services by which browsers of reporters ring; no other is asked.",
+    )
     mail_port: int = Field(587, description="Its port.")
     mail_security: Literal["starttls", "tls", "none"] = Field(
         "starttls", description="How the line to it is kept private."

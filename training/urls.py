@@ -13,6 +13,7 @@ from training.views import (
     language_page,
     me,
     parity,
+    public_card,
     recipes,
     report_fixes,
     runs,
@@ -26,6 +27,7 @@ urlpatterns = [
     # Everybody's own page tells what their language gained, which the apps below cannot know.
     path("me/", me.me, name="me"),
     path("me/take-back/", me.take_back, name="take_back"),
+    path("try/<slug:slug>/versions/<int:number>/", public_card.public_card, name="public_card"),
     path("languages/", parity.languages, name="languages"),
     path("languages/all.csv", parity.as_csv, name="languages_csv"),
     path("languages/<slug:slug>/", parity.campaign_languages, name="campaign_languages"),

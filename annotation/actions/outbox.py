@@ -1,13 +1,14 @@
 """The outbox: how a letter that waits is handed to the mail server, once, whoever asks again."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import transaction
 from django.utils import timezone
 
 from annotation.actions import health
@@ -46,10 +47,21 @@ def hand_over(
     row: Outgoing, message: EmailMessage, *, server: BaseEmailBackend, now: datetime
 ) -> str:
     """Claim a letter and hand it over; return what became of it, nothing where it was taken."""
-    rows = type(row)._default_manager
-    if not rows.filter(pk=row.pk, state=State.WAITING).update(state=State.CLAIMED, claimed_at=now):
-        return ""
-    ours = rows.filter(pk=row.pk, state=State.CLAIMED)
+    return hand_over_together([row], message, server=server, now=now)
+
+
+def hand_over_together(
+    rows: Sequence[Outgoing], message: EmailMessage, *, server: BaseEmailBackend, now: datetime
+) -> str:
+    """Claim all that one letter tells, or nothing of it, and hand it over as ``hand_over`` does."""
+    row, pks = rows[0], [one.pk for one in rows]
+    kept = type(row)._default_manager.filter(pk__in=pks)
+    with transaction.atomic():
+        waiting = kept.filter(state=State.WAITING)
+        if waiting.update(state=State.CLAIMED, claimed_at=now) != len(pks):
+            transaction.set_rollback(True)  # another worker tells a part of it
+            return ""
+    ours = kept.filter(state=State.CLAIMED)
     try:
         server.send_messages([message])
     except REFUSALS as error:

@@ -1,30 +1,37 @@
-"""Public doors of reports: tell what is wrong, and follow it; without an account, without scripts."""
+"""Public doors of reports: tell what is wrong, without an account, without scripts."""
 
 import re
 import secrets
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
+from uuid import UUID
 
-from django.contrib import messages
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.reports import following
 from annotation.actions.reports.intake import Telling, receive, report_of
 from annotation.actions.reports.limits import LEAST_SECONDS, client_of
-from annotation.actions.reports.told import open_to_everybody, standing_of
+from annotation.actions.reports.told import open_to_everybody
 from annotation.errors import VernacularError
-from annotation.models import Campaign, PublicDoor, Report, User
+from annotation.models import (
+    Campaign,
+    CampaignLanguage,
+    GroupText,
+    PublicDoor,
+    Report,
+    Reservation,
+    Sample,
+    User,
+)
 from annotation.models.reports import Surface, Told
+from annotation.permissions import Ability, person_of, required
 from annotation.tasks import soon, tend_reports
 from annotation.views.origin import address_of
-from annotation.views.outcomes import attempt
 
 BEGUN = "vernacular.report.begun"
 FORM_LASTS = 24 * 3600
@@ -100,6 +107,45 @@ def report(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "annotation/report.html", context, status=422 if error else 200)
 
 
+@required(Ability.ANSWER)
+@require_POST
+def report_item(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
+    """Tell, from a text at hand, that it or what a model makes of it is wrong: one tap leads here."""
+    homes = CampaignLanguage.objects.select_related("campaign", "language")
+    home = get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
+    sample, error = _at_hand(request, home), ""
+    if "begun" in request.POST:
+        try:
+            return _take(request, home.campaign, at_hand=(sample, home))
+        except VernacularError as refusal:
+            error = str(refusal)
+    context = form_of(request, home.campaign) | {
+        "error": error,
+        "sample": sample,
+        "language": home.language,
+        "item": request.POST.get("item", ""),
+        "of": request.POST.get("of", ""),
+    }
+    return render(request, "annotation/report.html", context, status=422 if error else 200)
+
+
+def _at_hand(request: HttpRequest, home: CampaignLanguage) -> Sample:
+    """The text that somebody was handed on the light page, or talked about in a group; no other."""
+    user, texts = person_of(request), Sample.objects.filter(campaign=home.campaign)
+    texts = texts.filter(language=home.language)
+    try:
+        item, of = (UUID(one) if one else None for one in map(request.POST.get, ("item", "of")))
+    except ValueError:
+        raise Http404("this is no text") from None
+    if item is not None:
+        held = Reservation.objects.filter(annotator__user=user, item__uid=item)
+        return get_object_or_404(texts, pk__in=held.values("item__sample"))
+    together = GroupText.objects.filter(
+        session__campaign_language=home, session__members__user=user
+    )
+    return get_object_or_404(texts, uid=of, pk__in=together.values("sample"))
+
+
 def form_of(request: HttpRequest, campaign: Campaign) -> dict[str, object]:
     """What the form shows: what was told so far, and what there is to choose from."""
     told = request.POST if request.method == "POST" else request.GET
@@ -119,13 +165,19 @@ def form_of(request: HttpRequest, campaign: Campaign) -> dict[str, object]:
     }
 
 
-def _take(request: HttpRequest, campaign: Campaign) -> HttpResponse:
+def _take(
+    request: HttpRequest,
+    campaign: Campaign,
+    *,
+    at_hand: tuple[Sample, CampaignLanguage] | None = None,
+) -> HttpResponse:
     told = request.POST
     if not _took_its_time(told.get("begun", "")):
         raise VernacularError(
             _("That was very quick."), remedy=_("Look at it once more, then send it.")
         )
     other = told.get("other_language", "").strip()
+    surface = Surface.TRY if told.get("version") else Surface.WEB
     telling = Telling(
         text=told.get("text", "").strip(),
         tag=other or told.get("language", ""),
@@ -138,10 +190,14 @@ def _take(request: HttpRequest, campaign: Campaign) -> HttpResponse:
         contact=told.get("contact", "").strip(),
         version_number=_number(told.get("version")),
         version_digest=told.get("digest", "")[:64],
-        surface=Surface.TRY if told.get("version") else Surface.WEB,
+        surface=surface,
         interface=translation.get_language() or "en",
         **{f"consent_{name}": name in told for name in PURPOSES},
     )
+    if at_hand is not None:
+        sample, home = at_hand
+        tag = home.language.tag
+        telling = replace(telling, text=sample.text, tag=tag, surface=Surface.ANNOTATOR)
     now = timezone.now()
     user = request.user if isinstance(request.user, User) else None
     got = receive(
@@ -172,58 +228,6 @@ def _took_its_time(begun: str) -> bool:
     except (signing.BadSignature, TypeError, ValueError):
         return False
     return timezone.now().timestamp() - since >= LEAST_SECONDS
-
-
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
-def report_follow(request: HttpRequest, token: str) -> HttpResponse:
-    """How a report stands, for whoever has its secret link, and what they may do."""
-    found = report_or_404(token)
-    if request.method == "POST":
-        act = _ACTS.get(request.POST.get("act", ""))
-        if act is None:
-            messages.error(request, _("Choose what is to happen."))
-        else:
-            attempt(request, partial(act[0], request, found), done=str(act[1]))
-        return redirect("report_follow", token)
-    context = {
-        "standing": standing_of(found),
-        "report": found,
-        "token": token,
-        "address": request.build_absolute_uri(request.path),
-        "asked_to_withdraw": "withdraw" in request.GET,
-    }
-    response = render(request, "annotation/report_follow.html", context)
-    # The address is a secret: no other site hears it, and no search engine keeps it. Not even our
-    # own would be too little: browsers then send forms without saying from where, and we refuse.
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["X-Robots-Tag"] = "noindex"
-    return response
-
-
-def _withdraw(_request: HttpRequest, found: Report) -> object:
-    return following.withdraw(found, now=timezone.now())
-
-
-def _answer(request: HttpRequest, found: Report) -> object:
-    return following.answer(found, text=request.POST.get("text", ""), now=timezone.now())
-
-
-def _better(request: HttpRequest, found: Report) -> object:
-    verdict = request.POST.get("verdict", "")
-    return following.say_if_better(found, verdict=verdict, now=timezone.now())
-
-
-def _appeal(_request: HttpRequest, found: Report) -> object:
-    return following.appeal(found, now=timezone.now())
-
-
-_ACTS: dict[str, tuple[Callable[[HttpRequest, Report], object], object]] = {
-    "withdraw": (_withdraw, gettext_lazy("It is taken back, and what you wrote is erased.")),
-    "answer": (_answer, gettext_lazy("Thank you: whoever asked can read it now.")),
-    "better": (_better, gettext_lazy("Thank you: that helps to find out whether it is mended.")),
-    "appeal": (_appeal, gettext_lazy("It is looked at once more.")),
-}
 
 
 def campaign_or_404(slug: str) -> Campaign:

@@ -22,6 +22,7 @@ from annotation.actions.reports.alike import Alike, candidates
 from annotation.actions.reports.bulk import CLOSING, Outcome, steps_back, take_back, way_back
 from annotation.actions.reports.queue import places
 from annotation.actions.reports.table import RULES, Actor, votes_of
+from annotation.actions.reports.tongues import doubted
 from annotation.actions.reports.transitions import broken_link
 from annotation.errors import InvalidInputError
 from annotation.models import (
@@ -65,6 +66,7 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "said": found.votes.select_related("voter"),
         "reproductions": found.reproductions.all()[:5],
         "alike": alike,
+        "looks_like": doubted(found),
         "beside": beside,
         "pair": [found, beside.report] if beside else [],
         "may_merge": State.MERGED in here,

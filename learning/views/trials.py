@@ -30,6 +30,8 @@ from learning.tasks import answer_trial
 # Most answers are there at once; who waits longer gets a page that looks again by itself.
 PATIENCE_S, LOOK_EVERY_S = 1.2, 0.1
 AGAIN_S = 2
+# Kinds of question whose answer is one of the labels, and how many of them a page tells at least.
+SINGLE, MOST_SHOWN = ("classes", "pairs", "grades"), 4
 
 
 @never_cache
@@ -66,7 +68,7 @@ def try_it(request: HttpRequest, slug: str) -> HttpResponse:
 def trial(request: HttpRequest, uid: UUID) -> HttpResponse:
     """What was said of a text; while nobody has said it yet, the page comes again by itself."""
     found = _trial(uid)
-    answer = _shown(found.answer)
+    answer = _shown(found.answer) | _likely(found)
     context = {"trial": found, "campaign": found.campaign, "answer": answer}
     response = render(request, "learning/trial.html", context)
     if found.state == Trial.State.WAITING:
@@ -83,6 +85,22 @@ def _shown(told: dict[str, Any]) -> dict[str, Any]:
     held = {one["label"] for one in parts}
     maybe = [one for one in told["set"] if one["label"] not in held] if "value" in told else []
     return told | {"percent": _percent(told["confidence"]), "parts": parts, "maybe": maybe}
+
+
+def _likely(found: Trial) -> dict[str, Any]:
+    """The likeliest labels with how sure the model is of each, and which it cannot leave out."""
+    told = found.answer
+    if found.campaign.objective not in SINGLE or "probabilities" not in told:
+        return {}
+    names = {one.key: one.name_in(found.language.tag) for one in found.campaign.labels.all()}
+    held = {one["label"] for one in told.get("set", ())}
+    line = sorted(told["probabilities"].items(), key=lambda one: -one[1])
+    rows = [
+        {"name": names.get(key, key), "share": share, "percent": _percent(share), "in": key in held}
+        for key, share in line[: max(MOST_SHOWN, len(held))]
+    ]
+    level = told.get("set_level")
+    return {"likely": rows, "level": f"{100 * level:.0f}" if level and held else ""}
 
 
 def _percent(share: float) -> str:

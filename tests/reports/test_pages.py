@@ -70,7 +70,7 @@ def test_one_text_is_enough_and_the_secret_link_tells_what_becomes_of_it(
     assert (told.input_text, told.state, told.language, told.user) == (SAID, "received", None, None)
     timers.tend(timezone.now())
     shown = client.get(answer.url).content.decode()
-    assert "waits for speakers" in shown
+    assert "Waits for speakers" in shown
     assert SAID in shown
     assert client.get(reverse("report_follow", args=["x" * 43])).status_code == 404
     assert send(client).url == answer.url  # the same form twice is one report
@@ -227,7 +227,8 @@ def test_pages_are_light_and_hide_nothing_from_who_has_no_script(
     ):
         page = client.get(address)
         assert page.status_code == 200
-        assert b"<script" not in page.content
+        # The one script is a module that only offers to ring: the page is whole without it.
+        assert page.content.count(b"<script") == (address == link)
         assert len(page.content) < 25_000
 
 

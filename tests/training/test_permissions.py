@@ -46,8 +46,9 @@ COMING_IN = {
 DOORS = {
     "open": """
         desk_hook healthz readyz metrics sign_in sign_out home go answer_worker letters_stop letters_yes credits
-        interface report_index report report_follow api_report api_report_state openapi
-        try trial api_try api_trial
+        interface report_index report report_follow report_feed report_worker report_letters_stop
+        api_report api_report_state openapi
+        try trial api_try api_trial public_card
         languages languages_csv campaign_languages campaign_languages_csv language_page
         language_json language_feed
     """,
@@ -65,12 +66,13 @@ DOORS = {
         case_switch compress version_undo version_measure version_roll_back recipe recipe_undo
         calibration_settings publication judgements judgements_csv blind reports_door
         languages_publish
+        generator_compare generator_judge generator_promote generator_undo generator_roll_back
     """,
     "watch": """
         campaign_detail campaign_live round_detail run_detail run_live run_curves
         gate_detail gate_csv gate_json versions version_detail version_card version_labels
         version_compare version_confidence reports_overview campaign_table
-        queue queue_csv runs run_csv round_table
+        queue queue_csv runs run_csv round_table generators
     """,
     "watch anywhere": "campaigns",
     "people": """
@@ -86,7 +88,7 @@ DOORS = {
     """,
     "answer": """
         answer answer_batch answer_answers answer_back desk_entry guideline calibrate
-        calibration_begin calibration_session calibration_objection concern report_votes report_probes
+        calibration_begin calibration_session calibration_objection concern report_votes report_probes report_item
     """,
 }
 VALUES = {"slug": "here", "tag": "wo", "token": "x" * 43, "uid": UUID(int=1), "name": "rounds"}

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotation.actions.credit import Credit, credit_of
+from annotation.actions.reports.readers import unread_reports
 from annotation.methods.charts import Estimate
 from annotation.models import CampaignLanguage, GoldItem, PublicDoor, Sample
 from annotation.permissions import team_of
@@ -171,6 +172,15 @@ def _missing(
 ) -> list[str]:
     """Say what is missing, in sentences that whoever speaks the language can do something about."""
     found = []
+    if unread := unread_reports(home):
+        found.append(
+            ngettext(
+                "A reader: %d report waits since nobody here reads this language.",
+                "A reader: %d reports wait since nobody here reads this language.",
+                unread,
+            )
+            % unread
+        )
     if not team:
         found.append(_("Speakers: nobody answers in this language yet."))
     elif team < SMALL_CELL:

@@ -12,7 +12,14 @@ from annotation.actions.reports import merging, triage
 from annotation.actions.reports.table import Actor
 from annotation.actions.reports.transitions import transition
 from annotation.errors import InvalidInputError, VernacularError
-from annotation.models import Report, ReportEvent, ReportLetter, ReportMessage, ReportState
+from annotation.models import (
+    Report,
+    ReportEvent,
+    ReportLetter,
+    ReportMessage,
+    ReportRing,
+    ReportState,
+)
 from annotation.models.reports import CLOSED_UNMENDED, Reason
 
 State = ReportState
@@ -156,6 +163,7 @@ def _take_back(report: Report, *, events: int, actor: Actor, now: datetime) -> N
     # Whoever reported need not hear of what was a slip; what went out already went out.
     waiting = ReportLetter.objects.filter(event=last, state=ReportLetter.State.WAITING)
     waiting.update(state=ReportLetter.State.DROPPED)
+    ReportRing.objects.filter(event=last, state=ReportRing.State.WAITING).delete()
     asked = ReportMessage.objects.filter(report=report, kind=ReportMessage.Kind.QUESTION)
     asked.filter(at=last.at).delete()
     if report.state == State.MERGED:

@@ -12,9 +12,11 @@ from annotation.errors import ConflictError
 from annotation.methods import report_clocks as clocks
 from annotation.models import (
     Report,
+    ReportBell,
     ReportContact,
     ReportEvent,
     ReportLetter,
+    ReportRing,
     ReportState,
 )
 from annotation.models.reports import CLOSED, Reason
@@ -177,5 +179,12 @@ def _tell(report: Report, event: ReportEvent, *, now: datetime) -> None:
     )
     ReportLetter.objects.bulk_create(
         [ReportLetter(report_id=pk, event=event) for pk in heard.values_list("report", flat=True)],
+        ignore_conflicts=True,
+    )
+    bells = ReportBell.objects.filter(report=report) | ReportBell.objects.filter(
+        report__duplicate_of=report
+    )
+    ReportRing.objects.bulk_create(
+        [ReportRing(bell_id=pk, event=event) for pk in bells.values_list("pk", flat=True)],
         ignore_conflicts=True,
     )

@@ -450,7 +450,8 @@
   // Hands
 
   form.addEventListener("submit", (event) => {
-    if (!db) return; // the plain form does it
+    // The plain form does it, and so it does what leads to another page.
+    if (!db || event.submitter?.hasAttribute("formaction")) return;
     event.preventDefault();
     const value = event.submitter ? event.submitter.value : "";
     if (!value) return;
