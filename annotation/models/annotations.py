@@ -232,6 +232,15 @@ class DeskEvent(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
+        indexes = (
+            # Hundreds a second may come, and the old ones go every five minutes.
+            models.Index(fields=("created_at",), name="desk_event_by_time"),
+            models.Index(
+                fields=("created_at",),
+                name="refused_desk_event_by_time",
+                condition=models.Q(accepted=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.action} {'accepted' if self.accepted else 'refused'}"
