@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from annotation.actions.reports.limits import (
     check_client,
     check_process,
+    count_repeat,
     is_limited,
     network_of,
     throttle,
@@ -94,6 +95,7 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
         # Sent twice at the same moment, or the same text of the same version from the same place.
         known = Report.objects.filter(key=key, campaign=campaign).first()
         if known is None:
+            count_repeat(client, now=now)
             raise ConflictError(
                 _("This very text was reported from here already, and is being looked at."),
                 remedy=_("You need not do anything."),

@@ -36,6 +36,7 @@ MOST_KNOWN = 100_000
 _knocks: dict[str, tuple[datetime, int, datetime]] = {}
 _refused: dict[str, datetime] = {}
 _taken: list[datetime] = []
+_repeats: dict[str, list[datetime]] = {}
 _lock = Lock()
 _FAMILIES = ("Firefox", "Edg", "OPR", "Chrome", "Safari", "curl", "python")
 
@@ -106,7 +107,7 @@ def throttle(client: str, *, now: datetime) -> None:
 def forget() -> None:
     """Forget who knocked, who was refused and what was taken in: as a process that just began."""
     with _lock:
-        for kept in (_knocks, _refused, _taken):
+        for kept in (_knocks, _refused, _taken, _repeats):
             kept.clear()
 
 
@@ -137,6 +138,18 @@ def _remember(who: str, *, now: datetime) -> None:
         if len(_refused) > MOST_KNOWN:
             _refused.clear()
         _refused[who] = now + REMEMBERED
+
+
+def count_repeat(client: str, *, now: datetime) -> None:
+    """Have whoever sends the very same again and again wait as if all of it had been taken in."""
+    with _lock:
+        if len(_repeats) > MOST_KNOWN:
+            _repeats.clear()
+        lately = [at for at in _repeats.get(client, ()) if abs(now - at) < AN_HOUR]
+        _repeats[client] = [*lately, now][-PER_HOUR:]
+        many = len(lately) + 1 >= PER_HOUR
+    if many:
+        _remember(client, now=now)
 
 
 def check_process(now: datetime) -> None:
