@@ -22,6 +22,7 @@ MEASURES = {
 # and so does whoever writes one of these rows.
 JUDGEMENTS = {
     *("Evaluation", "GateRun", "GateCheck", "GatePredictions", "CaseCheck", "Verification"),
+    *("BlindVerdict", "BlindCheck"),
     *("LanguageCalibration", "Temperature", "LanguageFigures", "StopReading", "SelectionGain"),
 }
 MAKES = {"create", "bulk_create", "get_or_create", "update_or_create"}

@@ -30,6 +30,8 @@ from training.models import BlindCheck, BlindComparison, BlindVerdict, Verdict
 from training.models.generators import LOOKS
 
 MOST_PROMPTS = 2_000
+# Of the interval that is shown beside people's, and decides nothing.
+DRAWS = 999
 # The share of prompts for which a candidate may write nothing.
 SILENT = 0.01
 FINAL = (Verdict.PASS, Verdict.BLOCK)
@@ -204,7 +206,7 @@ def metrics_of(sides: Sides) -> dict[str, Any]:
     right = [sides.right.outputs[key] for key in keys]
     cases = Cases([source for _, source in keys], right, [tag for tag, _ in keys])
     old, new = ([one.outputs[key] for key in keys] for one in (sides.champion, sides.candidate))
-    told = change_by_language(old, new, cases=cases, rng=np.random.default_rng(0))
+    told = change_by_language(old, new, cases=cases, rng=np.random.default_rng(0), draws=DRAWS)
     return {
         tag: {"chrf": [one.value, one.low, one.high], "items": one.items}
         for tag, one in told.items()

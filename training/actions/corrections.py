@@ -131,12 +131,16 @@ def answers_named(name: str) -> list[tuple[int, int]]:
     return [(int(pk), int(revision)) for pk, _, revision in (one.partition(".") for one in pairs)]
 
 
-def learned_sources() -> frozenset[tuple[str, str]]:
-    """Every source, with its language, that a generator may have learned a better output of."""
+def learned_sources(*, but: Campaign | None = None) -> frozenset[tuple[str, str]]:
+    """Every source, with its language, that a generator may have learned a better output of.
+
+    What is asked in ``but`` is left out.
+    """
     found = set()
-    for campaign in Campaign.objects.filter(objective="ratings"):
+    others = Campaign.objects.exclude(pk=but.pk if but else None)
+    for campaign in others.filter(objective="ratings"):
         found |= {(one.sample.language.tag, one.source) for one in corrections_of(campaign)}
-    for campaign in Campaign.objects.filter(objective="preferences"):
+    for campaign in others.filter(objective="preferences"):
         found |= {(one.sample.language.tag, one.source) for one in preferences_of(campaign)}
     return frozenset((tag, normalise(source)) for tag, source in found if source)
 

@@ -43,7 +43,7 @@ def promote_generator(
         )
     if candidate.digest != newest.candidate_digest:
         raise ConflictError("The candidate is not the one that people compared.")
-    if taken_back(candidate):
+    if taken_back(campaign).get(candidate.pk):
         raise ConflictError(
             f"{candidate} learned answers that were taken back since.",
             remedy="Export what people agree to now, and teach without them.",
@@ -54,15 +54,17 @@ def promote_generator(
     return deploy_generator(candidate, kind=Deployment.Kind.PROMOTION, reason=told, actor=actor)
 
 
-def taken_back(version: GeneratorVersion) -> int:
-    """Return how many answers it, or what it came from, learned that were taken back since."""
-    line: list[int] = []
-    at: GeneratorVersion | None = version
-    while at is not None:
-        line.append(at.pk)
-        at = at.base
-    gone = GeneratorLesson.objects.filter(version__in=line, annotation__withdrawal__isnull=False)
-    return gone.values("annotation").distinct().count()
+def taken_back(campaign: Campaign) -> dict[int, int]:
+    """Return how many answers each generator, or what it came from, learned that were taken back since."""
+    lessons = GeneratorLesson.objects.filter(version__campaign=campaign)
+    gone: dict[int, set[int]] = {}
+    withdrawn = lessons.filter(annotation__withdrawal__isnull=False)
+    for version, annotation in withdrawn.values_list("version_id", "annotation_id"):
+        gone.setdefault(version, set()).add(annotation)
+    # A generator comes from an older one, so one way through them from the oldest is enough.
+    for pk, base in campaign.generators.order_by("number").values_list("pk", "base_id"):
+        gone[pk] = gone.get(pk, set()) | gone.get(base or 0, set())
+    return {pk: len(answers) for pk, answers in gone.items() if answers}
 
 
 @transaction.atomic

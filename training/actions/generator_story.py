@@ -53,8 +53,9 @@ def story_of(campaign: Campaign) -> Story:
     moves = campaign.generator_deployments.select_related("version__campaign", "actor")
     served = set(campaign.generator_deployments.order_by().values_list("version", flat=True))
     serving = serving_generator(campaign)
+    gone = taken_back(campaign)
     rows = [
-        Row(one, one.learned, taken_back(one), one == serving, one.pk in served)
+        Row(one, one.learned, gone.get(one.pk, 0), one == serving, one.pk in served)
         for one in versions[:NEWEST]
     ]
     found = campaign.blind_comparisons.select_related(

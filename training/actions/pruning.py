@@ -16,7 +16,7 @@ from learning.gateways.weights import (
     store,
     weights_dir,
 )
-from learning.models import Deployment, ModelVersion, Round, Scoring
+from learning.models import Deployment, GeneratorVersion, ModelVersion, Round, Scoring
 from training.models import GateRun, TrainingRun, Verdict
 
 OPEN_RUNS = (TrainingRun.Status.QUEUED, TrainingRun.Status.RUNNING)
@@ -35,7 +35,7 @@ class Pruned:
 class Checked:
     """A version and what is wrong with its bytes; nothing if they are sound."""
 
-    version: ModelVersion
+    version: ModelVersion | GeneratorVersion
     trouble: str
     repaired: bool = False
 
@@ -67,7 +67,9 @@ def needed_digests() -> set[str]:
         # Rounds ask by what their version said, and gates speak of anchors.
         | Q(pk__in=Round.objects.values("version"))
     )
-    return set(needed.values_list("digest", flat=True))
+    # Generators lie in the same storage, and all of them stay.
+    writing = GeneratorVersion.objects.values_list("digest", flat=True)
+    return {*needed.values_list("digest", flat=True), *writing}
 
 
 def prune(*, older_than: timedelta, now: datetime, dry_run: bool = False) -> list[Pruned]:
@@ -92,7 +94,8 @@ def _mark(version: ModelVersion, *, now: datetime) -> bool:
 def check_all_weights(*, repair: bool) -> Sequence[Checked]:
     """Look at the bytes of every version that should be there; mend what a sound copy here can mend."""
     found = []
-    for version in ModelVersion.objects.filter(pruned_at=None).order_by("pk"):
+    versions = ModelVersion.objects.filter(pruned_at=None).order_by("pk")
+    for version in (*versions, *GeneratorVersion.objects.order_by("pk")):
         trouble, repaired = _trouble(version), False
         if trouble and repair:
             repaired = _repair(version)
@@ -100,7 +103,7 @@ def check_all_weights(*, repair: bool) -> Sequence[Checked]:
     return found
 
 
-def _trouble(version: ModelVersion) -> str:
+def _trouble(version: ModelVersion | GeneratorVersion) -> str:
     try:
         check_weights(version.path, digest=version.digest)
     except VernacularError as error:
@@ -108,7 +111,7 @@ def _trouble(version: ModelVersion) -> str:
     return ""
 
 
-def _repair(version: ModelVersion) -> bool:
+def _repair(version: ModelVersion | GeneratorVersion) -> bool:
     """Store this machine's copy again, if it is the right one."""
     copy = weights_dir() / version.path
     try:

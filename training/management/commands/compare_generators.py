@@ -43,8 +43,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Read, make, and say what comes next."""
-        candidate, champion = (_read(options[side]) for side in ("candidate", "champion"))
-        right = _read(f"right={options['right']}") if options["right"] else None
+        candidate, champion = (written_of(options[side]) for side in ("candidate", "champion"))
+        right = written_of(f"right={options['right']}") if options["right"] else None
         sides = Sides(candidate, champion, right)
         with tables(), complaints():
             made = _made(sides, options)
@@ -77,7 +77,8 @@ def _made(sides: Sides, options: dict[str, Any]) -> Comparison:
     )
 
 
-def _read(told: str) -> Written:
+def written_of(told: str) -> Written:
+    """Read what one system wrote, from NAME=FILE."""
     name, equals, path = told.partition("=")
     if not (name.strip() and equals and path.strip()):
         raise CommandError(f"{told!r} is not of the form NAME=FILE.")
