@@ -21,6 +21,7 @@ from annotation.methods.readers import UnreadableFileError, Wanted, format_of, r
 from annotation.methods.texts import excerpt, unstorable
 
 if TYPE_CHECKING:
+    from learning.actions.grading import Grader
     from learning.networks.asking import Manners
     from learning.networks.generator import Generator
     from learning.networks.writing import Wish, Written
@@ -111,12 +112,13 @@ def generate(  # noqa: PLR0913 - from what, to where, by whom
     wish: "Wish",
     network: str,
     weights: str = "",
+    grader: "Grader | None" = None,
     progress: Progress = lambda done: None,
 ) -> Done:
     """Write an output for each source to ``out``, and to ``refused_of(out)`` what cannot be asked.
 
     ``network`` is the name or path that the generator was opened by; ``weights`` the digest of one
-    that is registered, which every line then tells.
+    that is registered, which every line then tells; ``grader`` says what people would rate it.
     """
     from learning.networks.writing import home_of
 
@@ -130,7 +132,12 @@ def generate(  # noqa: PLR0913 - from what, to where, by whom
         fine = [one for one in lot if not one.problem]
         told = _written(generator, fine, wish=wish)
         who = {"system": Path(network).name} | ({"weights": weights} if weights else {})
-        _append(out, [_line(*one, by=by, who=who) for one in told if not one[1].problem])
+        good = [one for one in told if not one[1].problem]
+        grades = _grades(grader, good)
+        _append(
+            out,
+            [_line(*one, by=by, who=who) | grade for one, grade in zip(good, grades, strict=True)],
+        )
         bad = [(one, f"source: {said.problem}") for one, said in told if said.problem]
         _append(refused_of(out), [_refusal(one, by=by, problem=why) for one, why in bad])
         done.written += len(told) - len(bad)
@@ -177,6 +184,25 @@ def _written(
     texts, tags = [one.source for one in lot], [one.language for one in lot]
     homes = [one.home or generator.manners.source_language for one in lot]
     return list(zip(lot, write(generator, texts, tags, wish=wish, of=homes), strict=True))
+
+
+def _grades(
+    grader: "Grader | None", told: list[tuple[Source, "Written"]]
+) -> list[dict[str, float]]:
+    """Return the grade that goes with each output; an empty one says nothing and has none."""
+    rows = [at for at, (_, said) in enumerate(told) if said.text.strip()]
+    found: list[dict[str, float]] = [{} for _ in told]
+    if grader is None or not rows:
+        return found
+    ours = [told[at] for at in rows]
+    grades = grader(
+        [said.text for _, said in ours],
+        [one.source for one, _ in ours],
+        [one.language for one, _ in ours],
+    )
+    for at, grade in zip(rows, grades, strict=True):
+        found[at] = {"grade": round(grade, 4)}
+    return found
 
 
 def _line(one: Source, said: "Written", *, by: str, who: Mapping[str, str]) -> dict[str, Any]:

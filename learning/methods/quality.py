@@ -3,7 +3,9 @@
 A mean grade (:mod:`annotation.methods.ratings`) lies between two whole ones and becomes their mixture, which
 any network with a label a grade learns as it learns labels: source and output are a pair of texts,
 and the starter and every encoder read pairs. What it then says of a text nobody rated is the mean of
-the grades by their probabilities.
+the grades by their probabilities. A campaign's own network is such a head: it learns the grades that
+people agreed on, with how sure they are, chooses what they see next by its doubt, and grades what a
+generator writes (:mod:`learning.actions.grading`).
 
 Shapes: N texts, K grades from 1.
 """

@@ -8,8 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from learning.actions import generating
+from learning.actions.grading import grader_of
+from learning.actions.versions import initial_version
 from learning.networks import writing
 from tests.learning.generators import tiny_generator
+from tests.make import make_campaign
 
 ROWS = [
     {"source": "na nga def", "language": "wo", "id": "a"},
@@ -140,3 +143,25 @@ def test_what_is_asked_wrongly_is_said(
     with pytest.raises(CommandError, match=reason):
         run(network, sources, tmp_path / "out.jsonl", **over)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("tiny_networks")
+def test_the_network_of_a_campaign_of_ratings_grades_what_is_written(
+    network: Path, sources: Path, tmp_path: Path
+) -> None:
+    grades = tuple("12345")
+    over: dict[str, Any] = {"languages": ("wo", "qu"), "network": "tiny"}
+    campaign = make_campaign(slug="ours", labels=grades, objective="ratings", **over)
+    with pytest.raises(CommandError, match="Nothing serves"):
+        run(network, sources, tmp_path / "none.jsonl", grade="ours")
+    initial_version(campaign)
+    out = tmp_path / "out.jsonl"
+    run(network, sources, out, grade="ours")
+    rows = [row for row in read(out) if row["output"].strip()]
+    said = ([row[name] for row in rows] for name in ("output", "source", "language"))
+    assert [row["grade"] for row in rows] == pytest.approx(grader_of(campaign)(*said), abs=1e-3)
+    assert all(1 < row["grade"] < 5 for row in rows)
+    assert rows
+    with pytest.raises(CommandError, match="asks for no ratings"):
+        run(network, sources, out, grade=make_campaign(**over).slug)

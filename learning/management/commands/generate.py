@@ -7,8 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from annotation.errors import VernacularError
+from annotation.models import Campaign
 from learning.actions.generating import Done, generate, open_for_writing, refused_of, sources_of
 from learning.actions.generators import folder_of, generator_named
+from learning.actions.grading import Grader, grader_of
 
 NUMBERS: dict[str, tuple[type, str]] = {
     "beams": (int, "search over so many beams; 1, token by token, is the usual"),
@@ -28,7 +30,8 @@ class Command(BaseCommand):
         "Have a generator write an output for each row of a file with the columns source and language"
         " (JSON Lines, CSV or TSV), into a file of JSON Lines: language, source, output,"
         " log_probability (the mean of the output's tokens), and with --samples disagreement (0: all"
-        " alike, 1: nothing in common). Rows that cannot be asked lie in NAME.refused.jsonl with"
+        " alike, 1: nothing in common), with --grade CAMPAIGN grade (what its network thinks that people"
+        " would rate it). Rows that cannot be asked lie in NAME.refused.jsonl with"
         " the reason. A run that was stopped or killed goes on where it was: give the same command again."
     )
 
@@ -56,6 +59,12 @@ class Command(BaseCommand):
             default=[],
             metavar="TAG=CODE",
             help="what the generator calls a language: wo=wol_Latn; may be given more than once",
+        )
+        parser.add_argument(
+            "--grade",
+            default="",
+            metavar="CAMPAIGN",
+            help="a campaign of ratings, whose network grades",
         )
         parser.add_argument("--draw", action="store_true", help="draw the output itself, too")
         for name, (kind, told) in NUMBERS.items():
@@ -108,6 +117,7 @@ class Command(BaseCommand):
             wish=wish,
             network=str(version or options["network"]),
             weights=version.digest if version else "",
+            grader=_grader(options["grade"]) if options["grade"] else None,
             progress=self._show,
         )
 
@@ -120,6 +130,13 @@ class Command(BaseCommand):
     def _end_of_progress(self) -> None:
         if self.stderr.isatty():
             self.stderr.write("")
+
+
+def _grader(slug: str) -> Grader:
+    campaign = Campaign.objects.filter(slug=slug).first()
+    if campaign is None:
+        raise CommandError(f"There is no campaign {slug!r}. See: manage.py list_campaigns")
+    return grader_of(campaign)
 
 
 def _code(told: str) -> tuple[str, str]:
