@@ -3,7 +3,8 @@
 An installation of its own with 5 and with 200 languages in which four versions served. Processor
 seconds of the server per page (wall times mean nothing on a shared machine), queries, bytes as they
 are and as they go over the line; and, in a real browser on a line of 400 kbit/s with 300 ms there and
-back, when the largest part of a language's page is painted. ``--quick`` leaves the browser out and
+back, when the largest part of a page is painted: of languages, and of reports from everybody. The queue
+of reports is asked with ten thousand that wait. ``--quick`` leaves the browser out and
 writes nothing.
 """
 
@@ -19,6 +20,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from benchmarks.registry import Measured, _django
+from benchmarks.report_pages import MANY_REPORTS, Doors, let_wait, open_doors
 
 FEW, MANY = 5, 200
 TURNS, LOADS = 7, 5
@@ -45,9 +47,12 @@ def main() -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
         for languages in (FEW, MANY):
             many(languages, slug=f"of-{languages}")
+        doors = open_doors(f"of-{MANY}")
         rows = [row for languages in (FEW, MANY) for row in server(languages)]
         if not options.quick:
-            rows += browser()
+            rows += browser(doors)
+        let_wait(f"of-{MANY}")
+        rows += queue(doors)
     for row in rows:
         print(row.line())
     if not options.quick:
@@ -86,8 +91,38 @@ def server(languages: int) -> list[Measured]:
     return rows
 
 
-def browser() -> list[Measured]:
-    """Load a language's page on a slow line, nothing kept, and tell when it is painted."""
+def queue(doors: Doors) -> list[Measured]:
+    """Ask for the first and the second page of a queue in which ten thousand wait."""
+    import re
+
+    from django.contrib.auth import get_user_model
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    client = Client(SERVER_NAME="127.0.0.1")
+    client.force_login(get_user_model().objects.get(pk=doors.staff))
+    first = client.get(doors.queue).content.decode()
+    further = re.search(r'href="([^"]+after=[^"]+)"', first)
+    assert further is not None
+    rows = []
+    for name, address in {"first": doors.queue, "second": further[1].replace("&amp;", "&")}.items():
+        taken = []
+        for _ in range(TURNS):
+            begun = time.process_time()
+            answer = client.get(address)
+            taken.append(time.process_time() - begun)
+            assert answer.status_code == 200
+        with CaptureQueriesContext(connection) as seen:
+            client.get(address)
+        said = f"ms of processor, {len(seen)} queries, {len(answer.content)} bytes"
+        row = f"{MANY_REPORTS} reports wait, {name} page of the queue"
+        rows.append(Measured(row, 1000 * statistics.median(taken), said))
+    return rows
+
+
+def browser(doors: Doors) -> list[Measured]:
+    """Load pages on a slow line, nothing kept, and tell when they are painted."""
     from playwright.sync_api import sync_playwright
 
     from tests.servers import BROWSER_FLAGS, find_browser
@@ -95,12 +130,17 @@ def browser() -> list[Measured]:
     rows = []
     with serving() as there, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=find_browser(), args=[*BROWSER_FLAGS])
-        pages = {"one language": f"of-{MANY}/am-ML/", "side by side": f"of-{MANY}/"}
-        for name, page in pages.items():
-            loads = [_load(chromium, f"{there}/languages/{page}") for _ in range(LOADS)]
+        pages = {
+            "one language": f"/languages/of-{MANY}/am-ML/",
+            "side by side": f"/languages/of-{MANY}/",
+        }
+        for name, page in (pages | doors.public).items():
+            loads = [_load(chromium, there + page) for _ in range(LOADS)]
             painted = statistics.median(one for one, _ in loads)
             said = f"ms until painted at 400 kbit/s and 300 ms, {loads[0][1]} bytes carried"
-            rows.append(Measured(f"{MANY} languages, {name}, in a browser", painted, said))
+            row = f"{MANY} languages, {name}, in a browser"
+            rows.append(Measured(row, painted, said, 2500.0))
+            rows.append(Measured(f"{row}: carried", loads[0][1] / 1000, "KB", 60.0))
         chromium.close()
     return rows
 
