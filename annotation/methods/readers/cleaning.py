@@ -9,7 +9,15 @@ from typing import Any
 
 from annotation.methods.readers.rows import Row
 from annotation.methods.readers.sides import FIRST, SECOND, is_turned, of_the_file, sided
-from annotation.methods.texts import digest, excerpt, glued, normalise, problem_with, unstorable
+from annotation.methods.texts import (
+    digest,
+    excerpt,
+    glued,
+    normalise,
+    problem_with,
+    storable,
+    unstorable,
+)
 
 LONGEST = {"id": 200, "source": 120, "licence": 80, "origin": 300, "dialect": 80, "group": 200}
 MOST_META_CHARACTERS = 20_000
@@ -114,7 +122,7 @@ def clean(row: Row, rules: Rules) -> CleanRow | Refusal:
     "unknown label 'maybe'; the campaign has: yes"
     """
     if row.problem:
-        return Refusal(row.number, row.field, row.problem)
+        return Refusal(row.number, row.field, storable(row.problem))
     try:
         return _clean(row, rules)
     except _RefusedError as error:

@@ -12,6 +12,9 @@ from annotation.methods.readers.rows import Row, UnreadableFileError, Wanted
 
 # No object is read that is longer: it would be held in memory whole.
 MOST_BYTES_PER_OBJECT = 16_000_000
+# Objects and lists in one another; what Label Studio writes is not ten deep.
+DEEPEST = 100
+_OPENS, _CLOSES = ("start_map", "start_array"), ("end_map", "end_array")
 GROUND_TRUTH, ALIKE = "ground_truth", "annotations"
 # The field of a form of ours that is ticked where there is nothing to mark.
 NOTHING = "nothing"
@@ -55,7 +58,7 @@ def read_json_list(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     counted = _Counted(stream)
     number = 0
     try:
-        for found in ijson.items(counted, "item", use_float=True):
+        for found in _members(counted):
             number += 1
             yield _row(number, counted.read_so_far, found, wanted=wanted)
             counted.since = counted.read_so_far
@@ -69,6 +72,34 @@ def read_json_list(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
             "There is no list of objects in the file, or an empty one. One object a line is JSON"
             " Lines: give the file a name that ends in .jsonl."
         )
+
+
+def _members(stream: _Counted) -> Iterator[object]:
+    """The members of the file's list, one by one.
+
+    The parser's own `items` names each place by all that it lies in: a hundred thousand brackets
+    would take it gigabytes. Here nothing is named, and what lies too deep ends the file.
+    """
+    import ijson
+    from ijson.common import ObjectBuilder
+
+    depth, builder = 0, None
+    for event, value in ijson.basic_parse(stream, use_float=True):
+        depth += (event in _OPENS) - (event in _CLOSES)
+        if depth > DEEPEST:
+            raise UnreadableFileError(f"An object holds more than {DEEPEST} others in one another.")
+        if depth == 0 or (depth == 1 and builder is None and event in _OPENS):
+            if event == "start_map":
+                return
+            continue
+        if depth == 1 and builder is None:
+            yield value
+            continue
+        builder = builder or ObjectBuilder()
+        builder.event(event, value)
+        if depth == 1:
+            yield builder.value
+            builder = None
 
 
 def _row(number: int, position: int, found: object, *, wanted: Wanted) -> Row:

@@ -35,7 +35,7 @@ def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
                     else:
                         told = _spelled(values, names) if names else values
                         yield Row(number, position, _named(told, fields))
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # also of a column's name
         what = str(error).splitlines()[0][:200] if str(error) else "damaged"
         raise UnreadableFileError(
             f"The file is not readable as Parquet: {what}. Write it again and import that."
@@ -110,8 +110,10 @@ def _sizes(column: "pa.Array[Any]") -> list[int]:
 
     kind = column.type
     if isinstance(column, pa.DictionaryArray):
-        sizes = _sizes(column.dictionary)
-        return [0 if place is None else sizes[place] for place in column.indices.to_pylist()]
+        sizes, places = _sizes(column.dictionary), column.indices.to_pylist()
+        if any(place is not None and not 0 <= place < len(sizes) for place in places):
+            raise pa.ArrowInvalid("a text is meant that the file does not hold")
+        return [0 if place is None else sizes[place] for place in places]
     if kind in (pa.string(), pa.large_string(), pa.binary(), pa.large_binary()):
         return [size or 0 for size in pc.binary_length(column).to_pylist()]
     if pa.types.is_primitive(kind):
