@@ -20,6 +20,8 @@ from typing import Any
 
 from benchmarks.report import RESULTS, write
 
+PARTS = ("proofs", "duplicates", "speed", "walks", "flood")
+
 
 @dataclass(frozen=True)
 class Told:
@@ -53,12 +55,13 @@ def main() -> None:
     parser.add_argument("--flood", type=int, default=0, help="reports of the flood")
     parser.add_argument("--flood-seconds", type=float, default=60)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--only", nargs="*", default=["proofs", "duplicates", "walks", "flood"])
+    parser.add_argument("--only", nargs="*", default=PARTS)
     options = parser.parse_args()
     quick = options.quick
     parts = {
         "proofs": lambda: proofs(runs=200 if quick else 2_000),
-        "duplicates": lambda: duplicates(options.data, quick=quick),
+        "duplicates": lambda: duplicates(options.data, asked=10 if quick else 60),
+        "speed": lambda: speed(options.data, size=10_000 if quick else 100_000),
         "walks": lambda: walks(
             options.walks, options.keep, seconds=20 if quick else options.seconds
         ),
@@ -122,12 +125,18 @@ def proofs(*, runs: int) -> list[Told]:
     ]
 
 
-def duplicates(data: Path, *, quick: bool) -> list[Told]:
+def duplicates(data: Path, *, asked: int) -> list[Told]:
     """Recall of what was told again, per script, and what is wrongly said to be alike."""
     from benchmarks.reports_alike import duplicates as measured
 
-    rows = measured(data, asked=10 if quick else 100, size=10_000 if quick else 100_000)
-    return [Told("duplicates", *one) for one in rows]
+    return [Told("duplicates", *one) for one in measured(data, asked=asked)]
+
+
+def speed(data: Path, *, size: int) -> list[Told]:
+    """What it costs to find what is alike among very many."""
+    from benchmarks.reports_alike import speed as measured
+
+    return [Told("speed", *one) for one in measured(data, size=size)]
 
 
 def walks(number: int, kept: Path, *, seconds: float) -> list[Told]:

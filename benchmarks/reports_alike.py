@@ -17,7 +17,7 @@ RELATED = ("ace-Latn", "ban-Latn", "bug-Latn")
 Way = Callable[[str], str]
 
 
-def duplicates(data: Path, *, asked: int, size: int) -> Iterator[Told]:
+def duplicates(data: Path, *, asked: int) -> Iterator[Told]:
     """Yield what was measured: words, value, bar, and whether less is better."""
     by = _texts(data)
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
@@ -35,7 +35,6 @@ def duplicates(data: Path, *, asked: int, size: int) -> Iterator[Told]:
         yield text, sum(shares) / len(shares), None, True
     pairs = [(one, two) for one in RELATED for two in RELATED if one != two]
     yield from _three("the same in a related language", [_between(by, *p, asked) for p in pairs])
-    yield from _times([text for texts in by.values() for text in texts.values()], size=size)
 
 
 def _three(what: str, rows: list[tuple[float, ...]]) -> Iterator[Told]:
@@ -159,14 +158,14 @@ def _between(by: dict[str, dict[str, str]], one: str, two: str, asked: int) -> t
     return _hits(index, [(at + 1, by[one][keys[at]]) for at in range(min(asked, len(keys)))])
 
 
-def _times(texts: list[str], *, size: int) -> Iterator[Told]:
+def speed(data: Path, *, size: int) -> Iterator[Told]:
     """What a query costs among very many, by letters and by both; CPU time, the machine is shared."""
     import numpy as np
 
     from learning.methods.alike import Index
 
     rng, made = random.Random(3), []
-    words = [text.split() or [text] for text in texts]
+    words = [text.split() for texts in _texts(data).values() for text in texts.values()]
     for n, one in enumerate(rng.choices(words, k=size)):
         made.append(" ".join(rng.sample(one, len(one)) if len(one) > 2 else one) + f" {n}")
     senses = np.random.default_rng(0).standard_normal((size, 192)).astype(np.float32)
