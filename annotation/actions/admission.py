@@ -5,6 +5,7 @@ from typing import Any
 
 from annotation.actions.choosing import label_for
 from annotation.actions.known import composes
+from annotation.actions.stored import store_samples
 from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
@@ -67,12 +68,15 @@ class Admission:
         return register
 
     def _store(self, rows: Sequence[CleanRow]) -> None:
-        samples = Sample.objects.bulk_create([self._sample(row) for row in rows])
+        known = [row for row in rows if row.role != POOL]
+        gold = [self._sample(row) for row in known]
+        store_samples(gold, keyed=True)
         GoldItem.objects.bulk_create(
             GoldItem(sample=sample, label_id=self._label(row), split=row.role)
-            for row, sample in zip(rows, samples, strict=True)
-            if row.role != POOL
+            for row, sample in zip(known, gold, strict=True)
         )
+        pool = [self._sample(row) for row in rows if row.role == POOL]
+        store_samples(pool, keyed=False)
 
     def _label(self, row: CleanRow) -> int:
         """The number of a known answer; one that is composed is kept when it is first met."""
