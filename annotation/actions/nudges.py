@@ -17,7 +17,8 @@ REFUSALS_A_MINUTE = 60
 
 def note_nudge(campaign_language_id: int, *, action: str, now: datetime) -> bool | None:
     """Record a nudge; True if a sweep is due, None if we have no such language."""
-    home = CampaignLanguage.objects.filter(pk=campaign_language_id)
+    # In no order: that of the model would join two tables for one row.
+    home = CampaignLanguage.objects.filter(pk=campaign_language_id).order_by()
     known = list(home.values_list("nudged_at", flat=True))
     if not known:
         return None

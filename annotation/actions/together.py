@@ -46,6 +46,7 @@ class _Plain:
     uid: UUID
     told: Told
     said: Said
+    label: Label | None
 
 
 def take_answers(
@@ -106,18 +107,19 @@ def _plain(
     in_team = team_of(home.campaign, home.language).filter(pk=annotator.pk)
     if not leases or not may_answer(annotator, home.campaign) or not in_team.exists():
         return []
-    keys = list(home.campaign.labels.values_list("key", flat=True))
+    labels = {one.key: one for one in home.campaign.labels.all()}
     found = []
     for uid, lease in leases.items():
         if uid in known or lease.item_id in known:
             continue
-        said = read_told(home, item=lease.item, told=told[uid], keys=keys)
+        said = read_told(home, item=lease.item, told=told[uid], keys=labels)
         if (
             not said.reason
             and said.state != Annotation.State.DELETED
             and "value" not in said.answer
         ):
-            found.append(_Plain(lease, uid, told[uid], said))
+            label = labels.get(said.answer.get("label", ""))
+            found.append(_Plain(lease, uid, told[uid], said, label))
     return found
 
 
@@ -151,10 +153,10 @@ def _known(
 
 def _put_down(plain: Sequence[_Plain], *, home: CampaignLanguage, now: datetime) -> None:
     """Store the answers with their first revisions, end the leases, and settle the items."""
-    labels = {one.key: one for one in Label.objects.filter(campaign=home.campaign_id)}
-    guidelines = set(home.guidelines.values_list("version", flat=True))
+    told = any(isinstance(one.told.get("guideline_version"), int) for one in plain)
+    guidelines = set(home.guidelines.values_list("version", flat=True)) if told else set()
     stored = Annotation.objects.bulk_create(
-        _annotation(one, labels=labels, guidelines=guidelines, now=now) for one in plain
+        _annotation(one, guidelines=guidelines, now=now) for one in plain
     )
     AnnotationRevision.objects.bulk_create(revision_of(one) for one in stored)
     aside = QuarantinedAnswer.objects.filter(uid__in=[one.uid for one in plain], resolved_at=None)
@@ -167,9 +169,7 @@ def _put_down(plain: Sequence[_Plain], *, home: CampaignLanguage, now: datetime)
     settle_together([one.item for one in leases], now=now)
 
 
-def _annotation(
-    one: _Plain, *, labels: Mapping[str, Label], guidelines: Container[object], now: datetime
-) -> Annotation:
+def _annotation(one: _Plain, *, guidelines: Container[object], now: datetime) -> Annotation:
     screen = one.told.get("guideline_version")
     seen = isinstance(screen, int) and screen in guidelines
     return Annotation(
@@ -178,7 +178,7 @@ def _annotation(
         uid=one.uid,
         source=Annotation.Source.LIGHT,
         state=one.said.state,
-        label=labels[one.said.answer["label"]] if one.said.answer.get("label") else None,
+        label=one.label,
         answer=one.said.answer,
         flag=one.said.flag,
         note=one.said.note,
