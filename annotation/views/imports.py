@@ -3,7 +3,6 @@
 import logging
 from functools import partial
 
-from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,6 +17,7 @@ from annotation.permissions import Ability, person_of, required
 from annotation.tasks import run_import
 from annotation.views.import_form import ImportForm
 from annotation.views.spreadsheets import spreadsheet
+from annotation.views.steps import step_of
 
 logger = logging.getLogger(__name__)
 ROWS_PER_PAGE = 50
@@ -45,12 +45,11 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     row = _import(slug, pk)
-    refused = Paginator(row.refused_rows.order_by("row"), ROWS_PER_PAGE)
     context = {
         "import": row,
         "campaign": row.campaign,
         "live": row.status in (SampleImport.Status.QUEUED, SampleImport.Status.RUNNING),
-        "page": refused.get_page(request.GET.get("page")),
+        "step": step_of(row.refused_rows.all(), request=request, size=ROWS_PER_PAGE, key="row"),
     }
     return render(request, "annotation/import_detail.html", context)
 

@@ -50,6 +50,7 @@ from annotation.permissions import (
 from annotation.tasks import members_soon
 from annotation.views.outcomes import attempt
 from annotation.views.spreadsheets import spreadsheet
+from annotation.views.steps import step_of
 
 PEOPLE_PER_PAGE = 100
 INVITATIONS_SHOWN = 200
@@ -201,7 +202,7 @@ def quarantine(request: HttpRequest, slug: str) -> HttpResponse:
         answers = answers.filter(resolved_at=None)
     context = {
         "campaign": campaign,
-        "page": Paginator(answers, 20).get_page(request.GET.get("page")),
+        "step": step_of(answers, request=request, size=20, falling=True),
         "everything": everything,
         "query": "&show=all" if everything else "",
     }
