@@ -26,6 +26,7 @@ def queue(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "campaign": campaign,
         "waiting": waiting,
+        "idle": [row for row in waiting if not row.open],
         "total": sum(row.open for row in waiting),
         "held": sum(row.held for row in waiting),
         "page": page,
