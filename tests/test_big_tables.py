@@ -139,3 +139,27 @@ def test_no_new_migration_holds_a_big_table_while_it_reads_it() -> None:
                 made = importlib.import_module(f"{app}.migrations.{path.stem}").Migration
                 found += standing_still(made, app=f"{app} {path.stem}")
     assert not found, "Use annotation.migrations._gently, or say why not in EXCUSED: " + str(found)
+
+
+# Lists that are counted and paged by number, and what keeps each of them short.
+NUMBERED = {
+    "annotation/views/queue.py": "what is open: at most a slice a language",
+    "annotation/views/people.py": "the people of a campaign",
+    "annotation/views/coordination.py": "disputes of one language that nobody more is asked about",
+    "learning/views/rounds.py": "the picks of one round",
+    "training/views/runs.py": "the runs of a campaign",
+    "training/views/versions.py": "the versions of a campaign",
+    "training/views/cases.py": "regression cases, each made by a person or a report",
+    "training/views/parity.py": "the languages of a campaign",
+    "training/views/campaigns.py": "the languages of a campaign",
+}
+
+
+def test_lists_that_may_grow_to_millions_are_paged_by_key() -> None:
+    paged = {
+        str(path.relative_to(ROOT))
+        for app in ("annotation", "learning", "training")
+        for path in (ROOT / app).rglob("*.py")
+        if re.search(r"\bPaginator\(", path.read_text())
+    }
+    assert paged <= NUMBERED.keys(), "Use annotation.views.steps, or say what keeps the list short."
