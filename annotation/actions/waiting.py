@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, IntegerField, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from annotation.models import Annotation, Campaign, CampaignLanguage, Item, Reservation
 
@@ -66,11 +67,13 @@ def open_items(campaign: Campaign, *, tag: str = "") -> "QuerySet[Item]":
     items = Item.objects.open().filter(campaign_language__campaign=campaign)
     if tag:
         items = items.filter(campaign_language__language__tag=tag)
-    answered = Q(annotations__state=Annotation.State.ANSWERED)
+    # Counted text by text, so that a page counts for what it shows and not for all that waits.
+    answers = Annotation.objects.answered().filter(item=OuterRef("pk")).order_by().values("item")
+    given = Subquery(answers.annotate(n=Count("pk")).values("n"), output_field=IntegerField())
     return (
         items.exclude(kind__in=Item.EXAMINING)
         .select_related("campaign_language__language", "sample__language")
-        .annotate(given=Count("annotations", filter=answered))
+        .annotate(given=Coalesce(given, 0))
         .order_by("campaign_language__language__tag", "priority", "pk")
     )
 
