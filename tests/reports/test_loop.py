@@ -13,21 +13,23 @@ from annotation.actions.reports import following, timers
 from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.reports.table import SYSTEM
 from annotation.actions.reports.transitions import StepError, transition
+from annotation.methods.texts import GLUE, digest, glued
 from annotation.models import Campaign, Item, Report, ReportEvent, ReportState, Sample, User
 from learning.actions.report_reproducing import reproduce_due
 from learning.actions.serving import serving_version
-from tests.make import LABELS, make_annotator, make_sample
+from tests.make import LABELS, make_annotator, make_language, make_sample
 from tests.training.conftest import tiny_networks  # noqa: F401 - the tiny network in place of the shipped
+from tests.training.test_gold_calls import TEXTS, add_run, make_run, said_by
 from tests.training.test_runs import answered
 from tests.training.wheel import Wheel, make_wheel, words
 from training.actions import report_care
-from training.actions.comparing import ask_cases
 from training.actions.datasets import take_snapshot
+from training.actions.gates import judge
 from training.actions.promotion import rollback
 from training.actions.report_collecting import boost_of, draft_case
 from training.actions.report_verifying import judge_probe, open_probes
 from training.methods.mended import judged, power
-from training.models import RegressionCase, ReportCase, SnapshotRow, Verification
+from training.models import RegressionCase, ReportCase, SnapshotRow, TrainingRun, Verification
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
 State = ReportState
@@ -141,11 +143,22 @@ def test_a_report_goes_round_the_loop_and_is_opened_again_when_it_breaks() -> No
     assert state() == State.REOPENED
     assert report.severity == 3
     assert report.log.filter(reason="red_again").exists()
-    # Against what mended it, a candidate that says what the first said is shut out by the case.
-    asked = ask_cases(campaign, candidate=first, champion=check.version)
-    assert [(one.champion in one.right, one.candidate in one.right) for one in asked] == [
-        (True, False)
-    ]
+    # Against what mended it, a candidate that says what the first said is blocked by a whole gate.
+    learned = TrainingRun.objects.get(candidate=check.version)
+    again = TrainingRun.objects.create(
+        campaign=campaign,
+        snapshot=learned.snapshot,
+        base=check.version,
+        candidate=first,
+        status="finished",
+        seed=1,
+    )
+    gate = judge(again.pk, now=timezone.now())
+    broken = gate.case_checks.get()
+    assert (broken.champion_right, broken.candidate_right, broken.broken) == (True, False, True)
+    assert gate.verdict == "BLOCK"
+    assert any(reason.startswith("1 of 1 regression cases got worse") for reason in gate.reasons)
+    assert serving_version(campaign) == first
 
 
 class Answering(Wheel):
@@ -246,3 +259,42 @@ def test_a_memorised_sentence_does_not_pass_and_a_true_fix_does() -> None:
     told = {"probes": 20, "mistakes": 0.05, "rng": rng, "runs": 150}
     assert power(old_right=0.4, new_right=0.4, **told) <= 0.05
     assert power(old_right=0.4, new_right=0.9, **told) >= 0.9
+
+
+def test_a_case_of_a_grave_report_blocks_whatever_the_campaign_decides_of_others() -> None:
+    campaign, first = make_run(gold=0, case_rule="report")
+    run = add_run(campaign, first.base, seed=3, number=2, strange=True)
+    text = next(t for t in TEXTS if said_by(run.candidate, t) != said_by(run.base, t))
+    said = LABELS[said_by(run.candidate, text)]
+    report = tell(campaign, text, output=said, reasons=["idiom"], severity="annoying")
+    report.reproductions.create(
+        version_number=1, version_digest="x", label=said, still_wrong=True, at=timezone.now()
+    )
+    made = draft_case(report, now=timezone.now())
+    assert made
+    assert judge(run.pk, now=timezone.now()).verdict == "HOLD"  # there is no gold at all
+    Report.objects.filter(pk=report.pk).update(severity=3)
+    again = TrainingRun.objects.create(
+        campaign=campaign,
+        snapshot=run.snapshot,
+        base=run.base,
+        candidate=run.candidate,
+        status="finished",
+        seed=4,
+    )
+    gate = judge(again.pk, now=timezone.now())
+    assert gate.verdict == "BLOCK"
+    assert any(text in reason for reason in gate.reasons)
+
+
+def test_what_is_like_half_of_a_pair_that_a_case_asks_about_is_never_learned() -> None:
+    campaign = make_wheel(pool=0, gold=1, dev=1, tags=("wo",))
+    premise, other = "fan la ndawrabbin di daje ci suba teel", "dama xiif te mar na lool tey"
+    pair = glued([premise, "waaw dafa wóor"])
+    RegressionCase.objects.create(
+        campaign=campaign, language=make_language("wo"), text=pair, digest=digest(pair)
+    )
+    for half in (premise.replace("suba", "subaa"), other):
+        answered(campaign, text=glued([half, "kenn xamul loolu ba tey"]))
+    kept = {row.sample.text for row in take_snapshot(campaign).rows.select_related("sample")}
+    assert {text.partition(GLUE)[0] for text in kept} == {other}

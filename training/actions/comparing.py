@@ -9,14 +9,14 @@ from django.db.models import Prefetch
 
 from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
-from annotation.models import Campaign, GateMetric, GoldItem, Label, Language
+from annotation.models import Campaign, GateMetric, GoldItem, Label, Language, Severity
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.cases import learned_cases
 from training.actions.evaluation import Gold, answers_of, evaluate, gold_of
 from training.actions.shapes import shape_of
 from training.methods import gate as checks
-from training.models import Evaluation, RegressionCase, TrainingRun
+from training.models import Evaluation, RegressionCase, ReportCase, TrainingRun
 
 # So often gold may arrive while it is measured before the look waits for a quieter time.
 MOST_MEASURES = 3
@@ -48,6 +48,7 @@ class AskedCase:
     candidate: Any
     right: frozenset[Any]
     learned: bool = False
+    grave: bool = False
 
     def told(self) -> checks.Case:
         """The case as the gate wants to have it."""
@@ -57,6 +58,7 @@ class AskedCase:
             self.champion in self.right,
             self.candidate in self.right,
             self.learned,
+            self.grave,
         )
 
 
@@ -150,6 +152,8 @@ def ask_cases(
     ]
     keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
     learned = learned_cases(cases, candidate=candidate)
+    told = ReportCase.objects.filter(case__in=cases, report__severity__gte=Severity.HIGH)
+    grave = set(told.values_list("case", flat=True))
     return [
         AskedCase(
             case,
@@ -161,6 +165,7 @@ def ask_cases(
                 )
             ),
             case.pk in learned,
+            case.pk in grave,
         )
         for case, old, new in zip(cases, *said, strict=True)
     ]

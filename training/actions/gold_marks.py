@@ -39,7 +39,8 @@ class GoldMarks:
         rows = list(cases.values_list("digest", "text"))
         marks = cls.made(_examining(campaign), cases=rows)
         # What says much the same as a case would teach the case; gold is held to its text alone.
-        return replace(marks, cases=Grams([text for _, text in rows if text]))
+        told = [part for _, text in rows if text for part in (text, *_long_parts(text))]
+        return replace(marks, cases=Grams(told))
 
     @classmethod
     def binding(cls, campaign: Campaign) -> "GoldMarks":
@@ -82,15 +83,23 @@ class GoldMarks:
             or bool(sample.group and sample.group in self.groups)
             or self.likeness.like(sample.text)
             or not self.halves.isdisjoint(_halves(sample.text))
-            or self.cases.like(sample.text, threshold=ALIKE)
+            or any(
+                self.cases.like(text, threshold=ALIKE)
+                for text in (sample.text, *_long_parts(sample.text))
+            )
         )
 
 
 def _halves(text: str) -> list[str]:
     """Digests of the texts of a pair that are long enough to be recognised; none of a single text."""
+    return [digest(part) for part in _long_parts(text)]
+
+
+def _long_parts(text: str) -> list[str]:
+    """The texts of a pair that are long enough to be recognised; none of a single text."""
     if GLUE not in text:
         return []
-    return [digest(part) for part in parts_of(text) if len(part) >= TELLING]
+    return [part for part in parts_of(text) if len(part) >= TELLING]
 
 
 def _examining(campaign: Campaign) -> Iterable[tuple[int, str, str, str]]:

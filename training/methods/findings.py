@@ -50,6 +50,7 @@ class Case:
     """One regression case: what it asks, and whether each version got it right.
 
     ``learned``: the candidate was trained on the text, or nearly so, and its answer shows nothing.
+    ``grave``: what was reported did harm, or was told by many: nothing may bring it back.
     """
 
     language: str
@@ -57,6 +58,7 @@ class Case:
     old_right: bool
     new_right: bool
     learned: bool = False
+    grave: bool = False
 
     @property
     def broken(self) -> bool:
@@ -147,6 +149,7 @@ def cases_finding(cases: Sequence[Case], *, most: int = 5) -> Finding:
     learned = sum(case.learned for case in cases)
     fair, broken = len(cases) - learned, [case for case in cases if case.broken]
     numbers = {"cases": len(cases), "broken": len(broken), "learned": learned}
+    numbers["grave"] = sum(case.grave for case in broken)
     beside = (
         f" {learned} of {len(cases)} {'is' if learned == 1 else 'are'} no evidence: the candidate"
         " has learned the text, or nearly the same."

@@ -256,7 +256,7 @@ def _verdict(
     harmed = [found for found in languages if found.verdict == "BLOCK"]
     held = [found for found in languages if found.verdict == "HOLD"]
     told = (kept.sentence,) if not kept.holds else ()
-    if harmed or (told and terms.case_rule == "block"):
+    if harmed or (told and (terms.case_rule == "block" or kept.numbers.get("grave"))):
         return "BLOCK", (*(_why(found) for found in harmed), *told, gap.sentence)
     against = [_why(found) for found in held]
     against += [why.sentence] if not why.holds else []
