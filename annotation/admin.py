@@ -1,5 +1,6 @@
 """Stock admin for rare edits; what is append-only can be read here and nothing else."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -7,9 +8,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as _lazy
 
 from annotation import models
 from annotation.actions.consents import SENTENCES, write_text
+from annotation.actions.second_step import take_away
+from annotation.permissions import person_of
+from annotation.views.outcomes import attempt
 
 # Generic for the type checker only: at run time Django's admin classes take no brackets.
 if TYPE_CHECKING:
@@ -86,6 +91,17 @@ class CampaignLanguageInline(Inline):
 class PersonAdmin(People):
     list_display = ("username", "name", "email", "is_staff", "is_active")
     fieldsets = (*(People.fieldsets or ()), (None, {"fields": ("name", "desk_user_id")}))
+    actions = ("take_second_step_away",)
+
+    @admin.action(description=_lazy("Take the second step of signing in away: a phone is lost"))
+    def take_second_step_away(self, request: HttpRequest, queryset: Any) -> None:
+        """For another superuser to do; the audit keeps who did it to whom."""
+        for user in queryset:
+            attempt(
+                request,
+                partial(take_away, user, actor=person_of(request), reason="Asked in the admin."),
+                done=_("%s signs in with the password alone until a phone is set up anew.") % user,
+            )
 
 
 @admin.register(models.Language)

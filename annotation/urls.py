@@ -1,7 +1,8 @@
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import path
 
 from annotation.views import (
+    audit,
     calibration,
     campaigns,
     catalogue_review,
@@ -22,6 +23,7 @@ from annotation.views import (
     queue,
     report_api,
     reports,
+    second_step,
     sessions,
     triage,
     triage_queue,
@@ -34,13 +36,14 @@ urlpatterns = [
     path("hooks/label-studio/<int:campaign_language_id>/", desk_hook, name="desk_hook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
-    path(
-        "sign-in/",
-        LoginView.as_view(
-            template_name="annotation/sign_in.html", redirect_authenticated_user=True
-        ),
-        name="sign_in",
-    ),
+    path("sign-in/", second_step.SignIn.as_view(), name="sign_in"),
+    path("sign-in/code/", second_step.ask, name="second_step_ask"),
+    path("me/second-step/", second_step.set_up, name="second_step"),
+    path("me/second-step/off/", second_step.off, name="second_step_off"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit.csv", audit.audit_csv, name="audit_csv"),
+    path("campaigns/<slug:slug>/audit/", audit.campaign_audit, name="campaign_audit"),
+    path("campaigns/<slug:slug>/audit.csv", audit.campaign_audit_csv, name="campaign_audit_csv"),
     path("answer/worker.js", light.worker, name="answer_worker"),
     path("answer/<slug:slug>/<str:tag>/", light.answer_page, name="answer"),
     path("answer/<slug:slug>/<str:tag>/batch/", light.batch, name="answer_batch"),

@@ -126,6 +126,9 @@ class Env(BaseSettings):
     mail_from: str = Field(
         "vernacular@localhost", description="Who letters say they are from; replies go there."
     )
+    require_two_factor: bool = Field(
+        False, description="Staff and admins of campaigns must sign in with a second step."
+    )
     metrics_token: str = Field(
         "", description="Opens /metrics as a bearer token. Empty: only this machine may ask."
     )

@@ -47,6 +47,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "csp",
     "django_htmx",
+    "django_otp",
+    "django_otp.plugins.otp_static",
+    "django_otp.plugins.otp_totp",
     "django_structlog",
 ]
 MIDDLEWARE = [
@@ -60,6 +63,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "annotation.views.links.PersonalLinks",
+    "annotation.views.second_step.SecondStep",
+    "config.auditing.Audit",
     "annotation.views.interface.OwnInterface",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -125,6 +130,7 @@ CSRF_COOKIE_NAME = "vernacular_csrf"
 LANGUAGE_COOKIE_NAME = "vernacular_language"
 # Whoever stands before us says whether a line is safe; without one of ours nobody is believed.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENV.trusted_proxies else None
+OTP_TOTP_ISSUER = "Vernacular"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENV.web_url.startswith("https://")
 
 # Without a mail server letters are shown in the log of the worker that would have sent them.

@@ -8,6 +8,7 @@ from annotation.models.annotations import (
     DeskEvent,
     QuarantinedAnswer,
 )
+from annotation.models.audit import AuditEntry
 from annotation.models.campaigns import (
     Campaign,
     CampaignLanguage,
@@ -72,6 +73,7 @@ __all__ = [
     "Annotation",
     "AnnotationRevision",
     "Annotator",
+    "AuditEntry",
     "AnswerNumber",
     "ApiKey",
     "CalibrationSession",

@@ -1,0 +1,161 @@
+"""Signing in: patience with passwords, a second step where there is one, and the way round it closed."""
+
+import time
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django_otp.oath import TOTP
+from django_otp.plugins.otp_static.models import StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
+
+from annotation.actions.second_step import confirm, take_away
+from annotation.errors import VernacularError
+from annotation.models import AuditEntry, Membership, User
+from annotation.views import second_step
+from tests.make import make_annotator, make_campaign, make_user
+
+pytestmark = pytest.mark.django_db
+ASK, SET_UP = "/sign-in/code/", "/me/second-step/"
+
+
+@pytest.fixture
+def noor() -> User:
+    return make_user("noor", staff=True)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The phone's and the server's; moved by hand, for a code counts once."""
+    now = [time.time()]
+    monkeypatch.setattr("django_otp.plugins.otp_totp.models.time.time", lambda: now[0])
+    return now
+
+
+def code_of(user: User, clock: list[float]) -> str:
+    clock[0] += 30
+    phone = TOTPDevice.objects.get(user=user)
+    made = TOTP(phone.bin_key, drift=0)
+    made.time = clock[0]
+    return f"{made.token():06d}"
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    answer = client.post("/sign-in/", {"username": user.username, "password": "secret"})
+    assert answer.status_code == 302
+    return client
+
+
+def enrolled(user: User, clock: list[float]) -> tuple[Client, list[str]]:
+    client = signed_in(user)
+    assert client.post(SET_UP, {"password": "wrong"}).status_code == 422
+    shown = client.post(SET_UP, {"password": "secret"})
+    assert "data:image/svg+xml" in shown.content.decode()
+    assert client.post(SET_UP, {"code": "000000"}).status_code == 422
+    TOTPDevice.objects.update(throttling_failure_count=0)
+    done = client.post(SET_UP, {"code": code_of(user, clock)})
+    codes = done.context["codes"]
+    assert len(codes) == 10
+    return client, codes
+
+
+def test_a_password_alone_opens_nothing_once_there_is_a_phone(
+    noor: User, clock: list[float]
+) -> None:
+    first, _ = enrolled(noor, clock)
+    assert first.get("/campaigns/").status_code == 200
+    second = signed_in(noor)
+    for path in ("/campaigns/", "/admin/", "/me/", SET_UP, "/health/", "/audit.csv"):
+        answer = second.get(path)
+        assert (answer.status_code, answer["Location"][: len(ASK)]) == (302, ASK), path
+    assert second.post("/campaigns/new/", {"title": "x"})["Location"] == ASK
+    partial = second.get("/campaigns/", headers={"HX-Request": "true"})
+    assert (partial.status_code, partial["HX-Redirect"]) == (204, ASK)
+    used = code_of(noor, clock)
+    assert second.post(ASK, {"code": used, "next": "/campaigns/"})["Location"] == "/campaigns/"
+    assert second.get("/campaigns/").status_code == 200
+    third = signed_in(noor)
+    assert third.post(ASK, {"code": used}).status_code == 422  # each code counts once
+    TOTPDevice.objects.update(throttling_failure_count=0)
+    foreign = {"code": code_of(noor, clock), "next": "https://evil.example/"}
+    assert third.post(ASK, foreign)["Location"] == "/"
+
+
+def test_a_recovery_code_opens_once_and_is_kept_as_a_digest(noor: User, clock: list[float]) -> None:
+    _, codes = enrolled(noor, clock)
+    assert not StaticToken.objects.filter(token__in=[one.replace("-", "") for one in codes])
+    client = signed_in(noor)
+    assert client.post(ASK, {"code": codes[0].lower()}).status_code == 302
+    assert client.get("/campaigns/").status_code == 200
+    again = signed_in(noor)
+    assert again.post(ASK, {"code": codes[0]}).status_code == 422
+    # A right one straight after a wrong one waits as well: nobody tries codes by the thousand.
+    assert again.post(ASK, {"code": codes[1]}).status_code == 422
+
+
+def test_where_it_must_be_those_who_lead_set_it_up_first(
+    noor: User, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings.ENV, "require_two_factor", True)
+    lead = make_user("lead")
+    Membership.objects.create(user=lead, campaign=make_campaign(), role="admin")
+    budi = make_annotator("budi").user
+    for person in (noor, lead):
+        client = signed_in(person)
+        assert client.get("/me/")["Location"].startswith(SET_UP)
+        assert client.get(SET_UP).status_code == 200
+    assert signed_in(budi).get("/me/").status_code == 200
+    client, codes = enrolled(noor, clock)
+    assert client.get("/campaigns/").status_code == 200
+    client.post(f"{SET_UP}off/", {"code": codes[0]})
+    assert TOTPDevice.objects.filter(user=noor, confirmed=True).exists()
+    assert second_step.is_proven(client.get("/campaigns/").wsgi_request)
+
+
+def test_it_can_be_turned_off_by_who_has_it_and_codes_made_anew(
+    noor: User, clock: list[float]
+) -> None:
+    client, codes = enrolled(noor, clock)
+    anew = client.post(SET_UP, {"code": codes[0]}).context["codes"]
+    assert not set(anew) & set(codes)
+    client.post(f"{SET_UP}off/", {"code": codes[1]})  # of those from before
+    assert TOTPDevice.objects.filter(user=noor).exists()
+    client.post(f"{SET_UP}off/", {"code": code_of(noor, clock)})
+    assert not TOTPDevice.objects.filter(user=noor).exists()
+    assert client.get("/campaigns/").status_code == 200
+
+
+def test_a_lost_phone_is_taken_away_by_another_superuser_and_written_down(
+    noor: User, clock: list[float]
+) -> None:
+    enrolled(noor, clock)
+    root = make_user("root", staff=True, is_superuser=True)
+    for actor, reason in ((noor, "x"), (root, " ")):
+        with pytest.raises(VernacularError):
+            take_away(noor, actor=actor, reason=reason)
+    with pytest.raises(VernacularError):
+        take_away(root, actor=root, reason="x")
+    client = signed_in(root)
+    action = {"action": "take_second_step_away", "_selected_action": [noor.pk]}
+    client.post("/admin/annotation/user/", action)
+    assert not TOTPDevice.objects.filter(user=noor).exists()
+    entry = AuditEntry.objects.filter(action="second_step_taken_away").get()
+    assert (entry.actor, entry.named["user"]) == (root, "noor")
+    with pytest.raises(CommandError):
+        call_command("take_second_step_away", "nobody", reason="x")
+    with pytest.raises(VernacularError):
+        confirm(noor, code="123456")
+
+
+def test_too_many_wrong_passwords_have_to_wait_whoever_tries(noor: User) -> None:
+    client = Client()
+    for _ in range(15):
+        client.post("/sign-in/", {"username": "noor", "password": "wrong"})
+    right = {"username": "Noor", "password": "secret"}
+    held = Client(REMOTE_ADDR="203.0.113.9").post("/sign-in/", right | {"username": "noor"})
+    assert (held.status_code, "Too many" in held.content.decode()) == (200, True)
+    make_user("inti")
+    assert client.post("/sign-in/", {"username": "inti", "password": "secret"}).status_code == 302
+    assert Client().get("/admin/login/?next=/admin/")["Location"] == "/sign-in/?next=/admin/"
