@@ -53,8 +53,9 @@ class Identifier:
         means, runs = self._means(text)
         logits = self.sharpness * runs**self.power * means
         logits -= logits.max()
-        shares: Floats = np.exp(logits)
-        return shares / shares.sum()
+        weights = np.exp(logits)
+        shares: Floats = weights / weights.sum()
+        return shares
 
     def named(self, text: str) -> tuple[str, float]:
         """Return the language of a text and how sure that is; ``und`` where nothing can be said.

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, F, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -204,7 +204,7 @@ def several(request: HttpRequest, slug: str) -> HttpResponse:
     """Do one thing with several reports: a look at what it would do first, and a way back after."""
     campaign = get_object_or_404(Campaign, slug=slug)
     actor, now = actor_of(request, campaign), timezone.now()
-    view = request.POST.get("view", "")[:200]
+    view = _view_told(request)
     there = reverse("reports_every", args=[slug]) + (f"?{view}" if view else "")
     if "back" in request.POST:
         steps = dict(bulk.steps_back(request.POST["back"], actor=actor))
@@ -229,6 +229,12 @@ def several(request: HttpRequest, slug: str) -> HttpResponse:
     _tell(request, outcomes)
     back = bulk.way_back(outcomes, actor=actor)
     return redirect(f"{there}{'&' if view else '?'}{urlencode({'back': back})}" if back else there)
+
+
+def _view_told(request: HttpRequest) -> str:
+    """What was looked at when several were chosen, to go back to; nothing else of what is told."""
+    told = QueryDict(request.POST.get("view", "")[:200])
+    return _query({name: told.get(name, "") for name in ("severity", "language", "tab")})
 
 
 def _chosen(request: HttpRequest, campaign: Campaign, *, pks: list[int]) -> list[Report]:

@@ -235,6 +235,24 @@ def _is_ours(told: str, port: int) -> bool:
     return claims["aud"] == f"http://127.0.0.1:{port}" and parts["k"] == push.own_point()
 
 
+def test_a_message_is_sealed_as_the_example_of_rfc_8291(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = push.decoded("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw")
+    key = ec.derive_private_key(int.from_bytes(ours, "big"), ec.SECP256R1())
+    monkeypatch.setattr(push.os, "urandom", lambda _: push.decoded("DGv6ra1nlYgDCS1FRnbzlw"))
+    monkeypatch.setattr(push.ec, "generate_private_key", lambda _: key)
+    bell = push.Bell(
+        "https://push.example",
+        "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "BTBZMqHH6r4Tts7J_aSIgg",
+    )
+    sealed = push.encrypted(b"When I grow up, I want to be a watermelon", bell=bell)
+    assert push.encoded(sealed) == (
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27mlmlMoZIIgDll6e3vCYLocInmYWAmS"
+        "6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPTpK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qu"
+        "lcy4a-fN"
+    )
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [

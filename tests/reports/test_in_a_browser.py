@@ -8,11 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.actions.reports import timers, triage
+from annotation.actions.reports import hearing, timers, triage
 from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.reports.table import Actor
-from annotation.models import Campaign, PublicDoor, ReportEvent, User
-from learning.models import ModelVersion, Trial
+from annotation.models import Campaign, PublicDoor, Report, ReportEvent, User
+from learning.models import Deployment, ModelVersion, Trial
 from tests.make import make_annotator, make_campaign, make_language, make_sample, make_user
 from tests.training.test_pages_in_a_browser import _overflow
 from training.models import Probe, Verification
@@ -58,6 +58,11 @@ def _public(campaign: Campaign) -> list[str]:
     report = campaign.reports.get(pk=asked)
     lead = Actor(ReportEvent.By.ADMIN, make_user("lead", staff=True))
     triage.ask_back(report, question="which_word", actor=lead, now=timezone.now())
+    report.refresh_from_db()
+    version = ModelVersion.objects.create(
+        campaign=campaign, number=3, digest="e" * 64, network="tiny", path="-"
+    )
+    Deployment.objects.create(campaign=campaign, number=1, version=version, kind="initial")
     answer = {"label": "admin", "name": LONG, "confidence": 0.71, "version": 3, "digest": "d" * 64}
     answer |= {"set": [{"name": LONG}, {"name": "Dates"}], "honest": True}
     common = {
@@ -76,6 +81,8 @@ def _public(campaign: Campaign) -> list[str]:
         reverse("try", args=["here"]),
         reverse("trial", args=[done.uid]),
         reverse("trial", args=[failed.uid]),
+        reverse("public_card", args=["here", 3]),
+        hearing.way_out([report]).removeprefix(settings.ENV.web_url.rstrip("/")),
     ]
 
 
@@ -97,6 +104,7 @@ def _inside(campaign: Campaign) -> list[str]:
     return [
         reverse("reports_overview", args=["here"]),
         reverse("reports_queue", args=here),
+        f"{reverse('reports_every', args=['here'])}?tab=asked",
         reverse("report_detail", args=[*here, first]),
         reverse("report_case", args=[*here, first]),
         reverse("report_votes", args=here),
@@ -130,7 +138,10 @@ def test_every_page_is_readable_by_all_and_never_too_wide(
             complaints.append(f"{address}\n{found.generate_report()}")
         page.set_viewport_size({"width": 320, "height": 800})
         assert _overflow(page) <= 0, address
+        # Letters twice as large, on the screen that one has.
         page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert _overflow(page) <= 0, f"{address} at 200 %"
     assert not complaints, "\n".join(complaints)
     page.context.close()
 
@@ -163,6 +174,34 @@ def test_a_report_is_told_and_taken_back_by_keyboard_without_scripts_in_60_kb(
     assert "taken back" in page.content()
     assert "Xam naa ko" not in page.content()
     context.close()
+
+
+def test_reports_are_decided_by_keyboard_and_undone(
+    browser: "Browser", live_server: "LiveServer", places: dict[str, list[str]]
+) -> None:
+    page = _open(browser, live_server, width=1280, scheme="light", language="en")
+    page.goto(live_server.url + reverse("reports_queue", args=["here", "ar"]))
+    waiting = Report.objects.filter(state="awaiting_triage").count()
+    assert waiting == 2
+    page.keyboard.press("?")
+    assert page.locator("details.keys").get_attribute("open") is not None
+    for key in "jxjx":
+        page.keyboard.press(key)
+    assert page.locator("[name=report]:checked").count() == 2
+    page.keyboard.press("a")
+    page.keyboard.press("H")  # a list of choices goes by first letters: hide it
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    page.wait_for_selector("text=Nothing has been done yet")
+    page.keyboard.press("y")
+    page.wait_for_selector("text=Done with 2 reports")
+    page.keyboard.press("z")
+    page.wait_for_selector("text=2 reports are as they were")
+    page.keyboard.press("?")
+    page.click(".keys-switch")  # who speaks to the computer turns them off
+    page.locator("body").press("j")
+    assert page.evaluate("document.activeElement.closest('tr')") is None
+    page.context.close()
 
 
 def _open(

@@ -7,12 +7,19 @@ from datetime import datetime, timedelta
 from annotation.actions.reports.limits import forget_clients
 from annotation.actions.reports.screening import merge_identical, screen
 from annotation.actions.reports.table import SYSTEM, confirmed_no
-from annotation.actions.reports.transitions import StepError, transition
+from annotation.actions.reports.transitions import CONTACT_AFTER, StepError, transition
 from annotation.actions.reports.triage import hold, resume
 from annotation.methods import junk
 from annotation.methods.report_clocks import has_alarmed
-from annotation.models import Report, ReportContact, ReportOriginal, ReportState, Workaround
-from annotation.models.reports import OPEN, Reason
+from annotation.models import (
+    Report,
+    ReportBell,
+    ReportContact,
+    ReportOriginal,
+    ReportState,
+    Workaround,
+)
+from annotation.models.reports import CLOSED, OPEN, Reason
 
 logger = logging.getLogger(__name__)
 State = ReportState
@@ -25,6 +32,8 @@ def tend(now: datetime) -> int:
     """Do what is due on every report, each by itself; safe to run twice and on two machines."""
     forget_clients(now)
     ReportContact.objects.filter(expires_at__lt=now).delete()
+    over = ReportBell.objects.filter(report__state__in=CLOSED, report__since__lt=now - CONTACT_AFTER)
+    over.delete()
     ReportOriginal.objects.filter(expires_at__lt=now).delete()
     Workaround.objects.filter(ended_at=None, expires_at__lt=now).update(ended_at=now)
     due = Report.objects.filter(state__in=OPEN, due_at__lte=now).order_by("due_at")[:AT_ONCE]
