@@ -27,7 +27,8 @@ from annotation.objectives import Habits
 __all__ = ["next_import", "queue_import", "reclaim_imports", "release_import", "run_import"]
 
 Status = SampleImport.Status
-ROWS_AT_ONCE = 500
+# SQLite lets nobody else write meanwhile; PostgreSQL does, and there each batch costs a dozen questions.
+ROWS_AT_ONCE = 500 if connection.vendor == "sqlite" else 4000
 CHARACTERS_AT_ONCE = 4_000_000
 # Rows that were committed before are read again but not looked at; now and then the lease is kept.
 KNOWN_ROWS_AT_ONCE = 20_000
