@@ -14,6 +14,7 @@ Shapes: W writers; W x W matrices are symmetric, their diagonal is nought.
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from annotation.methods.judgements import Floats, Ints
@@ -45,9 +46,10 @@ def openness(fit: Fit | None, *, writers: int) -> Floats:
     >>> openness(None, writers=2).round(2).tolist()
     [[0.0, 1.6], [1.6, 0.0]]
     """
-    if fit is None:
-        strength, spread, tie = np.zeros(writers), np.full((writers, writers), 2 * STRENGTH**2), 0.5
-    else:
+    strength: Floats = np.zeros(writers)
+    spread: Floats = np.full((writers, writers), 2 * STRENGTH**2)
+    tie = 0.5
+    if fit is not None:
         strength, tie = fit.strength[:, 0], float(np.exp(fit.tie.value or 0.0))
         spread = (fit.reach / float(ndtri(0.5 + LEVEL / 2))) ** 2
     half = np.exp((strength[:, None] - strength[None, :]) / 2)
@@ -89,13 +91,12 @@ def allot(
     by_lot = 1 - int(drawn.sum()) / whole
     rest = np.maximum(room - drawn, 1)
     chance = np.where(room > 0, 1 - by_lot * (1 - chosen / rest), 0.0)
-    return Allotted(
-        *(_square(part, one, other, size=len(left)) for part in (chosen, drawn)),
-        chance=_square(chance, one, other, size=len(left)),
-    )
+    size = len(left)
+    counts = [_square(part, one, other, size=size).astype(np.int64) for part in (chosen, drawn)]
+    return Allotted(counts[0], counts[1], _square(chance, one, other, size=size))
 
 
-def _square(row: np.ndarray, one: Ints, other: Ints, *, size: int) -> np.ndarray:  # type: ignore[type-arg]
-    found = np.zeros((size, size), row.dtype)
-    found[one, other] = found[other, one] = row
+def _square(row: npt.ArrayLike, one: Ints, other: Ints, *, size: int) -> Floats:
+    found = np.zeros((size, size))
+    found[one, other] = found[other, one] = np.asarray(row)
     return found

@@ -77,7 +77,7 @@ def test_a_tournament_goes_by_what_people_chose_meanwhile(files: list[str]) -> N
     assert min(met.values()) >= 3
     assert {s.meta["slot"] for s in cup.samples.all()} == {"chosen", "audit"}
     assert all(0 < float(s.meta["chance"]) <= 1 for s in cup.samples.all())
-    # Everybody prefers a to either of the others; b and c are alike.
+    # Everybody prefers a to either of the others, and calls b and c alike.
     labels = {one.key: one for one in cup.labels.all()}
     for n, sample in enumerate(cup.samples.order_by("pk")):
         sides = [sample.meta["first"], sample.meta["second"]]
@@ -89,13 +89,15 @@ def test_a_tournament_goes_by_what_people_chose_meanwhile(files: list[str]) -> N
                 annotator=person,
                 label=labels[key],
                 answer={"label": key},
+                state=Annotation.State.ANSWERED,
                 desk_annotation_id=1000 * n + person.pk,
                 desk_updated_at="2026-01-01T00:00:00Z",
             )
     asked(*files, count=10)
     again = Counter(frozenset((s.meta["first"], s.meta["second"])) for s in cup.samples.all())
     more = again - met
-    assert more[frozenset("bc")] == max(more.values()) > 3
+    # That these are alike, everybody has said; by how much the first is better, is less sure.
+    assert more[frozenset("bc")] == min(more.values()) < 3, more
     # Nobody is shown the same two outputs twice, and what is left is all that can be asked.
     assert "11 pairs more" in asked(*files, count=500)
     texts = list(cup.samples.values_list("digest", flat=True))

@@ -137,7 +137,7 @@ def learned_sources(*, but: Campaign | None = None) -> frozenset[tuple[str, str]
     What is asked in ``but`` is left out.
     """
     found = set()
-    others = Campaign.objects.exclude(pk=but.pk if but else None)
+    others = Campaign.objects.exclude(pk=but.pk) if but else Campaign.objects.all()
     for campaign in others.filter(objective="ratings"):
         found |= {(one.sample.language.tag, one.source) for one in corrections_of(campaign)}
     for campaign in others.filter(objective="preferences"):

@@ -91,11 +91,15 @@ def _written(version: GeneratorVersion, comparison: BlindComparison) -> Written:
 
     generator = open_for_writing(str(folder_of(version)))
     outputs: dict[tuple[str, str], str] = {}
+    problem = "It ended every output at once."
     prompts = [(str(tag), str(source)) for tag, source in comparison.prompts]
     for start in range(0, len(prompts), LOT):
         lot = prompts[start : start + LOT]
         told = write(generator, [source for _, source in lot], [tag for tag, _ in lot], wish=Wish())
         outputs |= {key: one.text for key, one in zip(lot, told, strict=True) if one.text.strip()}
+        problem = next((one.problem for one in told if one.problem), problem)
+    if not outputs:
+        raise InvalidInputError(f"{version} wrote nothing. {problem}")
     return Written(str(version), outputs, frozenset([version.digest]))
 
 
