@@ -87,7 +87,9 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
     from annotation.actions.disputes import ask_more_eyes
 
     def work(home: Any, desk: Any, now: Any) -> None:
-        intake.sweep(home, desk=desk, now=now)
+        if not intake.sweep(home, desk=desk, now=now).tasks:
+            # Somebody called, or so we thought: its clock may have been behind for a moment.
+            intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
         intake.requalify(home, now=now)
         ask_more_eyes(home)
         if home.pk in homes_to_tend() and home.items.filter(state="queued").exists():

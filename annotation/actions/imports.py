@@ -18,6 +18,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import F, ProtectedError, Q, QuerySet
 
 from annotation.actions.admission import Admission
+from annotation.actions.leases import lapsed
 from annotation.actions.uploads import queue_import
 from annotation.errors import NotFoundError
 from annotation.methods.readers import Row, UnreadableFileError, Wanted, read_rows
@@ -104,7 +105,7 @@ def reclaim_imports(now: datetime) -> list[int]:
     for job in SampleImport.objects.filter(status__in=_OVER).exclude(path=""):
         _remove_copy(job)
     patience = timedelta(seconds=settings.ENV.lease_seconds)
-    abandoned = Q(status=Status.RUNNING) & (Q(lease_until=None) | Q(lease_until__lt=now))
+    abandoned = Q(status=Status.RUNNING) & (Q(lease_until=None) | lapsed(now))
     forgotten = Q(status=Status.QUEUED, created_at__lt=now - patience)
     found = SampleImport.objects.filter(abandoned | forgotten).order_by("pk")
     return list(found.values_list("pk", flat=True))
@@ -135,7 +136,7 @@ def _stubborn(error: Exception) -> str:
 
 def _claim(import_id: int, *, now: datetime) -> bool:
     """True for exactly one worker; the token that it raises shuts out whoever had it before."""
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    free = Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(now))
     claimed = SampleImport.objects.filter(free, pk=import_id).update(
         status=Status.RUNNING,
         token=F("token") + 1,

@@ -29,6 +29,8 @@ BEGINNING = "1970-01-01T00:00:00.000000Z"
 STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 # A change that was stamped earlier may be committed later than one we have seen.
 OVERLAP = timedelta(seconds=2)
+# So far apart may its clock and ours be.
+UNEQUAL = timedelta(minutes=2)
 PAGE = 100
 LARGEST_PAGE = 6400
 
@@ -61,7 +63,7 @@ def sweep(
     result = SweepResult()
     if home.desk_project_id is None:
         return result
-    since, size, strays = _earlier(home.swept_until, by=overlap), PAGE, set[int]()
+    since, size, strays = _since(home, overlap=overlap), PAGE, set[int]()
     sure = False
     while True:
         page = desk.changed_tasks(home.desk_project_id, since=since, limit=size)
@@ -195,6 +197,20 @@ def _take_vanished(
     item.desk_task_id, item.desk_updated_at = (left[0] if left else None), ""
     item.save(update_fields=["desk_task_id", "desk_updated_at"])
     settle(item, now=now)
+
+
+def _since(home: CampaignLanguage, *, overlap: timedelta) -> str:
+    """From which stamp on to read: where the last sweep ended, by the desk's own clock.
+
+    A stamp from after that sweep was written by a clock that was ahead. What is stamped since it was
+    put right would lie before it: there our own clock says where the last sweep ended.
+    """
+    since = _earlier(home.swept_until, by=overlap)
+    if home.swept_at is None or not home.swept_until:
+        return since
+    if _parsed(home.swept_until) - home.swept_at < UNEQUAL:
+        return since
+    return min(since, (home.swept_at.astimezone(UTC) - UNEQUAL).strftime(STAMP))
 
 
 def _earlier(stamp: str, *, by: timedelta) -> str:

@@ -11,15 +11,29 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import Error, connection, connections
+from django.db.models import Q
 
 # So often a lease is renewed while it would last: one or two renewals may fail.
 BEATS = 4
 # A worker that has not come by for so long is stuck: others may have what it holds.
 SILENCE_S = 2 * 3600.0
+# No lease ends so many leases from now: whoever wrote that had another time of day.
+TOO_LONG = 3
 
 logger = logging.getLogger(__name__)
+
+
+def lapsed(now: datetime) -> Q:
+    """Leases that are over, or that a clock which had jumped made last for hours.
+
+    Whoever had one and lives writes nothing any more once somebody else has claimed the work.
+    """
+    later = now + TOO_LONG * timedelta(seconds=settings.ENV.lease_seconds)
+    return Q(lease_until__lt=now) | Q(lease_until__gt=later)
 
 
 class Lease:

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 
-from annotation.actions.leases import kept
+from annotation.actions.leases import kept, lapsed
 from annotation.models import Campaign, CampaignLanguage, Sample
 from learning.actions.embeddings import rows_of
 from learning.actions.scoring import scoring_done
@@ -57,7 +57,7 @@ def open_searches(version: ModelVersion) -> None:
 def due_searches(version: ModelVersion, *, now: datetime) -> list[int]:
     """Return the searches that wait for a worker, or have lost theirs."""
     searches = DuplicateSearch.objects.filter(version=version)
-    searches.filter(status=Status.RUNNING, lease_until__lt=now, attempts__gte=MOST_ATTEMPTS).update(
+    searches.filter(lapsed(now), status=Status.RUNNING, attempts__gte=MOST_ATTEMPTS).update(
         status=Status.FAILED, error="The worker was lost each time; it may lack memory."
     )
     return list(searches.filter(_free(now)).values_list("pk", flat=True))
@@ -100,7 +100,7 @@ def find_duplicates(search_id: int, *, now: Clock) -> DuplicateSearch:
 
 
 def _free(now: datetime) -> Q:
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    free = Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(now))
     return free & Q(attempts__lt=MOST_ATTEMPTS)
 
 

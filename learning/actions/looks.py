@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from annotation.actions.leases import Lease, kept
+from annotation.actions.leases import Lease, kept, lapsed
 from annotation.models import Sample
 from learning.actions.pools import active_languages, plain_request
 from learning.actions.supplies import needs_of_round
@@ -55,7 +55,7 @@ def due_looks(round_: Round, *, now: datetime) -> list[int]:
         _, new = Look.objects.get_or_create(round=round_, kind=kind, defaults={"passes": passes})
         if new:
             _prune(round_)
-    lost = round_.looks.filter(status=Status.RUNNING, lease_until__lt=now)
+    lost = round_.looks.filter(lapsed(now), status=Status.RUNNING)
     lost.filter(attempts__gte=MOST_ATTEMPTS).update(
         status=Status.FAILED, error="The worker was lost each time; it may lack memory."
     )
@@ -88,7 +88,7 @@ def _kinds(round_: Round) -> set[str]:
 
 
 def _free(now: datetime) -> Q:
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    free = Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(now))
     return free & Q(attempts__lt=MOST_ATTEMPTS)
 
 

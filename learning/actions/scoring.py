@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, Max, Min, OuterRef, Q
 from django.utils import timezone
 
-from annotation.actions.leases import kept
+from annotation.actions.leases import kept, lapsed
 from annotation.models import Sample
 from annotation.objectives import spans
 from learning.actions import embeddings
@@ -137,10 +137,10 @@ def reclaim_shards(scoring: Scoring, *, now: datetime) -> list[int]:
     """
     shards = ScoringShard.objects.filter(scoring=scoring)
     _close_if_done(scoring.pk, now=now)
-    silent = Q(lease_until__lt=now) | Q(lease_until=None)
+    silent = lapsed(now) | Q(lease_until=None)
     fail_the_hopeless(scoring, now=now)
     shards.filter(silent, status=Status.RUNNING).update(status=Status.QUEUED, lease_until=None)
-    busy = shards.filter(status__in=(Status.QUEUED, Status.RUNNING), lease_until__gte=now).count()
+    busy = shards.filter(~silent, status__in=(Status.QUEUED, Status.RUNNING)).count()
     waiting = shards.filter(silent, status=Status.QUEUED).order_by("-likely", "first_id")
     free = list(waiting.values_list("pk", flat=True)[: max(0, GIVEN_OUT - busy)])
     until = now + lease_time()

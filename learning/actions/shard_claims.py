@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from annotation.actions.leases import Lease
+from annotation.actions.leases import Lease, lapsed
 from learning.models import Scoring, ScoringShard
 
 Clock = Callable[[], datetime]
@@ -83,7 +83,7 @@ def claim(shard: ScoringShard, *, now: Clock) -> ShardClaim | None:
 def fail_the_hopeless(scoring: Scoring, *, now: datetime) -> None:
     """Fail shards whose last attempt ended without a word: their workers were killed."""
     ScoringShard.objects.filter(
-        scoring=scoring, status=Status.RUNNING, attempts__gte=MOST_ATTEMPTS, lease_until__lt=now
+        lapsed(now), scoring=scoring, status=Status.RUNNING, attempts__gte=MOST_ATTEMPTS
     ).update(
         status=Status.FAILED,
         lease_until=None,
@@ -98,6 +98,6 @@ def lease_time() -> timedelta:
 
 def _free(moment: datetime) -> "QuerySet[ScoringShard]":
     """Return shards that a worker may take: of work that goes on, and with nobody."""
-    free = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=moment)
+    free = Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(moment))
     going_on = ScoringShard.objects.filter(scoring__status=Scoring.Status.RUNNING)
     return going_on.filter(free, attempts__lt=MOST_ATTEMPTS)

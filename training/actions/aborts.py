@@ -5,6 +5,7 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
+from annotation.actions.leases import lapsed
 from annotation.errors import ConflictError
 from annotation.models import User
 from training.models import TrainingRun
@@ -22,7 +23,7 @@ def abort_run(run: TrainingRun, *, actor: User | None, now: datetime) -> Trainin
     current.filter(status__in=(Status.QUEUED, Status.RUNNING), abort_asked_at__isnull=True).update(
         **wish
     )
-    nobody = Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    nobody = Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(now))
     current.filter(nobody, abort_asked_at__isnull=False).update(
         status=Status.ABORTED, lease_until=None, finished_at=now
     )

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
-from annotation.actions.leases import Lease
+from annotation.actions.leases import Lease, lapsed
 from annotation.errors import VernacularError
 from training.models import TrainingRun
 
@@ -120,7 +120,7 @@ def claimable(run_id: int, *, now: Now) -> bool:
 
 
 def _free(now: datetime) -> Q:
-    return Q(status=Status.QUEUED) | Q(status=Status.RUNNING, lease_until__lt=now)
+    return Q(status=Status.QUEUED) | (Q(status=Status.RUNNING) & lapsed(now))
 
 
 def _lease(now: datetime) -> datetime:

@@ -24,7 +24,7 @@ from learning.actions.kinds import kind_of
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
 from training.actions.checkpoints import forget, run_folder
-from training.actions.claims import Claim
+from training.actions.claims import Claim, claimable
 from training.actions.datasets import lineage, take_snapshot
 from training.actions.dispatches import Work
 from training.actions.gold_calls import call_for_gold
@@ -122,7 +122,7 @@ def due_compressions(*, now: datetime) -> list[Work]:
     runs = TrainingRun.objects.filter(kind__in=COMPRESSIONS, candidate__deployments=None)
     works = []
     for run in runs.filter(status__in=OPEN):
-        if run.status == Status.QUEUED or (run.lease_until and run.lease_until < now):
+        if claimable(run.pk, now=lambda: now):
             works.append(Work("training.tasks.train", {"run_id": run.pk}))
     for run in runs.filter(status=Status.FINISHED).select_related("campaign", "base", "candidate"):
         if serving_version(run.campaign) != run.base:

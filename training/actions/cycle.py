@@ -29,6 +29,7 @@ from learning.actions.scoring import (
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion, Round, Scoring, ScoringShard
 from training.actions.aborts import abort_note
+from training.actions.claims import claimable
 from training.actions.dispatches import Work
 from training.actions.gold_answers import tend_gold
 from training.actions.hindsight import record_stops
@@ -208,7 +209,7 @@ def _train(round_: Round, now: datetime) -> list[Work]:
         _move(round_, to=Status.JUDGING)
     elif run.status == TrainingRun.Status.FAILED:
         _give_up(round_, note=f"Training failed: {run.error}", now=now)
-    elif run.status == TrainingRun.Status.QUEUED or (run.lease_until and run.lease_until < now):
+    elif claimable(run.pk, now=lambda: now):
         return [Work("training.tasks.train", {"run_id": run.pk})]
     return []
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from training.models import Dispatch
 
@@ -46,8 +47,9 @@ def forget(work: Work) -> None:
 
 
 def _claim(key: str, *, now: datetime) -> bool:
-    old = Dispatch.objects.filter(key=key, sent_at__lte=now - RESEND)
-    if old.update(sent_at=now):
+    # Sent by a clock that was ahead, and has been put right since, it would be owed for as long.
+    lately = Q(sent_at__gt=now - RESEND, sent_at__lt=now + RESEND)
+    if Dispatch.objects.filter(~lately, key=key).update(sent_at=now):
         return True
     if Dispatch.objects.filter(key=key).exists():
         return False

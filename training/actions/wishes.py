@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F, Q
 
-from annotation.actions.leases import kept
+from annotation.actions.leases import kept, lapsed
 from annotation.errors import TransientError
 from annotation.models import User
 from learning.models import ModelVersion
@@ -43,7 +43,7 @@ def due_measurements(
 ) -> list[Work]:
     """Return the wishes that wait for a worker, or have lost theirs; give up what is hopeless."""
     wishes = MeasureWish.objects.open()
-    for lost in wishes.filter(attempts__gte=MOST_ATTEMPTS, lease_until__lt=now):
+    for lost in wishes.filter(lapsed(now), attempts__gte=MOST_ATTEMPTS):
         said = f"The worker was lost {MOST_ATTEMPTS} times; it may lack memory. {lost.error}"
         wishes.filter(pk=lost.pk, lease_until=lost.lease_until).update(
             finished_at=now, lease_until=None, error=said.strip()
@@ -112,7 +112,7 @@ def _claim(wish: MeasureWish, *, now: datetime) -> bool:
 
 
 def _free(now: datetime) -> Q:
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    free = Q(lease_until=None) | lapsed(now)
     return free & Q(attempts__lt=MOST_ATTEMPTS)
 
 
