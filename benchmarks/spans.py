@@ -183,7 +183,8 @@ def beside(data: Marked, *, ask: Ask) -> dict[str, Any]:
 
 def from_words(data: Marked, *, ask: Ask) -> float:
     """Return the CRF's F1 of all spans where it, too, is told no tokens but the words of a text."""
-    told, cut = {}, {part: units_of(one.texts) for part, one in data.parts.items()}
+    told: dict[str, dict[str, list[list[str]]]] = {}
+    cut = {part: units_of(one.texts) for part, one in data.parts.items()}
     names = tag_names(data.labels)
     for part, one in data.parts.items():
         words = zip(one.texts, one.spans, cut[part], strict=True)

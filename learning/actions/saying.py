@@ -43,7 +43,7 @@ def said_of(answer: Answer, *, campaign: Campaign, text: str) -> Said:
 
 def _marks(answer: Answer, *, names: Mapping[str, str], text: str) -> Said:
     marks = sorted(answer.marks or ())
-    parts = [
+    parts: list[dict[str, Any]] = [
         {
             "label": key,
             "name": names.get(key, key),
@@ -62,7 +62,7 @@ def _marks(answer: Answer, *, names: Mapping[str, str], text: str) -> Said:
 def _labels(answer: Answer, *, names: Mapping[str, str]) -> Said:
     held = {key: p for key, p in answer.probabilities.items() if p > HOLDS}
     value = several.composed(held)["value"]
-    parts = [
+    parts: list[dict[str, Any]] = [
         {"label": key, "name": names.get(key, key), "confidence": round(p, 4)}
         for key, p in held.items()
     ]

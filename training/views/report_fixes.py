@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotation.actions.choosing import chosen_label
 from annotation.errors import VernacularError
-from annotation.models import Campaign, CampaignLanguage, Report, User
+from annotation.models import Campaign, CampaignLanguage, Label, Report, User
 from annotation.objectives import objective, whole
 from annotation.permissions import Ability, person_of, required
 from annotation.views.fields import fields_of, form_of
@@ -42,10 +42,10 @@ def probes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         attempt(request, act, done=_("Thank you."))
         return redirect("report_probes", slug, tag)
     probe_, left = _next(home, user)
-    first = second = None
-    if probe_:
-        first, second = probe_.old_label, probe_.new_label
-        first, second = (second, first) if probe_.new_first else (first, second)
+    first: Label | None = probe_.old_label if probe_ else None
+    second: Label | None = probe_.new_label if probe_ else None
+    if probe_ and probe_.new_first:
+        first, second = second, first
     context = {
         "campaign": home.campaign,
         "language": home.language,
