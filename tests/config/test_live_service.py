@@ -6,13 +6,16 @@ from time import sleep
 
 import httpx
 import pytest
+import redis
 from django.conf import settings
 from django.utils import timezone
 
-from annotation.models import Heartbeat, User
-from annotation.tasks import push
+from annotation.actions.reports.intake import Telling, receive
+from annotation.actions.reports.transitions import broken_link
+from annotation.models import Heartbeat, Report, User
+from annotation.tasks import push, tend_reports
 from config.services import answers_ping, redis_socket
-from tests.make import make_user
+from tests.make import make_campaign, make_user
 from tests.servers import LabelStudioServer, LiveService
 
 WORKERS = ("worker-default", "worker-io", "worker-gpu")
@@ -59,17 +62,31 @@ def test_web_is_light_and_sees_what_the_test_wrote(
 
 
 @pytest.mark.redis
-def test_killed_worker_comes_back_and_takes_work(
+def test_killed_worker_comes_back_and_takes_work_each_step_once_however_often_it_hears(
     start_service: Callable[..., LiveService],
 ) -> None:
     service = start_service(without=("label-studio", "web", "worker-io", "worker-gpu", "beat"))
     before = service.process("worker-default").popen
     service.kill("worker-default")
+    campaign = make_campaign(languages=("wo",))
+    for number in range(4):
+        telling = Telling(text=f"Xam naa ko {number}", tag="wo", reasons=("idiom",))
+        told = {"telling": telling, "key": f"{number}", "client": f"{number}"}
+        receive(campaign, now=timezone.now(), **told)
+    for _ in range(8):  # its threads take several at once
+        tend_reports.delay()
     service.start("worker-default")
     after = service.process("worker-default").popen
     assert before is not None
     assert after is not None
     assert after.pid != before.pid
+    queue = redis.Redis.from_url(settings.ENV.redis_url)
+    waiting = Report.objects.filter(state__in=("received", "screened"))
+    service.wait_until(lambda: not waiting.exists() and not queue.llen("default"))
+    for report in Report.objects.all():
+        steps = list(report.log.values_list("to_state", flat=True))
+        assert steps == ["received", "screened", "awaiting_triage"]
+        assert broken_link(report) == 0
     assert after.poll() is None
 
 
