@@ -52,6 +52,9 @@ def main() -> None:
     parser.add_argument("--walks", type=int, default=20_000, help="random walks a database")
     parser.add_argument("--seconds", type=float, default=3600, help="of walking a database, now")
     parser.add_argument("--keep", type=Path, default=Path("var/report-walks"))
+    parser.add_argument(
+        "--asked", type=int, default=60, help="texts told again, a language and way"
+    )
     parser.add_argument("--flood", type=int, default=0, help="reports of the flood")
     parser.add_argument("--flood-seconds", type=float, default=60)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -60,7 +63,7 @@ def main() -> None:
     quick = options.quick
     parts = {
         "proofs": lambda: proofs(runs=200 if quick else 2_000),
-        "duplicates": lambda: duplicates(options.data, asked=10 if quick else 60),
+        "duplicates": lambda: duplicates(options.data, asked=10 if quick else options.asked),
         "speed": lambda: speed(options.data, size=10_000 if quick else 100_000),
         "walks": lambda: walks(
             options.walks, options.keep, seconds=20 if quick else options.seconds

@@ -70,26 +70,27 @@ def _embedded(texts: list[str]) -> Any:
 _kept: dict[str, Any] = {}
 
 
-def _index(texts: list[str]) -> Any:
+def _index(texts: list[str]) -> tuple[Any, Any]:
     from learning.methods.alike import Index
 
-    index = Index()
+    index, senses = Index(), _embedded(texts)
     index.add(range(1, len(texts) + 1), texts=texts)
-    index.add_senses(list(range(1, len(texts) + 1)), senses=_embedded(texts))
-    return index
+    index.add_senses(list(range(1, len(texts) + 1)), senses=senses)
+    return index, senses
 
 
-def _hits(index: Any, asked: list[tuple[int, str]]) -> tuple[float, ...]:
+def _hits(known: tuple[Any, Any], asked: list[tuple[int, str]]) -> tuple[float, ...]:
     """Return recall at five by letters alone, by embeddings alone, and as the product does it."""
+    index, kept = known
     senses, hits = _embedded([text for _, text in asked]), [0, 0, 0]
     for (right, text), sense in zip(asked, senses, strict=True):
         told = (
-            index.nearest(text, most=5, by_letters=5),
-            index.nearest(text, sense=sense, most=5, by_letters=0),
-            index.nearest(text, sense=sense, most=5),
+            [one.id for one in index.nearest(text, most=5, by_letters=5)],
+            list((-(kept @ sense)).argsort(kind="stable")[:5] + 1),
+            [one.id for one in index.nearest(text, sense=sense, most=5)],
         )
         for at, near in enumerate(told):
-            hits[at] += right in [one.id for one in near]
+            hits[at] += right in near
     return tuple(one / len(asked) for one in hits)
 
 
@@ -104,7 +105,7 @@ def _of_language(texts: list[str], *, asked: int) -> tuple[dict[str, tuple[float
         name: _hits(index, [(at + 1, way(known[at])) for at in range(min(asked, len(known)))])
         for name, way in ways.items()
     }
-    tops = [index.nearest(text, most=1, by_letters=1) for text in strange[:asked]]
+    tops = [index[0].nearest(text, most=1, by_letters=1) for text in strange[:asked]]
     return found, sum(bool(one) and one[0].letters >= SAME for one in tops) / len(tops)
 
 

@@ -20,7 +20,7 @@ PART = 20_000
 # The last part is indexed anew when so much has come since.
 GROWTH, FEW = 0.1, 200
 # Below nothing is shown: of runs of letters, and of embeddings.
-LEAST_LETTERS, LEAST_SENSE = 0.2, 0.5
+LEAST_LETTERS, LEAST_SENSE = 0.1, 0.5
 Floats = npt.NDArray[np.float32]
 
 

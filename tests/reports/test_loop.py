@@ -29,7 +29,14 @@ from training.actions.promotion import rollback
 from training.actions.report_collecting import boost_of, draft_case
 from training.actions.report_verifying import judge_probe, open_probes
 from training.methods.mended import judged, power
-from training.models import RegressionCase, ReportCase, SnapshotRow, TrainingRun, Verification
+from training.models import (
+    CaseCheck,
+    RegressionCase,
+    ReportCase,
+    SnapshotRow,
+    TrainingRun,
+    Verification,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tiny_networks")]
 State = ReportState
@@ -138,6 +145,7 @@ def test_a_report_goes_round_the_loop_and_is_opened_again_when_it_breaks() -> No
     check = proven(report, twin=twin)
     wheel.turn(answering=False, until=lambda: state() == State.RELEASED, most=6)
     assert serving_version(campaign) == check.version
+    assert CaseCheck.objects.get(gate__candidate=check.version).mends
     # Broken on purpose: the first model serves again, which gets the case wrong.
     rollback(campaign, to_version=first, actor=None, reason="on purpose")
     assert state() == State.REOPENED

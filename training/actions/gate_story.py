@@ -77,7 +77,9 @@ def story_of(gate: GateRun, *, now: datetime) -> GateStory:
         pooled=list(pooled_of(gate, checks=[line.check for line in lines]).values()),
         calls=_calls(gate),
         cases=list(
-            gate.case_checks.select_related("case__language", "champion_label", "candidate_label")
+            gate.case_checks.select_related(
+                "case__language", "champion_label", "candidate_label"
+            ).prefetch_related("case__reports")
         ),
         waivers=waivers,
         waiver=valid[0] if valid else None,
@@ -260,6 +262,7 @@ def record_of(story: GateStory) -> dict[str, Any]:
                 "champion_right": check.champion_right,
                 "candidate_right": check.candidate_right,
                 "learned": check.learned,
+                "reported": bool(check.case.reports.all()),
             }
             for check in story.cases
         ],

@@ -65,3 +65,9 @@ class CaseCheck(models.Model):
     def broken(self) -> bool:
         """Whether the candidate spoils what was right, on a text that it had not learned."""
         return self.champion_right and not self.candidate_right and not self.learned
+
+    @property
+    def mends(self) -> bool:
+        """Whether the candidate gets right what somebody reported, on a text that it had not learned."""
+        right = self.candidate_right and not self.champion_right and not self.learned
+        return right and bool(self.case.reports.all())
