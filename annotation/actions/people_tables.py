@@ -6,6 +6,7 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
 
 from annotation.actions.agreement import measure_agreement
+from annotation.methods.agreement import Agreement
 from annotation.methods.charts import Estimate
 from annotation.models import (
     Annotation,
@@ -60,7 +61,8 @@ def annotators_in(
 
 def people_rows(campaign: Campaign, *, languages: Collection[Language]) -> Iterator[Row]:
     """Yield everybody who answers, as the page shows them."""
-    for person in annotators_in(campaign, languages=languages).iterator(chunk_size=CHUNK):
+    found: Iterator[Any] = annotators_in(campaign, languages=languages).iterator(chunk_size=CHUNK)
+    for person in found:
         known = person.here[0] if person.here else None
         yield [
             *(person.user.username, person.user.name, person.language.tag, person.active),
@@ -94,7 +96,7 @@ def agreement_rows(campaign: Campaign, *, languages: Collection[Language]) -> It
     """Yield how far people agree in each language, under each guideline and in each week."""
     homes = campaign.languages.select_related("language").filter(language__in=languages)
     for group in measure_agreement(campaign, homes=homes).groups:
-        parts = [("", group.found, group.skipped)]
+        parts: list[tuple[str, Agreement, int | None]] = [("", group.found, group.skipped)]
         parts += [(f"guideline {part.name}", part.found, None) for part in group.guidelines]
         parts += [(part.name, part.found, None) for part in group.weeks]
         for name, found, skipped in parts:

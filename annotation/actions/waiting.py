@@ -39,14 +39,14 @@ def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
         Item.objects.open()
         .filter(campaign_language__campaign=campaign)
         .order_by()
-        .values("campaign_language")
+        .values_list("campaign_language")
         .annotate(
-            queued=Count("pk", filter=Q(state=Item.State.QUEUED)),
-            pushed=Count("pk", filter=Q(state=Item.State.PUSHED)),
-            oldest=Min("created_at"),
+            Count("pk", filter=Q(state=Item.State.QUEUED)),
+            Count("pk", filter=Q(state=Item.State.PUSHED)),
+            Min("created_at"),
         )
     )
-    counts = {row.pop("campaign_language"): row for row in rows}
+    counts = {home: told for home, *told in rows}
     held = dict(
         Reservation.objects.held(now=now)
         .filter(item__campaign_language__campaign=campaign)
@@ -54,12 +54,11 @@ def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
         .values_list("item__campaign_language")
         .annotate(Count("item", distinct=True))
     )
-    nothing = {"queued": 0, "pushed": 0, "oldest": None}
-    homes = campaign.languages.filter(active=True).select_related("language")
-    return [
-        Waiting(home=home, held=held.get(home.pk, 0), **(counts.get(home.pk) or nothing))
-        for home in homes
-    ]
+    found = []
+    for home in campaign.languages.filter(active=True).select_related("language"):
+        queued, pushed, oldest = counts.get(home.pk, (0, 0, None))
+        found.append(Waiting(home, queued, pushed, held.get(home.pk, 0), oldest))
+    return found
 
 
 def open_items(campaign: Campaign, *, tag: str = "") -> "QuerySet[Item]":
@@ -81,7 +80,8 @@ def open_items(campaign: Campaign, *, tag: str = "") -> "QuerySet[Item]":
 def queue_rows(campaign: Campaign, *, tag: str = "") -> Iterator[Sequence[Any]]:
     """Yield the queue as the page shows it, each text with its place in its language."""
     language, place = "", 0
-    for item in open_items(campaign, tag=tag).iterator(chunk_size=CHUNK):
+    items: Iterator[Any] = open_items(campaign, tag=tag).iterator(chunk_size=CHUNK)
+    for item in items:
         here = item.campaign_language.language.tag
         language, place = here, place + 1 if here == language else 1
         yield (
