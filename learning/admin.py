@@ -20,6 +20,20 @@ class DeploymentAdmin(ReadOnlyAdmin):
     list_select_related = ("campaign", "version", "actor")
 
 
+@admin.register(models.GeneratorVersion)
+class GeneratorVersionAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "network", "digest", "created_at")
+    list_filter = ("campaign",)
+    list_select_related = ("campaign",)
+
+
+@admin.register(models.GeneratorDeployment)
+class GeneratorDeploymentAdmin(ReadOnlyAdmin):
+    list_display = ("campaign", "number", "version", "kind", "reason", "actor", "created_at")
+    list_filter = ("campaign", "kind")
+    list_select_related = ("campaign", "version__campaign", "actor")
+
+
 @admin.register(models.ModelParent)
 class ModelParentAdmin(ReadOnlyAdmin):
     list_display = ("version", "parent", "weight")

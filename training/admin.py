@@ -27,6 +27,29 @@ class LearnedAnswerAdmin(ReadOnlyAdmin):
     list_display = ("snapshot_id", "annotation_id", "revision", "licence", "person")
 
 
+@admin.register(models.GeneratorLesson)
+class GeneratorLessonAdmin(ReadOnlyAdmin):
+    list_display = ("version_id", "annotation_id", "revision", "licence", "person")
+
+
+@admin.register(models.BlindComparison)
+class BlindComparisonAdmin(ReadOnlyAdmin):
+    list_display = ("home", "candidate", "champion", "campaign", "asked_at", "error")
+    list_select_related = ("home", "campaign", "candidate__campaign", "champion__campaign")
+
+
+@admin.register(models.BlindVerdict)
+class BlindVerdictAdmin(ReadOnlyAdmin):
+    list_display = ("comparison_id", "look", "verdict", "choices", "margin", "created_at")
+    list_filter = ("verdict",)
+
+
+@admin.register(models.BlindCheck)
+class BlindCheckAdmin(ReadOnlyAdmin):
+    list_display = ("verdict_of_id", "language", "verdict", "choices", "share", "low", "high")
+    list_select_related = ("language",)
+
+
 @admin.register(models.Evaluation)
 class EvaluationAdmin(ReadOnlyAdmin):
     list_display = ("version", "language", "items", "accuracy", "macro_f1", "created_at")

@@ -62,9 +62,10 @@ def files(tmp_path: Path, settings: Any) -> list[str]:
     return found
 
 
-def asked(*files: str, count: int) -> str:
+def asked(*files: str, count: int, **over: Any) -> str:
     out = StringIO()
-    call_command("ask_pairs", "cup", system=list(files), count=count, licence="CC0-1.0", stdout=out)
+    usual = {"licence": "CC0-1.0", "choose": True, "stdout": out}
+    call_command("ask_pairs", "cup", system=list(files), count=count, **usual | over)
     return out.getvalue()
 
 
@@ -104,6 +105,13 @@ def test_a_tournament_goes_by_what_people_chose_meanwhile(files: list[str]) -> N
     assert len(texts) == len(set(texts)) == 36
     with pytest.raises(CommandError, match="in 'cup' already"):
         asked(*files, count=1)
+
+
+@pytest.mark.django_db
+def test_pairs_are_drawn_by_lot_unless_they_are_to_be_chosen(files: list[str]) -> None:
+    assert "0 for what they tell, 9 by lot" in asked(*files, count=9, choose=False)
+    assert {s.meta["slot"] for s in Campaign.objects.get().samples.all()} == {"audit"}
+    assert {s.meta["chance"] for s in Campaign.objects.get().samples.all()} == {f"{9 / 36:.6f}"}
 
 
 @pytest.mark.django_db

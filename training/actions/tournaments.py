@@ -1,6 +1,6 @@
-"""Tournaments: of several systems, people see those pairs whose comparison tells most.
+"""Tournaments: of several systems, people compare pairs drawn by lot, or those that tell most.
 
-The strengths that choices so far amount to (:mod:`annotation.actions.judgements`) decide which pairs
+Where they are to be chosen, the strengths that choices so far amount to (:mod:`annotation.actions.judgements`) decide which pairs
 come next (:mod:`annotation.methods.pairings`); a share is drawn from all alike. Which texts of a pair are asked is
 a lot, and every one carries the chance that it had, and how it came in, in its ``meta``.
 """
@@ -50,11 +50,15 @@ def ask_pairs(  # noqa: PLR0913 - what a campaign of its own needs
     count: int,
     licence: str,
     now: Callable[[], datetime],
+    choose: bool = False,
     seed: int = 0,
     answers_per_item: int = 1,
     actor: User | None = None,
 ) -> Round:
-    """Ask people ``count`` pairs more in all languages together; a new campaign begins with all alike."""
+    """Ask people ``count`` pairs more in all languages together.
+
+    By lot, unless ``choose``: in simulations choosing ranked no better (``benchmarks.tournaments``).
+    """
     _refuse(systems, count=count)
     campaign = _campaign(slug, systems, answers_per_item=answers_per_item, actor=actor)
     homes = campaign.languages.filter(active=True).select_related("language", "campaign")
@@ -62,7 +66,7 @@ def ask_pairs(  # noqa: PLR0913 - what a campaign of its own needs
     for at, home in enumerate(homes.order_by("language__tag")):
         number = count // len(homes) + (at < count % len(homes))
         rng = np.random.default_rng([seed, at, home.campaign.samples.count()])
-        found = _rows(home, systems, count=number, rng=rng)
+        found = _rows(home, systems, count=number, choose=choose, rng=rng)
         chosen += sum(row["meta.slot"] == CHOSEN for row in found)
         rows += found
     if not rows:
@@ -116,9 +120,11 @@ def _rows(
     systems: Sequence[Written],
     *,
     count: int,
+    choose: bool,
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Return the rows of one language that are asked next."""
+    from annotation.methods.pairings import AUDIT as SHARE
     from annotation.methods.pairings import allot
 
     left = _left(home, systems)
@@ -126,7 +132,8 @@ def _rows(
     room = np.zeros((size, size), np.int64)
     for (one, other), keys in left.items():
         room[one, other] = room[other, one] = len(keys)
-    told = allot(_openness(home, systems), left=room, count=count, rng=rng)
+    by_lot = SHARE if choose else 1.0
+    told = allot(_openness(home, systems), left=room, count=count, rng=rng, audit=by_lot)
     rows = []
     for (one, other), keys in left.items():
         number, chosen = int(told.asked[one, other]), int(told.chosen[one, other])

@@ -1,4 +1,4 @@
-"""``ask_pairs``: of several systems, ask people the pairs whose comparison tells most."""
+"""``ask_pairs``: of several systems, have people compare pairs by lot, or those that tell most."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -16,10 +16,10 @@ class Command(BaseCommand):
 
     help = (
         "Have people choose blindly between outputs of three systems or more: manage.py ask_pairs SLUG"
-        " --system a=a.jsonl --system b=b.jsonl --system c=c.jsonl --count 100 --licence CC0-1.0. Given"
-        " again when people have answered, it asks those pairs of systems whose strengths are least"
-        " sure and most alike; one in five is drawn from all alike, and every one carries the chance"
-        " that it had. The page What models wrote shows the strengths with intervals."
+        " --system a=a.jsonl --system b=b.jsonl --system c=c.jsonl --count 100 --licence CC0-1.0. Pairs"
+        " are drawn by lot. With --choose they are those whose strengths are least sure and most alike"
+        " by what people chose so far, and one in five by lot; every one carries the chance that it"
+        " had. The page What models wrote shows the strengths with intervals."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -29,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--count", type=int, default=100, help="pairs of outputs more")
         parser.add_argument("--licence", required=True, help="of the outputs, an SPDX identifier")
         parser.add_argument("--answers", type=int, default=1, help="people on each pair")
+        parser.add_argument("--choose", action="store_true", help="ask what tells most first")
         parser.add_argument("--seed", type=int, default=0)
 
     def handle(self, **options: Any) -> None:
@@ -40,6 +41,7 @@ class Command(BaseCommand):
                 systems=systems,
                 count=options["count"],
                 licence=options["licence"],
+                choose=options["choose"],
                 seed=options["seed"],
                 answers_per_item=options["answers"],
                 now=timezone.now,
