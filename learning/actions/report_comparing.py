@@ -27,6 +27,7 @@ from annotation.models import Campaign, Report, ReportImprint, ReportState
 from annotation.models.reports import OPEN
 from annotation.objectives import spans
 from learning.actions.serving import serving_version
+from learning.actions.trying import ANSWERABLE
 from learning.methods.alike import Index
 from learning.models import ModelVersion
 
@@ -72,7 +73,9 @@ def _digest_of(campaign: Campaign) -> str:
 
 def _network_for(campaign: Campaign) -> ModelVersion | None:
     """Return the version whose embeddings are of whole texts, if one serves."""
-    return None if campaign.objective == spans.NAME else serving_version(campaign)
+    if campaign.objective == spans.NAME or campaign.objective not in ANSWERABLE:
+        return None
+    return serving_version(campaign)
 
 
 def _compare(campaign: Campaign, *, now: datetime) -> int:
