@@ -176,29 +176,39 @@ def most(call: Call, *, web: int, database: int, languages: int) -> Sized:
     return Sized(call.name, web, database, languages, low, 1000 * best, low * call.answers)
 
 
+def measured() -> list[Call]:
+    """What each kind of call cost where it was pressed."""
+    known = json.loads((Path(__file__).parent / "results/intake.json").read_text())
+    calls = []
+    for row in known["rows"]:
+        name, _, how = row["row"].partition(", ")
+        if how == "pressed":
+            web_s, database_s = (
+                row[at] * row["together"] / 1000 for at in ("web_ms", "database_ms")
+            )
+            calls.append(Call(name, web_s, database_s, name != "nudges", row["together"]))
+    return calls
+
+
 def main() -> None:
     """Read what was measured, simulate, show, and write down."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two machines, and writes nothing")
+    parser.add_argument("--web", type=float, default=0.0, help="milliseconds of the web, a call")
+    parser.add_argument("--database", type=float, default=0.0, help="and of PostgreSQL")
     options = parser.parse_args()
-    known = json.loads((Path(__file__).parent / "results/intake.json").read_text())
-    calls = []
-    for row in known["rows"]:
-        if row["row"].endswith("pressed"):
-            name, together = row["row"].partition(",")[0], row["together"]
-            web_s, database_s = (row[at] * together / 1000 for at in ("web_ms", "database_ms"))
-            calls.append(Call(name, web_s, database_s, name != "nudges", together))
+    given = Call("as given", options.web / 1000, options.database / 1000, locks=True)
+    calls = [given] if options.web else measured()
     rows = []
     for call in calls:
         for web, database in MACHINES[:2] if options.quick else MACHINES:
             for languages in (8, 200) if call.locks else (1,):
                 rows.append(most(call, web=web, database=database, languages=languages))
                 print(rows[-1].line(), flush=True)
-    if not options.quick:
+    if not options.quick and not options.web:
         from benchmarks.report import write
 
-        notes = ["simulated, from processor times of benchmarks.intake"]
-        write("sizing", rows, notes=notes, measured=known["commit"])
+        write("sizing", rows, notes=["simulated, from processor times of benchmarks.intake"])
 
 
 if __name__ == "__main__":
