@@ -64,6 +64,16 @@ def attend(**_: object) -> None:
     health.beat(health.IO_QUEUE, now=timezone.now())
 
 
+@shared_task
+def forget_what_is_over(**_: object) -> None:
+    """Remove what has run out and nobody needs; once a day."""
+    from django.utils import timezone
+
+    from annotation.actions import retention
+
+    retention.forget_what_is_over(timezone.now())
+
+
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def push(*, campaign_language_id: int, **_: object) -> None:
     """Prepare a language's desk project and fill it up."""

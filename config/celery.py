@@ -23,6 +23,8 @@ WATCH_SECONDS = 300
 LETTER_SECONDS = 900
 # A report that came in is looked at within a minute, even if nobody was asked at once.
 REPORT_SECONDS = 30
+# What is over, and nobody needs, goes once a day.
+DAY_SECONDS = 86_400
 # Whoever has their browser ring is told within a minute, outside their quiet hours.
 RING_SECONDS = 60
 # A campaign's languages are learned anew where its pool has grown by a fifth; most days none has.
@@ -81,6 +83,11 @@ app.conf.beat_schedule = {
         "task": "annotation.tasks.send_questions",
         "schedule": LETTER_SECONDS,
         "options": {"expires": LETTER_SECONDS},
+    },
+    "forget_what_is_over": {
+        "task": "annotation.tasks.forget_what_is_over",
+        "schedule": DAY_SECONDS,
+        "options": {"expires": DAY_SECONDS},
     },
     "tend_reports": {
         "task": "annotation.tasks.tend_reports",

@@ -105,7 +105,7 @@ def turn_off(user: User, *, code: str) -> None:
         raise InvalidInputError(
             _("This code is wrong, or was used."), remedy=_("Wait for the next one.")
         )
-    _forget(user)
+    forget(user)
 
 
 @transaction.atomic
@@ -117,11 +117,12 @@ def take_away(user: User, *, actor: User | None, reason: str) -> None:
         )
     if not reason.strip():
         raise InvalidInputError(_("Say why."), remedy=_("Write how you know who asks for it."))
-    _forget(user)
+    forget(user)
     record("second_step_taken_away", actor=actor, named={"user": user.username, "reason": reason})
 
 
-def _forget(user: User) -> None:
+def forget(user: User) -> None:
+    """Remove phone and recovery codes."""
     for kind in (TOTPDevice, StaticDevice):
         kind.objects.filter(user=user).delete()
 

@@ -53,10 +53,12 @@ DOORS = {
         language_json language_feed
     """,
     "signed in": """
+        second_step_ask second_step second_step_off
         me consent about_me group group_remark letters own_json own_csv take_back
     """,
-    "operate": "campaign_create health",
+    "operate": "campaign_create health audit audit_csv",
     "lead": """
+        campaign_audit campaign_audit_csv
         campaign_start campaign_pause campaign_finish train_now quota quota_undo
         import_create import_detail import_live import_refused_csv
         quarantine_csv
