@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.actions.reports.intake import Telling, receive, report_of
-from annotation.actions.reports.limits import LEAST_SECONDS, client_of
+from annotation.actions.reports.limits import client_of, least_seconds
 from annotation.actions.reports.told import open_to_everybody
 from annotation.errors import VernacularError
 from annotation.models import (
@@ -172,7 +172,8 @@ def _take(
     at_hand: tuple[Sample, CampaignLanguage] | None = None,
 ) -> HttpResponse:
     told = request.POST
-    if not _took_its_time(told.get("begun", "")):
+    least = least_seconds(campaign, now=timezone.now())
+    if not _took_its_time(told.get("begun", ""), least=least):
         raise VernacularError(
             _("That was very quick."), remedy=_("Look at it once more, then send it.")
         )
@@ -221,13 +222,13 @@ def _key_of(request: HttpRequest) -> str:
     return key if KEY.fullmatch(key) else ""
 
 
-def _took_its_time(begun: str) -> bool:
+def _took_its_time(begun: str, *, least: int) -> bool:
     """Whether a form was open for so long as a person needs; without the sign, it was not."""
     try:
         since = float(signing.loads(begun, salt=BEGUN, max_age=FORM_LASTS))
     except (signing.BadSignature, TypeError, ValueError):
         return False
-    return timezone.now().timestamp() - since >= LEAST_SECONDS
+    return timezone.now().timestamp() - since >= least
 
 
 def campaign_or_404(slug: str) -> Campaign:
