@@ -69,7 +69,7 @@ def make_campaign_of(samples: int, *, languages: int, people: int) -> Any:
     )
     agreed = {"how": "admin", "train": True, "given_at": timezone.now()}
     Consent.objects.bulk_create(Consent(user=user, **agreed) for user in users)
-    told = {
+    told: dict[str, Any] = {
         "campaign": campaign.pk,
         "tongues": spoken,
         "languages": languages,
