@@ -13,11 +13,13 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,9 +110,12 @@ def _suffer(stack: Any, options: argparse.Namespace) -> dict[str, Any]:
         one.start()
     _until(stack, lambda: not injector._lacking(0.0, 0.0), seconds=90)
     tell("all work; faults begin")
-    until = time.monotonic() + options.minutes * 60
+    until, enough = time.monotonic() + options.minutes * 60, Event()
+    # Whoever ends it from outside still learns what came of what was suffered.
+    signal.signal(signal.SIGTERM, lambda *_: enough.set())
     for faults in plan(Random(options.chunk)):
-        if time.monotonic() > until or len(suffered) + len(faults) > options.faults:
+        over = enough.is_set() or time.monotonic() > until
+        if over or len(suffered) + len(faults) > options.faults:
             break
         injector.suffer(faults)
         suffered += faults
