@@ -56,7 +56,12 @@ def run_demo(var: Path, *arguments: str) -> Shown:
     done = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | {"VERNACULAR_VAR_DIR": str(var), "VERNACULAR_TICK_SECONDS": "1"},
+        env=os.environ
+        | {
+            "VERNACULAR_VAR_DIR": str(var),
+            "VERNACULAR_DATABASE_URL": "",
+            "VERNACULAR_TICK_SECONDS": "1",
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

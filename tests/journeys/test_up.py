@@ -54,7 +54,11 @@ def up(tmp_path: Path, label_studio_installed: None) -> Iterator[Terminal]:
     port = free_port(20700 + os.getpid() % 300)
     command = [sys.executable, "manage.py", "up", "--quiet", f"--port={port}"]
     command.append(f"--label-studio-port={port + 1}")
-    terminal = Terminal(command, cwd=ROOT, environment={"VERNACULAR_VAR_DIR": str(tmp_path)})
+    terminal = Terminal(
+        command,
+        cwd=ROOT,
+        environment={"VERNACULAR_VAR_DIR": str(tmp_path), "VERNACULAR_DATABASE_URL": ""},
+    )
     try:
         assert terminal.wait_for("Vernacular is serving", seconds=120), terminal.shown
         yield terminal
@@ -79,7 +83,7 @@ def test_up_serves_on_loopback_refuses_a_second_and_stops_on_ctrl_c(
     second = subprocess.run(
         [sys.executable, "manage.py", "up"],
         cwd=ROOT,
-        env=os.environ | {"VERNACULAR_VAR_DIR": str(tmp_path)},
+        env=os.environ | {"VERNACULAR_VAR_DIR": str(tmp_path), "VERNACULAR_DATABASE_URL": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -103,7 +107,7 @@ def test_nothing_runs_on_when_up_is_killed_and_the_next_up_may_start(
     again = subprocess.run(
         [sys.executable, "manage.py", "up", "--once", "--quiet"],
         cwd=ROOT,
-        env=os.environ | {"VERNACULAR_VAR_DIR": str(tmp_path)},
+        env=os.environ | {"VERNACULAR_VAR_DIR": str(tmp_path), "VERNACULAR_DATABASE_URL": ""},
         capture_output=True,
         text=True,
         check=False,
