@@ -97,11 +97,17 @@ def figures(*, seeds: int) -> list[Figure]:
         name = f"{TOTAL} choices, {writers} writers drawn"
         peer = float(alike[:, 0].mean())
         found += [
-            Figure(f"{name}: rank correlation, pairs chosen", **mean_of(ours[:, 0]), peer=peer),
-            Figure(f"{name}: gained by choosing", **mean_of(ours[:, 0] - alike[:, 0]), bar=0.0),
+            Figure(
+                f"{name}: rank correlation, pairs chosen", **mean_of(ours[:, 0].tolist()), peer=peer
+            ),
+            Figure(
+                f"{name}: gained by choosing",
+                **mean_of((ours[:, 0] - alike[:, 0]).tolist()),
+                bar=0.0,
+            ),
             Figure(
                 f"{name}: inside, pairs chosen",
-                **mean_of(ours[:, 1]),
+                **mean_of(ours[:, 1].tolist()),
                 peer=float(alike[:, 1].mean()),
             ),
         ]
