@@ -58,7 +58,7 @@ DOORS = {
     """,
     "operate": "campaign_create health audit audit_csv",
     "lead": """
-        campaign_audit campaign_audit_csv
+        campaign_audit campaign_audit_csv agreed_file webhooks webhook_act webhook_again
         campaign_start campaign_pause campaign_finish train_now quota quota_undo
         import_create import_detail import_live import_refused_csv
         quarantine_csv
@@ -76,7 +76,7 @@ DOORS = {
         version_compare version_confidence reports_overview campaign_table
         queue queue_csv runs run_csv round_table generators
     """,
-    "watch anywhere": "campaigns",
+    "watch anywhere": "campaigns keys key_revoke",
     "people": """
         people invite invitation_renew invitation_revoke membership_end person_deactivate
         people_table person_activate calibration reports_every reports_several
