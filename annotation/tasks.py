@@ -12,6 +12,12 @@ from celery import current_app, current_task, shared_task
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
+# Found by whoever looks for tasks here.
+from annotation.report_tasks import learn_report_languages as learn_report_languages
+from annotation.report_tasks import ring_report_bells as ring_report_bells
+from annotation.report_tasks import send_report_letters as send_report_letters
+from annotation.report_tasks import tend_reports as tend_reports
+
 logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
 BETWEEN_PATROLS = timedelta(hours=1)
@@ -244,56 +250,6 @@ def send_questions(**_: object) -> None:
 def questions_soon() -> None:
     """Have what waits for the mail server sent; with the broker away the timetable will."""
     _aside(_ask_for, send_questions, {}, 0)
-
-
-@shared_task
-def tend_reports(**_: object) -> None:
-    """Screen what came in, do what is due on reports, and tell whom it concerns."""
-    from django.utils import timezone
-
-    from annotation.actions.reports.timers import tend
-    from annotation.actions.reports.tongues import detect_waiting
-
-    tend(timezone.now())
-    detect_waiting()
-
-
-@shared_task
-def learn_report_languages(**_: object) -> None:
-    """Learn what tells the languages of open campaigns apart, where much has come since."""
-    from django.utils import timezone
-
-    from annotation.actions.reports.tongues import campaigns_to_learn, learn_languages
-    from annotation.models import Campaign
-
-    now = timezone.now()
-    for campaign in Campaign.objects.filter(pk__in=campaigns_to_learn(now)):
-        learn_languages(campaign, now=now)
-
-
-@shared_task
-def ring_report_bells(**_: object) -> None:
-    """Ring in the browsers of who wants to hear what became of their report."""
-    from django.utils import timezone
-
-    from annotation.actions.reports.bells import ring_all
-    from annotation.gateways.push import PushRinger
-
-    ring_all(timezone.now(), ringer=PushRinger())
-
-
-@shared_task
-def send_report_letters(**_: object) -> None:
-    """Tell who left an address what became of their report; a mail server that is away, later."""
-    from django.utils import timezone
-
-    from annotation.actions.reports.letters import send_report_letters
-    from annotation.errors import TransientError
-
-    try:
-        send_report_letters(timezone.now())
-    except TransientError as error:
-        logger.warning("Letters about reports wait, since the mail server is away: %s", error)
 
 
 def soon(task: Any, **kwargs: int) -> None:
