@@ -28,8 +28,8 @@ def duplicates(data: Path, *, asked: int) -> Iterator[Told]:
         for way, hits in rows.items():
             found.setdefault((script, way), []).append(hits)
         wrong.setdefault(script, []).append(strange)
-    for (script, way), rows in sorted(found.items()):
-        yield from _three(f"{script}, {way}", rows)
+    for (script, way), hits_of in sorted(found.items()):
+        yield from _three(f"{script}, {way}", hits_of)
     for script, shares in sorted(wrong.items()):
         text = f"{script}: texts never told that are said to be alike (letters, cosine {SAME})"
         yield text, sum(shares) / len(shares), None, True

@@ -11,7 +11,6 @@ import json
 import multiprocessing
 import os
 import random
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -185,4 +184,4 @@ def _racer(campaign: int, seed: str, gate: Any, told: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
