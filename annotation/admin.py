@@ -1,10 +1,9 @@
 """Stock admin for rare edits; what is append-only can be read here and nothing else."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -13,8 +12,8 @@ from django.utils.translation import gettext_lazy as _lazy
 from annotation import models
 from annotation.actions.consents import SENTENCES, write_text
 from annotation.actions.second_step import take_away
+from annotation.errors import VernacularError
 from annotation.permissions import person_of
-from annotation.views.outcomes import attempt
 
 # Generic for the type checker only: at run time Django's admin classes take no brackets.
 if TYPE_CHECKING:
@@ -97,11 +96,13 @@ class PersonAdmin(People):
     def take_second_step_away(self, request: HttpRequest, queryset: Any) -> None:
         """For another superuser to do; the audit keeps who did it to whom."""
         for user in queryset:
-            attempt(
-                request,
-                partial(take_away, user, actor=person_of(request), reason="Asked in the admin."),
-                done=_("%s signs in with the password alone until a phone is set up anew.") % user,
-            )
+            try:
+                take_away(user, actor=person_of(request), reason="Asked in the admin.")
+            except VernacularError as error:
+                messages.error(request, str(error))
+            else:
+                done = _("%s signs in with the password alone until a phone is set up anew.") % user
+                messages.success(request, done)
 
 
 @admin.register(models.Language)

@@ -2,15 +2,15 @@
 
 import logging
 from collections.abc import Callable, Collection
-from contextvars import copy_context
 from datetime import timedelta
-from threading import BoundedSemaphore, Event, Thread
-from time import monotonic
+from threading import BoundedSemaphore, Event
 from typing import Any
 
-from celery import current_app, current_task, shared_task
+from celery import current_task, shared_task
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+
+from annotation.asking import aside, ask_for, is_first
 
 # Found by whoever looks for tasks here.
 from annotation.report_tasks import learn_report_languages as learn_report_languages
@@ -30,19 +30,6 @@ OLD_AFTER_SECONDS = 120
 KEPT_WITHIN_SECONDS = 30
 # Long files leave the desk the other threads; two that write at once would be no quicker.
 IMPORTS_AT_ONCE = 1
-# A broker that is away is left alone at once.
-IMPATIENT = {
-    "max_retries": 0,
-    "interval_start": 0,
-    "socket_connect_timeout": 0.3,
-    "socket_timeout": 0.3,
-    "retry_on_timeout": False,
-}
-
-# What was asked for begins so late that all that happens until then goes along.
-SECONDS_BETWEEN = 3
-
-_asked: dict[tuple[str | int, ...], float] = {}
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
 _leaving = Event()
 
@@ -249,12 +236,12 @@ def send_questions(**_: object) -> None:
 
 def questions_soon() -> None:
     """Have what waits for the mail server sent; with the broker away the timetable will."""
-    _aside(_ask_for, send_questions, {}, 0)
+    aside(ask_for, send_questions, {}, 0)
 
 
 def soon(task: Any, **kwargs: int) -> None:
     """Have a task begin at once, without waiting for the broker; the timetable asks for it too."""
-    _aside(_ask_for, task, kwargs, 0)
+    aside(ask_for, task, kwargs, 0)
 
 
 def sweep_soon(campaign_language_id: int) -> None:
@@ -262,7 +249,7 @@ def sweep_soon(campaign_language_id: int) -> None:
 
     The first word with it costs a process seconds, for all that is imported then.
     """
-    _aside(ask_for_sweep, campaign_language_id)
+    aside(ask_for_sweep, campaign_language_id)
 
 
 def mirror_soon(campaign_language_id: int) -> None:
@@ -278,28 +265,14 @@ def push_soon(campaign_language_id: int) -> None:
 def keep_soon(annotator_id: int, campaign_language_id: int, *, most: int) -> None:
     """Have the desk asked at once to keep texts for somebody; once in a few seconds is enough."""
     kwargs = {"annotator_id": annotator_id, "campaign_language_id": campaign_language_id}
-    if _is_first(keep, annotator_id, campaign_language_id):
-        _aside(_ask_for, keep, {**kwargs, "most": most}, 0)
-
-
-def _aside(work: Callable[..., object], *given: object) -> None:
-    """Do it in a thread of its own, whose lines and tasks bear the id of the request at hand."""
-    Thread(target=copy_context().run, args=(work, *given), daemon=True).start()
+    if is_first(keep, annotator_id, campaign_language_id):
+        aside(ask_for, keep, {**kwargs, "most": most}, 0)
 
 
 def _ask_soon(task: Any, campaign_language_id: int) -> None:
-    if _is_first(task, campaign_language_id):
+    if is_first(task, campaign_language_id):
         kwargs = {"campaign_language_id": campaign_language_id}
-        _aside(_ask_for, task, kwargs)
-
-
-def _is_first(task: Any, *numbers: int) -> bool:
-    """Whether this process has not asked for the same a moment ago."""
-    now, key = monotonic(), (task.name, *numbers)
-    if now - _asked.get(key, -SECONDS_BETWEEN) < SECONDS_BETWEEN:
-        return False
-    _asked[key] = now
-    return True
+        aside(ask_for, task, kwargs)
 
 
 def members_soon(campaign_language_ids: Collection[int]) -> None:
@@ -309,40 +282,14 @@ def members_soon(campaign_language_ids: Collection[int]) -> None:
 
     def ask() -> None:
         for number in campaign_language_ids:
-            _ask_for(let_in, {"campaign_language_id": number})
+            ask_for(let_in, {"campaign_language_id": number})
 
-    _aside(ask)
+    aside(ask)
 
 
 def ask_for_sweep(campaign_language_id: int) -> bool:
     """Hand a sweep to the broker; False if the broker is away."""
-    return _ask_for(sweep, {"campaign_language_id": campaign_language_id})
-
-
-def _ask_for(task: Any, kwargs: dict[str, int], countdown: int | None = None) -> bool:
-    """Hand a task to the broker, in a few seconds or when told; False if the broker is away.
-
-    Nothing is lost then: the timetable asks for it as soon as it is back.
-    """
-    from kombu.exceptions import OperationalError
-
-    from annotation.actions.nudges import SWEEP_AFTER_SECONDS
-
-    known = current_app.conf.broker_transport_options or {}
-    try:
-        with current_app.connection_for_write(
-            connect_timeout=0.3, transport_options={**known, **IMPATIENT}
-        ) as connection:
-            options: dict[str, Any] = {"connection": connection, "retry": False}
-            task.apply_async(
-                kwargs=kwargs,
-                countdown=SWEEP_AFTER_SECONDS if countdown is None else countdown,
-                **options,
-            )
-    except (OperationalError, OSError) as error:
-        logger.warning("%s could not be asked for: %s. The timetable will.", task.name, error)
-        return False
-    return True
+    return ask_for(sweep, {"campaign_language_id": campaign_language_id})
 
 
 def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:

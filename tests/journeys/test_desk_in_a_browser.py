@@ -61,11 +61,7 @@ def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
     page.wait_for_load_state("networkidle")
     # The question's first way to answer, and then there is nothing more for her.
     assert page.get_by_role("link", name="Settings").count() == 0
-    first, second = (page.get_by_text(name).first.bounding_box() for name in ANSWERS)
-    assert first
-    assert second
-    assert first["x"] > second["x"]
-    assert abs(first["y"] - second["y"]) < 5
+    assert_choices_run_from_the_right(page)
     page.keyboard.press("Escape")
     page.keyboard.press("1")
     page.get_by_test_id("bottombar-submit-button").click()
@@ -74,14 +70,28 @@ def test_awa_answers_by_one_click_and_nothing_at_the_desk_comes_from_elsewhere(
     told = desk.changed_tasks(project, since="1970-01-01T00:00:00.000000Z", limit=5)
     assert [one.user_id for one in told[0].annotations] == [awa.desk_user_id]
     assert page.get_by_text(WORDS["back"]).get_attribute("href") == HOME
-    called = {url for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
-    assert {url for url in called if urlsplit(url).hostname not in HERE} == set()
-    assert len(called) > 10
+    assert_all_from_here(asked)
     page.goto(f"{label_studio.url}/projects/{project}/settings")
     assert_closed(page)
     tips = httpx.get(f"{label_studio.url}/heidi-tips/")
     assert (tips.status_code, "elsewhere" in tips.text) == (404, True)
     desk.delete_project(project)
+
+
+def assert_choices_run_from_the_right(page: "Page") -> None:
+    """Where text is read from the right, its choices stand in that order, too."""
+    first, second = (page.get_by_text(name).first.bounding_box() for name in ANSWERS)
+    assert first
+    assert second
+    assert first["x"] > second["x"]
+    assert abs(first["y"] - second["y"]) < 5
+
+
+def assert_all_from_here(asked: list[str]) -> None:
+    """Nothing was asked of a stranger, and something was asked."""
+    called = {url for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
+    assert {url for url in called if urlsplit(url).hostname not in HERE} == set()
+    assert len(called) > 10
 
 
 def assert_closed(page: "Page") -> None:
