@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -13,7 +14,15 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.errors import VernacularError
-from annotation.models import Annotator, Campaign, Sample, Withdrawal
+from annotation.models import (
+    Annotation,
+    Annotator,
+    Campaign,
+    CampaignLanguage,
+    Membership,
+    Sample,
+    Withdrawal,
+)
 from annotation.permissions import Ability, person_of, required
 from annotation.views.numbers import number_in
 from learning.models import ModelVersion
@@ -29,8 +38,8 @@ def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     from training.actions.withdrawals import Wish
 
     campaign = get_object_or_404(Campaign, slug=slug)
-    people = Annotator.objects.filter(language__campaigns__campaign=campaign)
-    annotator = get_object_or_404(people.select_related("user", "language"), pk=pk)
+    people = _people_of(campaign).select_related("user", "language")
+    annotator = get_object_or_404(people, pk=pk)
     if request.method == "POST":
         _withdraw(request, Wish(annotator=annotator))
         return redirect("person_trace", slug, pk)
@@ -82,6 +91,17 @@ def find(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, _("No text of this campaign has that number."))
         return redirect("versions", slug)
     return redirect("text_trace", slug, found.uid)
+
+
+def _people_of(campaign: Campaign) -> "QuerySet[Annotator]":
+    """Who is to answer here or has answered; a language's people in other campaigns are not ours."""
+    held = Membership.objects.filter(campaign=campaign, user=OuterRef("user"))
+    homes = CampaignLanguage.objects.filter(campaign=campaign)
+    gave = Annotation.objects.filter(
+        annotator=OuterRef("pk"), item__campaign_language__in=homes.values("pk")
+    )
+    people = Annotator.objects.filter(language__in=homes.values("language"))
+    return people.filter(Q(everywhere=True) | Exists(held) | Exists(gave))
 
 
 def _of_one(request: HttpRequest, sample: Sample) -> "Wish":
