@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.models import F, Q
 
-from annotation.actions.leases import kept
+from annotation.actions.leases import kept, lapsed
 from annotation.errors import InvalidInputError, TransientError
 from annotation.models import Campaign
 from learning.actions.generators import folder_of
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def due_comparisons(*, now: datetime) -> list[Work]:
     """Return the comparisons that wait for a worker, or have lost theirs; give up what is hopeless."""
     waiting = BlindComparison.objects.filter(finished_at=None)
-    free = waiting.filter(Q(lease_until=None) | Q(lease_until__lt=now))
+    free = waiting.filter(Q(lease_until=None) | lapsed(now))
     lost = f"The worker was lost {MOST_ATTEMPTS} times; it may lack memory."
     free.filter(attempts__gte=MOST_ATTEMPTS, error="").update(finished_at=now, error=lost)
     free.filter(attempts__gte=MOST_ATTEMPTS).update(finished_at=now)
@@ -75,7 +75,7 @@ def write_comparison(comparison_id: int, *, now: Clock) -> BlindComparison | Non
 
 def _claim(comparison: BlindComparison, *, now: datetime) -> bool:
     """True for exactly one worker."""
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    free = Q(lease_until=None) | lapsed(now)
     rows = BlindComparison.objects.filter(free, pk=comparison.pk, attempts=comparison.attempts)
     return rows.update(attempts=comparison.attempts + 1, lease_until=_lease(now)) == 1
 
