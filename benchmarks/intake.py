@@ -147,8 +147,13 @@ def measure(server: str, *, seconds: float, quick: bool) -> tuple[list[Intake], 
     with web(var) as (port, process):
         bare = bare_inserts(server, seconds=2.0 if quick else 10.0)
         # Each process imports what speaks to the broker when it first does.
+        people = gather()
         for kind in ("nudges", "answers"):
-            plan = prepare(1, most=400) | {"kind": kind, "port": port, "seconds": 4.0}
+            plan = prepare(people, together=1, most=400) | {
+                "kind": kind,
+                "port": port,
+                "seconds": 4.0,
+            }
             press(
                 kind,
                 plan | {"rate": 0.0, "lines": LINES},
@@ -157,7 +162,8 @@ def measure(server: str, *, seconds: float, quick: bool) -> tuple[list[Intake], 
                 bare=bare,
             )
         for name, together, lasting, rate in ways:
-            plan = prepare(together, most=int(lasting * (rate or 600)))
+            texts = int(lasting * (rate or 600)) if name != "nudges" else len(people)
+            plan = prepare(people, together=together, most=texts)
             plan |= {"kind": name.split()[0], "port": port, "seconds": lasting}
             plan |= {"rate": rate / together, "lines": LINES}
             rows.append(press(name, plan, server=server, web=process.pid, bare=bare))
@@ -190,60 +196,76 @@ def web(var: Path) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
             process.wait()
 
 
-def prepare(together: int, *, most: int) -> dict[str, Any]:
-    """A running campaign in eight languages, with a team and texts in everybody's hands."""
-    from datetime import timedelta
-
+def gather() -> list[dict[str, Any]]:
+    """A running campaign in eight languages, with a team that is signed in."""
     from django.conf import settings
     from django.test import Client
-    from django.utils import timezone
     from django.utils.crypto import get_random_string
 
-    from annotation.models import CampaignLanguage, Item, Reservation, Sample
+    from annotation.models import CampaignLanguage
     from annotation.views.light import _person
     from tests.make import make_annotator, make_campaign
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     campaign = make_campaign(languages=TAGS, status="running")
-    homes = CampaignLanguage.objects.filter(campaign=campaign).select_related("language")
-    each = -(-most // (len(TAGS) * PEOPLE * together)) * together
     people = []
-    for home in homes:
+    for home in CampaignLanguage.objects.filter(campaign=campaign).select_related("language"):
         for _ in range(PEOPLE):
-            name = f"person-{campaign.pk}-{home.pk}-{len(people)}"
-            annotator = make_annotator(name, home.language.tag)
-            samples = Sample.objects.bulk_create(
-                Sample(
-                    campaign=campaign,
-                    language=home.language,
-                    text=f"{name} {n}",
-                    digest=f"{name} {n}",
-                )
-                for n in range(each)
-            )
-            items = Item.objects.bulk_create(
-                Item(campaign_language=home, sample=one, kind="acquisition") for one in samples
-            )
-            until = timezone.now() + timedelta(hours=9)
-            Reservation.objects.bulk_create(
-                Reservation(item=one, annotator=annotator, until=until) for one in items
-            )
+            annotator = make_annotator(f"person{len(people)}", home.language.tag)
             client = Client()
             client.force_login(annotator.user)
             token = get_random_string(32)
             session = client.cookies[settings.SESSION_COOKIE_NAME].value
+            cookie = f"{settings.SESSION_COOKIE_NAME}={session}; "
             people.append(
                 {
+                    "home": home.pk,
+                    "annotator": annotator.pk,
                     "path": f"/answer/{campaign.slug}/{home.language.tag}/answers/",
-                    "cookie": f"{settings.SESSION_COOKIE_NAME}={session};"
-                    f" {settings.CSRF_COOKIE_NAME}={token}",
+                    "cookie": f"{cookie}{settings.CSRF_COOKIE_NAME}={token}",
                     "token": token,
                     "person": _person(annotator),
-                    "items": [str(one.uid) for one in items],
                 }
             )
-    told = {"homes": [home.pk for home in homes], "people": people, "together": together}
-    return told | {"secret": settings.ENV.webhook_secret}
+    return people
+
+
+def prepare(people: list[dict[str, Any]], *, together: int, most: int) -> dict[str, Any]:
+    """Fresh texts in everybody's hands: so many in all, or a few more."""
+    from datetime import timedelta
+
+    from django.conf import settings
+    from django.utils import timezone
+
+    from annotation.models import CampaignLanguage, Item, Reservation, Sample
+
+    homes = CampaignLanguage.objects.in_bulk({one["home"] for one in people})
+    each = -(-most // (len(people) * together)) * together
+    hands = [one for one in people for _ in range(each)]
+    samples = Sample.objects.bulk_create(
+        Sample(
+            campaign_id=homes[one["home"]].campaign_id,
+            language_id=homes[one["home"]].language_id,
+            text=f"text {number}",
+            digest=f"{time.time_ns()} {number}",
+        )
+        for number, one in enumerate(hands)
+    )
+    items = Item.objects.bulk_create(
+        Item(campaign_language_id=one["home"], sample=sample, kind="acquisition")
+        for one, sample in zip(hands, samples, strict=True)
+    )
+    until = timezone.now() + timedelta(hours=9)
+    Reservation.objects.bulk_create(
+        Reservation(item=item, annotator_id=one["annotator"], until=until)
+        for one, item in zip(hands, items, strict=True)
+    )
+    told = [
+        one | {"items": [str(item.uid) for item in items[start : start + each]]}
+        for one, start in zip(people, range(0, len(items), each), strict=True)
+    ]
+    plan = {"homes": sorted(homes), "people": told, "together": together}
+    return plan | {"secret": settings.ENV.webhook_secret}
 
 
 def press(name: str, plan: dict[str, Any], *, server: str, web: int, bare: float) -> Intake:
@@ -272,10 +294,11 @@ def press(name: str, plan: dict[str, Any], *, server: str, web: int, bare: float
         there = DeskEvent.objects.count() - events
         lost, double = max(done - there, 0), max(there - done, 0)
     else:
-        homes = Annotation.objects.filter(item__campaign_language__in=plan["homes"])
-        stored = Counter(str(uid) for uid in homes.values_list("uid", flat=True))
+        mine = [uid for one in plan["people"] for uid in one["items"]]
+        given = Annotation.objects.filter(item__uid__in=mine)
+        stored = Counter(str(uid) for uid in given.values_list("uid", flat=True))
         lost = len(set(told["taken"]) - set(stored))
-        double = homes.count() - homes.values("item", "annotator").distinct().count()
+        double = given.count() - given.values("item", "annotator").distinct().count()
         double += sum(stored.values()) - len(stored)
     late = sorted(told["late_s"]) or [0.0]
     return Intake(
