@@ -189,9 +189,9 @@ def from_words(data: Marked, *, ask: Ask) -> float:
     for part, one in data.parts.items():
         words = zip(one.texts, one.spans, cut[part], strict=True)
         told[part] = {"tokens": [], "tags": []}
-        for text, spans, units in words:
+        for text, meant, units in words:
             told[part]["tokens"].append([text[start:end] for start, end in units.tolist()])
-            tags = encode(spans, units=units, labels=data.labels)
+            tags = encode(meant, units=units, labels=data.labels)
             told[part]["tags"].append([names[tag] for tag in tags])
     spans = [
         decode([names.index(tag) for tag in tags], units=units, labels=data.labels)
