@@ -39,14 +39,16 @@ def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
         Item.objects.open()
         .filter(campaign_language__campaign=campaign)
         .order_by()
-        .values_list("campaign_language")
+        .values("campaign_language")
         .annotate(
-            Count("pk", filter=Q(state=Item.State.QUEUED)),
-            Count("pk", filter=Q(state=Item.State.PUSHED)),
-            Min("created_at"),
+            queued=Count("pk", filter=Q(state=Item.State.QUEUED)),
+            pushed=Count("pk", filter=Q(state=Item.State.PUSHED)),
+            oldest=Min("created_at"),
         )
     )
-    counts = {home: told for home, *told in rows}
+    counts = {
+        row["campaign_language"]: (row["queued"], row["pushed"], row["oldest"]) for row in rows
+    }
     held = dict(
         Reservation.objects.held(now=now)
         .filter(item__campaign_language__campaign=campaign)
