@@ -52,7 +52,7 @@ def campaign() -> Campaign:
 
 
 def text_in(tag: str, rng: np.random.Generator) -> str:
-    return " ".join(rng.choice(WORDS[tag].split(), 6))
+    return " ".join(rng.choice(WORDS[tag].split(), 16))
 
 
 def pool(campaign: Campaign) -> None:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
@@ -131,7 +132,7 @@ def test_a_way_back_is_nobody_elses_and_ends_when_something_followed(
     campaign: Campaign, office: Client
 ) -> None:
     report = tell(campaign, "benn")
-    back = several(office, "quarantine", report, sure="1").url.split("back=")[1]
+    back = unquote(several(office, "quarantine", report, sure="1").url.split("back=")[1])
     other = signed_in(coordinator("other", campaign))
     other.post(reverse("reports_several", args=["here"]), {"back": back})
     report.refresh_from_db()
