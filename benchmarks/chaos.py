@@ -105,7 +105,8 @@ def _suffer(stack: Any, options: argparse.Namespace) -> dict[str, Any]:
     tell(f"up after {time.process_time():.0f} CPU s; setting up")
     set_up(stack, gold=GOLD, pool=POOL, seed=options.chunk)
     people, backups = people_of(stack, ledger=ledger, backups=kept, seed=options.chunk)
-    injector, suffered = Injector(stack, people, backups), []
+    injector = Injector(stack, people, backups)
+    suffered: list[Any] = []
     for one in (*people, backups):
         one.start()
     _until(stack, lambda: not injector._lacking(0.0, 0.0), seconds=90)

@@ -231,5 +231,5 @@ class Injector:
             connection.close()
             return "database"
         names = ("timetable", "default", "io", "gpu")
-        late = [n for n in names if n not in seen or seen[n].timestamp() < wall]
+        late = [n for n in names if (at := seen.get(n)) is None or at.timestamp() < wall]
         return f"no heartbeat since: {late}" if late else ""

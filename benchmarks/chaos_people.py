@@ -159,7 +159,8 @@ class DeskSpeaker(Worker):
         from config.demo.crew import Visitor
 
         super().__init__(name, **own)
-        self.tag, self.task = tag, None
+        self.tag = tag
+        self.task: Any = None
         self.visitor: Any = Visitor(
             url=stack.layout.desk_url,
             email=f"{name}@vernacular.localhost",

@@ -152,7 +152,15 @@ def mounted(folder: Path) -> Iterator[None]:
     """Small disks, so that they can be full."""
     for disk, size in DISKS.items():
         (folder / disk).mkdir(parents=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={size}m,mode=755", "chaos", folder / disk]
+        mount = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={size}m,mode=755",
+            "chaos",
+            str(folder / disk),
+        ]
         subprocess.run(mount, check=True)
     try:
         yield
@@ -225,7 +233,7 @@ def _with_clock(folder: Path, name: str) -> Mapping[str, str]:
 
 def _build_clock(folder: Path) -> None:
     source = Path(__file__).with_name("chaos_clock.c")
-    built = ["cc", "-O2", "-shared", "-fPIC", "-o", folder / "clock.so", source, "-ldl"]
+    built = ["cc", "-O2", "-shared", "-fPIC", "-o", str(folder / "clock.so"), str(source), "-ldl"]
     subprocess.run(built, check=True)
 
 
@@ -238,8 +246,19 @@ def _postgres(folder: Path) -> Process:
     data = folder / "data"
     as_server = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
     data.mkdir(mode=0o700)
-    subprocess.run(["chown", "-R", "postgres:postgres", folder], check=True)
-    made = [programs / "initdb", "-D", data, "-U", "test", "-A", "trust", "-E", "UTF8", "--no-sync"]
+    subprocess.run(["chown", "-R", "postgres:postgres", str(folder)], check=True)
+    made = [
+        str(programs / "initdb"),
+        "-D",
+        str(data),
+        "-U",
+        "test",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-sync",
+    ]
     clean = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     subprocess.run(
         [*as_server, *made], check=True, stdout=subprocess.DEVNULL, env=clean, cwd=folder

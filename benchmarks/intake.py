@@ -208,7 +208,7 @@ def gather() -> list[dict[str, Any]]:
 
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     campaign = make_campaign(languages=TAGS, status="running")
-    people = []
+    people: list[Any] = []
     for home in CampaignLanguage.objects.filter(campaign=campaign).select_related("language"):
         for _ in range(PEOPLE):
             annotator = make_annotator(f"person{len(people)}", home.language.tag)

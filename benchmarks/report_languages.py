@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -146,8 +146,8 @@ def _asked(found: Identifier, texts: Mapping[str, Sequence[str]]) -> Share:
     return Share(len(told), len(named), sum(said == tag for said, tag in named))
 
 
-def _summed(shares: Sequence[Share] | object) -> Share:
-    parts = list(shares)  # type: ignore[call-overload]
+def _summed(shares: Iterable[Share]) -> Share:
+    parts = list(shares)
     return Share(
         sum(one.texts for one in parts),
         sum(one.named for one in parts),

@@ -100,7 +100,8 @@ def _walk(kept: Kept) -> None:
     from hypothesis import strategies as st
 
     from annotation.actions.reports.table import RULES
-    from tests.reports.walks import DEEDS, World, stroll
+    from tests.reports.walks import DEEDS, stroll
+    from tests.reports.world import World
 
     world, done = World(), [0]
     deed = st.tuples(st.integers(0, len(DEEDS) - 1), st.integers(0, 100_000))
@@ -132,7 +133,8 @@ def _race(kept: Kept) -> None:
     from django.utils import timezone
 
     from annotation.actions.reports import following
-    from tests.reports.walks import World, assert_erased, check, tell
+    from tests.reports.walks import assert_erased, check, tell
+    from tests.reports.world import World
 
     world, number = World(), kept["races"]
     for n in range(REPORTS):
@@ -173,7 +175,8 @@ def _ran(campaign: int, number: int) -> list[int]:
 
 def _racer(campaign: int, seed: str, gate: Any, told: Any) -> None:
     from annotation.models import Campaign
-    from tests.reports.walks import DEEDS, World, race
+    from tests.reports.walks import DEEDS, race
+    from tests.reports.world import World
 
     rng = random.Random(seed)
     world = World.of(Campaign.objects.get(pk=campaign))

@@ -158,7 +158,7 @@ def pages(campaign: Any) -> list[Told]:
     key = create_key(noor, name="scale", scopes=[Scope.READ, Scope.EXPORT], campaign=campaign)[1]
     bearer = Client(headers={"host": "127.0.0.1", "authorization": f"Bearer {key}"})
     rng = random.Random(0)
-    items, answers = (kind.objects.order_by("-pk").first().pk for kind in (Item, Annotation))
+    items, answers = (kind.objects.latest("pk").pk for kind in (Item, Annotation))
     slug = campaign.slug
     tags = [f"l{rng.randrange(LANGUAGES):03d}" for _ in range(PAGES)]
     told = {

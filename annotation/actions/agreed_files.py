@@ -121,11 +121,11 @@ def _answer(said: Consensus, *, kind: str) -> Row:
         text = said.sample.text
         marks = [
             {"start": start, "end": end, "label": key, "text": text[start:end]}
-            for start, end, key in label.value
+            for start, end, key in label.value or ()
         ]
         return {"spans": marks}
     if kind == several.NAME:
-        return {"label": list(label.value) or [several.NONE_IN_FILES[-1]]}
+        return {"label": list(label.value or ()) or [several.NONE_IN_FILES[-1]]}
     return {"label": label.key}
 
 

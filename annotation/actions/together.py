@@ -171,7 +171,7 @@ def _put_down(plain: Sequence[_Plain], *, home: CampaignLanguage, now: datetime)
 
 def _annotation(one: _Plain, *, guidelines: Container[object], now: datetime) -> Annotation:
     screen = one.told.get("guideline_version")
-    seen = isinstance(screen, int) and screen in guidelines
+    version = screen if isinstance(screen, int) and screen in guidelines else None
     return Annotation(
         item=one.lease.item,
         annotator_id=one.lease.annotator_id,
@@ -186,5 +186,5 @@ def _annotation(one: _Plain, *, guidelines: Container[object], now: datetime) ->
         given_at=given_at(one.lease, told=one.told, now=now),
         desk_updated_at=now.strftime(STAMP),
         lead_seconds=seconds_of(one.told),
-        guideline_version=screen if seen else one.lease.guideline_version,
+        guideline_version=one.lease.guideline_version if version is None else version,
     )

@@ -66,19 +66,24 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
     told = urlsplit(checked_address(url))
     name, secure = str(told.hostname), told.scheme == "https"
     port = told.port or (443 if secure else 80)
-    line: dict[str, object] = {"timeout": SECONDS, "retries": False, "maxsize": 1}
+    place = _place_of(name, port)
+    line: urllib3.HTTPConnectionPool
     if secure:
-        line |= {"server_hostname": name, "assert_hostname": name}
-    kind = urllib3.HTTPSConnectionPool if secure else urllib3.HTTPConnectionPool
+        line = urllib3.HTTPSConnectionPool(
+            place, port, timeout=SECONDS, server_hostname=name, assert_hostname=name
+        )
+    else:
+        line = urllib3.HTTPConnectionPool(place, port, timeout=SECONDS)
     path = (told.path or "/") + (f"?{told.query}" if told.query else "")
     try:
-        with kind(_place_of(name, port), port, **line) as pool:
+        with line as pool:
             answer = pool.urlopen(
                 "POST",
                 path,
                 body=body,
                 headers={**headers, "Host": told.netloc},
                 redirect=False,
+                retries=False,
                 preload_content=False,
                 assert_same_host=False,
             )

@@ -7,61 +7,133 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0034_hear_of_reports'),
+        ("annotation", "0034_hear_of_reports"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Webhook',
+            name="Webhook",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.CharField(max_length=500, verbose_name='address')),
-                ('kinds', models.JSONField(default=list, help_text='Which news; empty: all.')),
-                ('turn', models.PositiveSmallIntegerField(default=1, help_text='Which secret it is: a new one takes the place of one that is out.')),
-                ('read', models.JSONField(default=dict, help_text='Kind of news to the number of the last that was looked at.')),
-                ('failing_since', models.DateTimeField(blank=True, null=True)),
-                ('stopped_at', models.DateTimeField(blank=True, help_text='Since when nothing goes there any more.', null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='webhooks', to='annotation.campaign')),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("url", models.CharField(max_length=500, verbose_name="address")),
+                ("kinds", models.JSONField(default=list, help_text="Which news; empty: all.")),
+                (
+                    "turn",
+                    models.PositiveSmallIntegerField(
+                        default=1,
+                        help_text="Which secret it is: a new one takes the place of one that is out.",
+                    ),
+                ),
+                (
+                    "read",
+                    models.JSONField(
+                        default=dict,
+                        help_text="Kind of news to the number of the last that was looked at.",
+                    ),
+                ),
+                ("failing_since", models.DateTimeField(blank=True, null=True)),
+                (
+                    "stopped_at",
+                    models.DateTimeField(
+                        blank=True, help_text="Since when nothing goes there any more.", null=True
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="webhooks",
+                        to="annotation.campaign",
+                    ),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ('campaign', 'pk'),
+                "ordering": ("campaign", "pk"),
             },
         ),
         migrations.CreateModel(
-            name='WebhookDelivery',
+            name="WebhookDelivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('kind', models.CharField(max_length=40)),
-                ('number', models.PositiveBigIntegerField(help_text='Of what happened, among its kind.')),
-                ('body', models.JSONField(default=dict)),
-                ('state', models.CharField(choices=[('waiting', 'waits'), ('sent', 'taken'), ('given_up', 'given up')], default='waiting', max_length=10)),
-                ('tries', models.PositiveSmallIntegerField(default=0)),
-                ('due_at', models.DateTimeField(help_text='Not before, and while it is tried: not again before.')),
-                ('answered', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('webhook', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='annotation.webhook')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("kind", models.CharField(max_length=40)),
+                (
+                    "number",
+                    models.PositiveBigIntegerField(help_text="Of what happened, among its kind."),
+                ),
+                ("body", models.JSONField(default=dict)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "waits"), ("sent", "taken"), ("given_up", "given up")],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("tries", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "due_at",
+                    models.DateTimeField(
+                        help_text="Not before, and while it is tried: not again before."
+                    ),
+                ),
+                ("answered", models.PositiveSmallIntegerField(blank=True, null=True)),
+                ("error", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "webhook",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="deliveries",
+                        to="annotation.webhook",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-pk',),
+                "ordering": ("-pk",),
             },
         ),
         migrations.AddConstraint(
-            model_name='webhook',
-            constraint=models.UniqueConstraint(fields=('campaign', 'url'), name='one_webhook_per_address'),
+            model_name="webhook",
+            constraint=models.UniqueConstraint(
+                fields=("campaign", "url"), name="one_webhook_per_address"
+            ),
         ),
         migrations.AddIndex(
-            model_name='webhookdelivery',
-            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['due_at'], name='webhook_delivery_that_is_due'),
+            model_name="webhookdelivery",
+            index=models.Index(
+                condition=models.Q(("state", "waiting")),
+                fields=["due_at"],
+                name="webhook_delivery_that_is_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='webhookdelivery',
-            constraint=models.UniqueConstraint(fields=('webhook', 'kind', 'number'), name='one_delivery_per_webhook_and_news'),
+            model_name="webhookdelivery",
+            constraint=models.UniqueConstraint(
+                fields=("webhook", "kind", "number"), name="one_delivery_per_webhook_and_news"
+            ),
         ),
     ]

@@ -5,47 +5,124 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('annotation', '0035_tell_programs_elsewhere'),
+        ("annotation", "0035_tell_programs_elsewhere"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ReportImprint',
+            name="ReportImprint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version_digest', models.CharField(blank=True, help_text='Empty: nothing served, letters alone were compared.', max_length=64)),
-                ('numbers', models.BinaryField(default=bytes, help_text='Of length one, as 16-bit floats, little-endian.')),
-                ('at', models.DateTimeField()),
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='imprint', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "version_digest",
+                    models.CharField(
+                        blank=True,
+                        help_text="Empty: nothing served, letters alone were compared.",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "numbers",
+                    models.BinaryField(
+                        default=bytes, help_text="Of length one, as 16-bit floats, little-endian."
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="imprint",
+                        to="annotation.report",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ReportLikeness',
+            name="ReportLikeness",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('place', models.PositiveSmallIntegerField(help_text='1 for the likest.')),
-                ('letters', models.FloatField(help_text='Cosine of the runs of letters that they share.')),
-                ('sense', models.FloatField(blank=True, help_text='Cosine of what the network that serves makes of them.', null=True)),
-                ('other', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='annotation.report')),
-                ('report', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='likenesses', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("place", models.PositiveSmallIntegerField(help_text="1 for the likest.")),
+                (
+                    "letters",
+                    models.FloatField(help_text="Cosine of the runs of letters that they share."),
+                ),
+                (
+                    "sense",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Cosine of what the network that serves makes of them.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="annotation.report",
+                    ),
+                ),
+                (
+                    "report",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="likenesses",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('report', 'place'),
-                'constraints': [models.UniqueConstraint(fields=('report', 'other'), name='one_likeness_per_two_reports'), models.CheckConstraint(condition=models.Q(('report', models.F('other')), _negated=True), name='no_report_is_like_itself')],
+                "ordering": ("report", "place"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("report", "other"), name="one_likeness_per_two_reports"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("report", models.F("other")), _negated=True),
+                        name="no_report_is_like_itself",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReportOrigin',
+            name="ReportOrigin",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('network', models.CharField(help_text='Keyed digest, another one every day.', max_length=64)),
-                ('at', models.DateTimeField()),
-                ('report', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='origin', to='annotation.report')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "network",
+                    models.CharField(
+                        help_text="Keyed digest, another one every day.", max_length=64
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                (
+                    "report",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="origin",
+                        to="annotation.report",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['network', 'at'], name='report_by_network')],
+                "indexes": [models.Index(fields=["network", "at"], name="report_by_network")],
             },
         ),
     ]

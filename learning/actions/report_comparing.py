@@ -133,7 +133,8 @@ def _embedded(campaign: Campaign, rows: Sequence[Report]) -> Floats | None:
     if found is None:
         return None
     norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return (found / np.maximum(norms, 1e-12)).astype(np.float32)
+    alike: Floats = (found / np.maximum(norms, 1e-12)).astype(np.float32)
+    return alike
 
 
 def _index_for(report: Report, *, digest: str) -> Index:

@@ -67,7 +67,10 @@ def test_the_grade_is_the_mean_of_the_ratings_rounded_halves_downwards(given, gr
         ({"ratings": {"coherence": 4}}, "“Style” is not rated: rate it from 1 to 5"),
         ({"issues": ["boring"]}, "field “issues” has no “boring”; there are: wrong_dialect"),
         ({"corrected": " Jamm nga am\n"}, "corrected text is the output as it stands. Change"),
-        ({"corrected": "a" * 100_001}, "corrected text cannot be kept. It is 100,001 characters long"),
+        (
+            {"corrected": "a" * 100_001},
+            "corrected text cannot be kept. It is 100,001 characters long",
+        ),
         ({"corrected": "a\0b"}, "It holds a NUL character at position 2"),
         ({"corrected": "ab\ud800"}, "It holds half a character at position 3"),
         ({"corrected": "a\x04b"}, "It holds the control character U+0004"),

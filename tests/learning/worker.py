@@ -116,7 +116,8 @@ def walk_reports(seed: str, walks: str) -> Any:
     """Walk reports at random, check what must hold, and leave nothing behind."""
     import random
 
-    from tests.reports.walks import DEEDS, World, stroll
+    from tests.reports.walks import DEEDS, stroll
+    from tests.reports.world import World
 
     rng, world = random.Random(int(seed)), World()  # noqa: S311 - not a secret
     for _ in range(int(walks)):
@@ -130,7 +131,8 @@ def race_reports(seed: str, start: str) -> Any:
     import random
 
     from annotation.models import Report
-    from tests.reports.walks import DEEDS, World, race
+    from tests.reports.walks import DEEDS, race
+    from tests.reports.world import World
 
     rng = random.Random(int(seed))  # noqa: S311 - not a secret
     Path(f"{start}.{os.getpid()}").touch()
@@ -148,7 +150,8 @@ def raced_reports(made: str) -> Any:
     from django.db import transaction
 
     from annotation.models import Report
-    from tests.reports.walks import World, check, tell
+    from tests.reports.walks import check, tell
+    from tests.reports.world import World
 
     if int(made):
         world = World()

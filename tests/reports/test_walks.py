@@ -8,7 +8,8 @@ from annotation.actions.reports import timers
 from annotation.actions.reports.table import RULES
 from annotation.models import ReportState
 from annotation.models.reports import OPEN
-from tests.reports.walks import DEEDS, World, stroll
+from tests.reports.walks import DEEDS, stroll
+from tests.reports.world import World
 
 pytestmark = pytest.mark.django_db
 DEED = st.tuples(st.integers(0, len(DEEDS) - 1), st.integers(0, 100_000))

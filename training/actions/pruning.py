@@ -95,7 +95,9 @@ def check_all_weights(*, repair: bool) -> Sequence[Checked]:
     """Look at the bytes of every version that should be there; mend what a sound copy here can mend."""
     found = []
     versions = ModelVersion.objects.filter(pruned_at=None).order_by("pk")
-    for version in (*versions, *GeneratorVersion.objects.order_by("pk")):
+    held: list[ModelVersion | GeneratorVersion] = [*versions]
+    held.extend(GeneratorVersion.objects.order_by("pk"))
+    for version in held:
         trouble, repaired = _trouble(version), False
         if trouble and repair:
             repaired = _repair(version)

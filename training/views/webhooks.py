@@ -1,5 +1,6 @@
 """Doors of webhooks: which programs elsewhere hear of a campaign, and what went out to them."""
 
+from collections.abc import Callable
 from functools import partial
 
 from django import forms
@@ -91,7 +92,7 @@ def act(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
             "secret": turn_secret(webhook),
         }
         return render(request, "training/webhooks.html", context)
-    acts = {
+    acts: dict[str, tuple[Callable[[], object], str]] = {
         "stop": (partial(stop_webhook, webhook, now=now), _("Nothing is sent there any more.")),
         "go_on": (
             partial(go_on, webhook, now=now),

@@ -32,7 +32,9 @@ def tend(now: datetime) -> int:
     """Do what is due on every report, each by itself; safe to run twice and on two machines."""
     forget_clients(now)
     ReportContact.objects.filter(expires_at__lt=now).delete()
-    over = ReportBell.objects.filter(report__state__in=CLOSED, report__since__lt=now - CONTACT_AFTER)
+    over = ReportBell.objects.filter(
+        report__state__in=CLOSED, report__since__lt=now - CONTACT_AFTER
+    )
     over.delete()
     ReportOriginal.objects.filter(expires_at__lt=now).delete()
     Workaround.objects.filter(ended_at=None, expires_at__lt=now).update(ended_at=now)

@@ -52,7 +52,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{version} serves.")
         else:
             self.stdout.write(
-                f"Registered {version}; {version.lessons.count()} answers of people taught it."  # type: ignore[attr-defined]
+                f"Registered {version}; {version.lessons.count()} answers of people taught it."
                 f" Next: compare_generators, or the page of the generators of {campaign.slug!r}."
             )
 
