@@ -81,7 +81,13 @@ def update(catalogue: Any, texts: dict[str, Text], *, everything: bool) -> tuple
 
     A text that changed is a new one: a guess at what it resembles would say the old thing.
     """
-    held = {entry.msgid: entry for entry in catalogue if not entry.obsolete}
+    held = {
+        entry.msgid: entry
+        for entry in catalogue
+        # What has a plural since, or none any more, would be found by nobody.
+        if not entry.obsolete
+        and (entry.msgid not in texts or entry.msgid_plural == texts[entry.msgid].plural)
+    }
     forms = plural_forms(catalogue)
     wanted = [one for one in texts.values() if everything or one.is_seen or one.singular in held]
     entries = [held.get(one.singular) or _entry(one, forms) for one in sorted(wanted, key=_order)]

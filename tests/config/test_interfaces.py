@@ -95,6 +95,10 @@ def test_updating_adds_what_is_new_and_loses_nothing_that_was_said() -> None:
     assert {one.msgid: one.msgstr for one in held}["Old"] == "Vieux"
     assert update(held, there, everything=True) == (1, 0)
     assert update(held, there, everything=True) == (0, 0)
+    # What has got a plural is asked for anew: nothing that was said without one is ever found.
+    there["Kept"] = Text("Kept", "Several kept", places=[("a.html", 1)], is_seen=True)
+    assert update(held, there, everything=True) == (1, 0)
+    assert {one.msgid: one.msgid_plural for one in held}["Kept"] == "Several kept"
 
 
 def test_a_fuzzy_mark_hides_nothing_and_the_communitys_word_goes_first(tmp_path: Path) -> None:
