@@ -53,7 +53,8 @@ def test_web_is_light_and_sees_what_the_test_wrote(
 ) -> None:
     make_user("noor", staff=True)
     service = start_service(without=("label-studio", *WORKERS, "beat"))
-    assert httpx.get(f"{service.web_url}/admin/login/", timeout=60).status_code == 200
+    door = f"{service.web_url}/admin/login/"
+    assert httpx.get(door, timeout=60, follow_redirects=True).status_code == 200
     master = service.process("web").popen
     assert master is not None
     for pid in (master.pid, *children(master.pid)):
