@@ -93,9 +93,11 @@ def codes_left(user: User) -> int:
     return sum(box.token_set.count() for box in StaticDevice.objects.filter(user=user))
 
 
-@transaction.atomic
 def turn_off(user: User, *, code: str) -> None:
-    """Sign in without a second step from now on; whoever asks must have it at hand."""
+    """Sign in without a second step from now on; whoever asks must have it at hand.
+
+    In no transaction of its own: that a code was wrong stays written when this is refused.
+    """
     if must_have_second_step(user):
         raise ConflictError(
             _("Here everybody who leads signs in with a second step."),
@@ -121,6 +123,7 @@ def take_away(user: User, *, actor: User | None, reason: str) -> None:
     record("second_step_taken_away", actor=actor, named={"user": user.username, "reason": reason})
 
 
+@transaction.atomic
 def forget(user: User) -> None:
     """Remove phone and recovery codes."""
     for kind in (TOTPDevice, StaticDevice):

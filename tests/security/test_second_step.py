@@ -121,7 +121,11 @@ def test_it_can_be_turned_off_by_who_has_it_and_codes_made_anew(
     anew = client.post(SET_UP, {"code": codes[0]}).context["codes"]
     assert not set(anew) & set(codes)
     client.post(f"{SET_UP}off/", {"code": codes[1]})  # of those from before
+    client.post(f"{SET_UP}off/", {"code": "000000"})
+    assert TOTPDevice.objects.get(user=noor).throttling_failure_count == 1
+    client.post(f"{SET_UP}off/", {"code": code_of(noor, clock)})  # right, but too soon
     assert TOTPDevice.objects.filter(user=noor).exists()
+    TOTPDevice.objects.update(throttling_failure_count=0)
     client.post(f"{SET_UP}off/", {"code": code_of(noor, clock)})
     assert not TOTPDevice.objects.filter(user=noor).exists()
     assert client.get("/campaigns/").status_code == 200
