@@ -296,3 +296,16 @@ def test_a_page_asks_and_a_worker_has_both_write(
     assert (told.campaign.slug, told.campaign.answers_per_item) == ("ours-2-or-1", 2)
     assert due_comparisons(now=timezone.now()) == []
     assert "The campaign that asks people" in client.get(page).content.decode()
+
+
+def test_languages_that_come_before_anybody_chose_make_no_look(
+    home: Campaign, tmp_path: Path
+) -> None:
+    comparison = compared(home, tmp_path)
+    first = judge_comparison(comparison)
+    other = make_campaign(languages=("qu",), labels=()).languages.get().language
+    assert comparison.campaign is not None
+    comparison.campaign.languages.create(language=other)
+    assert judge_comparison(comparison) == first
+    chosen(comparison, by=people("awa", "ibou"), wins=True)
+    assert judge_comparison(comparison).look == 1

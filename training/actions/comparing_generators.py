@@ -232,9 +232,10 @@ def judge_comparison(comparison: BlindComparison, *, actor: User | None = None) 
         alpha=alpha,
     )
     told = _digest(found)
-    if last and last.record["choices_sha256"] == told:
-        return last
     number, looks = sum(one.choices for one in found), last.look if last else 0
+    # Where nobody chose there is nothing to look at anew, whatever languages came or went.
+    if last and (not number or last.record["choices_sha256"] == told):
+        return last
     if looks >= LOOKS:
         raise ConflictError(
             f"{comparison} was looked at {LOOKS} times, and that is all its risk allows.",
