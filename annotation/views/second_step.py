@@ -154,9 +154,7 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
             return _page(request, user, wrong=True)
         return _codes(request, renew_codes(user))
     if "code" not in request.POST:
-        if not user.check_password(request.POST.get("password", "")):
-            return _page(request, user, wrong=True)
-        return _page(request, user, phone=begin(user))
+        return _begun(request, user)
     try:
         codes = confirm(user, code=request.POST["code"])
     except VernacularError as error:
@@ -168,6 +166,18 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
     request.session.cycle_key()
     django_otp.login(request, user.totpdevice_set.get())  # type: ignore[attr-defined]
     return _codes(request, codes)
+
+
+def _begun(request: HttpRequest, user: User) -> HttpResponse:
+    """Show a phone what to keep, to who knows the password; guessing it here is as slow as at the door."""
+    address, now = address_of(request), timezone.now()
+    if must_wait(user.username, address=address, now=now):
+        messages.error(request, _("Too many wrong passwords. Wait ten minutes, then try again."))
+        return redirect("second_step")
+    if not user.check_password(request.POST.get("password", "")):
+        note_failure(user.username, address=address, now=now)
+        return _page(request, user, wrong=True)
+    return _page(request, user, phone=begin(user))
 
 
 @signed_in

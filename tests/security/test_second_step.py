@@ -12,7 +12,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from annotation.actions.second_step import confirm, take_away
 from annotation.errors import VernacularError
-from annotation.models import AuditEntry, Membership, User
+from annotation.models import AuditEntry, LinkMiss, Membership, User
 from annotation.views import second_step
 from tests.make import make_annotator, make_campaign, make_user
 
@@ -160,6 +160,13 @@ def test_too_many_wrong_passwords_have_to_wait_whoever_tries(noor: User) -> None
     right = {"username": "Noor", "password": "secret"}
     held = Client(REMOTE_ADDR="203.0.113.9").post("/sign-in/", right | {"username": "noor"})
     assert (held.status_code, "Too many" in held.content.decode()) == (200, True)
-    make_user("inti")
+    # Nor is it tried out where somebody has left a computer signed in.
+    left = Client()
+    left.force_login(inti := make_user("inti"))
+    for _ in range(15):
+        assert left.post(SET_UP, {"password": "wrong"}).status_code == 422
+    assert left.post(SET_UP, {"password": "secret"})["Location"] == SET_UP
+    assert not TOTPDevice.objects.filter(user=inti).exists()
+    LinkMiss.objects.all().delete()
     assert client.post("/sign-in/", {"username": "inti", "password": "secret"}).status_code == 302
     assert Client().get("/admin/login/?next=/admin/")["Location"] == "/sign-in/?next=/admin/"
