@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 from celery import Celery
+from celery.schedules import crontab
 from celery.signals import setup_logging, worker_ready
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
@@ -86,7 +87,8 @@ app.conf.beat_schedule = {
     },
     "forget_what_is_over": {
         "task": "annotation.tasks.forget_what_is_over",
-        "schedule": DAY_SECONDS,
+        # By the clock: a timetable that is started anew each day would never wait for a whole one.
+        "schedule": crontab(hour="3", minute="17"),
         "options": {"expires": DAY_SECONDS},
     },
     "tend_reports": {

@@ -23,6 +23,7 @@ from training.actions.dispatches import RESEND, Work, due, forget, still_at
 logger = logging.getLogger(__name__)
 
 _leaving = threading.Event()
+_telling = threading.Lock()
 
 
 @worker_shutting_down.connect
@@ -187,15 +188,20 @@ def send_letters(**_: object) -> None:
 
 @shared_task
 def tell_webhooks(**_: object) -> None:
-    """Tell programs elsewhere what happened since."""
+    """Tell programs elsewhere what happened since; one thread of a worker is enough for that."""
     from annotation.actions import webhooks
     from annotation.gateways.outside import post
     from training.actions.news import NEWS
 
-    now = timezone.now()
-    webhooks.gather(news=NEWS, now=now)
-    webhooks.send_due(post=post, clock=timezone.now)
-    webhooks.forget_old(now=now)
+    if not _telling.acquire(blocking=False):
+        return
+    try:
+        now = timezone.now()
+        webhooks.gather(news=NEWS, now=now)
+        webhooks.send_due(post=post, clock=timezone.now)
+        webhooks.forget_old(now=now)
+    finally:
+        _telling.release()
 
 
 @shared_task

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from annotation.actions.webhooks import News, Piece
 from annotation.models import Campaign, ReportEvent, SampleImport
@@ -31,8 +31,10 @@ def _newest_import(campaign: Campaign) -> int:
     return number_of(campaign.imports.aggregate(at=Max("finished_at"))["at"])
 
 
-def _imports(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
-    ended = campaign.imports.filter(finished_at__gt=moment_of(last), finished_at__lte=until)
+def _imports(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
+    ended = campaign.imports.filter(
+        finished_at__gt=min(moment_of(last), since), finished_at__lte=until
+    )
     for job in ended.order_by("finished_at")[:MOST]:
         yield Piece(number_of(job.finished_at), job.finished_at or until, _of_import(job))
 
@@ -51,8 +53,10 @@ def _newest_step(campaign: Campaign) -> int:
     return int(last or 0)
 
 
-def _steps(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
-    rows = ReportEvent.objects.filter(report__campaign=campaign, pk__gt=last, at__lte=until)
+def _steps(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
+    rows = ReportEvent.objects.filter(
+        Q(pk__gt=last) | Q(at__gt=since), report__campaign=campaign, at__lte=until
+    )
     for step in rows.select_related("report__language").order_by("pk")[:MOST]:
         yield Piece(
             step.pk,

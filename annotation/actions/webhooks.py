@@ -27,16 +27,21 @@ from annotation.models import Campaign, User, Webhook, WebhookDelivery
 
 State = WebhookDelivery.State
 PING = "ping"
-# Whoever writes a row may still be at it: a higher number may be seen before a lower one.
+# Whoever writes a row may still be at it: a higher number may be seen before a lower one. So news
+# wait a little, and each look goes back over some minutes for what came late.
 SETTLED = timedelta(seconds=10)
+LOOK_BACK = timedelta(minutes=10)
 AT_ONCE = 100
 MOST_WEBHOOKS = 20
 # So long after the first, second, … try it is tried again; after the last it is given up.
 PATIENCE = tuple(
     timedelta(seconds=seconds) for seconds in (30, 300, 1_800, 7_200, 21_600, 43_200, 86_400)
 )
+# So long an address that takes nothing is left alone, whatever else waits for it.
+REST = timedelta(minutes=5)
 # While it is sent nobody else sends it.
 HELD = timedelta(minutes=2)
+A_MINUTE = timedelta(minutes=1)
 # An address that takes nothing for so long is written to no more.
 STOPPED_AFTER = timedelta(days=5)
 KEPT = timedelta(days=30)
@@ -58,11 +63,15 @@ class Piece(NamedTuple):
 
 
 class News(NamedTuple):
-    """A kind of news: its name, its newest number, and what came behind a number until a moment."""
+    """A kind of news: its name, its newest number, and what came behind a number or since a moment.
+
+    ``behind(campaign, number, since, until)`` gives what has a higher number or happened after
+    ``since``, but nothing that happened after ``until``.
+    """
 
     kind: str
     newest: Callable[[Campaign], int]
-    behind: Callable[[Campaign, int, datetime], Iterable[Piece]]
+    behind: Callable[[Campaign, int, datetime, datetime], Iterable[Piece]]
 
 
 def secret_of(webhook: Webhook) -> str:
@@ -138,7 +147,7 @@ def go_on(webhook: Webhook, *, now: datetime) -> None:
     since = webhook.failing_since
     Webhook.objects.filter(pk=webhook.pk).update(stopped_at=None, failing_since=None)
     given_up = webhook.deliveries.filter(state=State.GIVEN_UP)
-    given_up = given_up.filter(created_at__gte=since) if since else given_up.none()
+    given_up = given_up.filter(ended_at__gte=since) if since else given_up.none()
     _wait_anew(given_up, now=now)
 
 
@@ -148,8 +157,10 @@ def send_again(delivery: WebhookDelivery, *, now: datetime) -> bool:
     return _wait_anew(rows, now=now) == 1
 
 
+@transaction.atomic
 def ping(webhook: Webhook, *, now: datetime) -> WebhookDelivery:
     """Have something sent that means nothing, to see whether it arrives."""
+    webhook = Webhook.objects.select_for_update().get(pk=webhook.pk)
     last = webhook.deliveries.filter(kind=PING).order_by("-number").first()
     piece = Piece((last.number if last else 0) + 1, now, {})
     return WebhookDelivery.objects.create(**_fields(webhook, kind=PING, piece=piece, now=now))
@@ -167,27 +178,36 @@ def _gather(pk: int, *, news: Sequence[News], now: datetime) -> int:
     if webhook is None:
         return 0
     read, rows = dict(webhook.read), list[WebhookDelivery]()
+    since = max(now - LOOK_BACK, webhook.created_at)
     for one in news:
         last = read.setdefault(one.kind, 0)
-        for piece in one.behind(webhook.campaign, last, now - SETTLED):
-            read[one.kind] = max(read[one.kind], piece.number)
-            if not webhook.kinds or one.kind in webhook.kinds:
-                rows.append(
-                    WebhookDelivery(**_fields(webhook, kind=one.kind, piece=piece, now=now))
+        pieces = list(one.behind(webhook.campaign, last, since, now - SETTLED))
+        read[one.kind] = max([last, *(piece.number for piece in pieces)])
+        if not webhook.kinds or one.kind in webhook.kinds:
+            told = webhook.deliveries.filter(kind=one.kind)
+            known = set(
+                told.filter(number__in=[piece.number for piece in pieces]).values_list(
+                    "number", flat=True
                 )
+            )
+            rows += [
+                WebhookDelivery(**_fields(webhook, kind=one.kind, piece=piece, now=now))
+                for piece in pieces
+                if piece.number not in known
+            ]
+    WebhookDelivery.objects.bulk_create(rows)
     if read != webhook.read:
-        WebhookDelivery.objects.bulk_create(rows, ignore_conflicts=True)
         Webhook.objects.filter(pk=pk).update(read=read)
     return len(rows)
 
 
 def send_due(*, post: Post, clock: Callable[[], datetime], most: int = AT_ONCE) -> dict[str, int]:
-    """Send what waits, oldest first, and return how many were taken and how many were not."""
+    """Send what waits, oldest first, for a minute at most; return how many were taken and not."""
     told = {"sent": 0, "failed": 0}
     waiting = WebhookDelivery.objects.filter(
         state=State.WAITING, due_at__lte=clock(), webhook__stopped_at=None
     )
-    away: set[int] = set()
+    away, until = set[int](), clock() + A_MINUTE
     for delivery in waiting.select_related("webhook").order_by("due_at", "pk")[:most]:
         # Who did not answer a moment ago is not asked again for each piece of news.
         if delivery.webhook_id in away or not _claim(delivery, now=clock()):
@@ -197,6 +217,8 @@ def send_due(*, post: Post, clock: Callable[[], datetime], most: int = AT_ONCE) 
         else:
             away.add(delivery.webhook_id)
             told["failed"] += 1
+        if clock() > until:
+            break
     return told
 
 
@@ -240,6 +262,11 @@ def _write_down(
         home.update(failing_since=None)
         return
     tries = delivery.tries + 1
+    # The others that wait for it are no reason to keep everybody else waiting.
+    others = WebhookDelivery.objects.filter(
+        webhook=delivery.webhook_id, state=State.WAITING, due_at__lte=now
+    )
+    others.update(due_at=now + REST)
     if tries <= len(PATIENCE):
         row.update(due_at=now + PATIENCE[tries - 1], answered=answered, error=error)
     else:

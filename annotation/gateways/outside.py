@@ -5,16 +5,21 @@ goes to the address that was looked at: a name that leads elsewhere a moment lat
 Nothing is followed elsewhere, and of the answer only its number is read.
 """
 
+import http.client
 import ipaddress
 import socket
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from threading import Timer
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from annotation.errors import InvalidInputError, TransientError
 
-SECONDS = 10
+# For each word of it, and for all of it.
+SECONDS, MOST_SECONDS = 10, 15
 LONGEST = 500
 # Addresses within addresses: what they lead to is looked at, not the wrapping.
 _MAPPED = (
@@ -59,39 +64,46 @@ def checked_address(url: str) -> str:
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> int:
     """Post to an address and return the number it answers with; raise where it does not.
 
-    Raises ``InvalidInputError`` where it lies behind our walls, ``AwayError`` where nobody answers.
+    Raises ``InvalidInputError`` where it lies behind our walls, ``AwayError`` where nobody answers,
+    or not within `MOST_SECONDS` in all: who sends a byte now and then keeps nobody waiting.
     """
-    import urllib3
-
     told = urlsplit(checked_address(url))
     name, secure = str(told.hostname), told.scheme == "https"
     port = told.port or (443 if secure else 80)
-    place = _place_of(name, port)
-    line: urllib3.HTTPConnectionPool
-    if secure:
-        line = urllib3.HTTPSConnectionPool(
-            place, port, timeout=SECONDS, server_hostname=name, assert_hostname=name
-        )
-    else:
-        line = urllib3.HTTPConnectionPool(place, port, timeout=SECONDS)
     path = (told.path or "/") + (f"?{told.query}" if told.query else "")
+    place = _place_of(name, port)
     try:
-        with line as pool:
-            answer = pool.urlopen(
-                "POST",
-                path,
-                body=body,
-                headers={**headers, "Host": told.netloc},
-                redirect=False,
-                retries=False,
-                preload_content=False,
-                assert_same_host=False,
-            )
-            status = int(answer.status)
-            answer.close()
-    except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise AwayError(f"{told.netloc}: {' '.join(str(error).split())[:200]}") from error
-    return status
+        with socket.create_connection((place, port), SECONDS) as plain, _ended(plain):
+            line = http.client.HTTPConnection(name, port)
+            line.sock = _wrapped(plain, name) if secure else plain
+            line.request("POST", path, body=body, headers={**headers, "Host": told.netloc})
+            return int(line.getresponse().status)
+    except (http.client.HTTPException, OSError, ValueError) as error:
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        raise AwayError(f"{told.netloc}: {what}") from error
+
+
+def _wrapped(plain: socket.socket, name: str) -> ssl.SSLSocket:
+    """The line under TLS, to nobody but whom the name belongs to."""
+    return ssl.create_default_context().wrap_socket(plain, server_hostname=name)
+
+
+@contextmanager
+def _ended(line: socket.socket) -> Iterator[None]:
+    """Cut the line when its time is over."""
+    cut = Timer(MOST_SECONDS, _cut, (line.dup(),))
+    cut.daemon = True
+    cut.start()
+    try:
+        yield
+    finally:
+        cut.cancel()
+        cut.args[0].close()
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _place_of(name: str, port: int) -> str:

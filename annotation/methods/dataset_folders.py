@@ -21,7 +21,7 @@ _WORDS = {
     VALIDATION: ("validation", "valid", "val", "dev", "development"),
     TEST: ("test", "testing", "eval", "evaluation"),
 }
-_LONGEST_HEADER = 1_000_000
+_LONGEST_HEADER, _LONGEST_NAME = 1_000_000, 500
 
 
 class FolderError(ValueError):
@@ -86,16 +86,23 @@ def _declared(folder: Path, configs: list[Any]) -> Iterator[DataFile]:
     for config in configs:
         if not isinstance(config, dict) or "data_files" not in config:
             continue
-        name = str(config.get("config_name", DEFAULT))
-        home = str(config.get("data_dir", "") or "")
+        name = _name(config.get("config_name", DEFAULT))
+        home = _name(config.get("data_dir") or "")
         files = config["data_files"]
         for part in files if isinstance(files, list) else [files]:
             split, patterns = TRAIN, part
             if isinstance(part, dict):
-                split, patterns = str(part.get("split", TRAIN)), part.get("path")
+                split, patterns = _name(part.get("split", TRAIN)), part.get("path")
             for pattern in patterns if isinstance(patterns, list) else [patterns]:
-                where = "/".join(one for one in (home, str(pattern)) if one)
+                where = "/".join(one for one in (home, _name(pattern)) if one)
                 yield from (DataFile(path, name, split) for path in _matching(folder, where))
+
+
+def _name(told: object) -> str:
+    """A name as the header tells it: a small header may stand for a very long list of lists."""
+    if not isinstance(told, str) or len(told) > _LONGEST_NAME:
+        raise FolderError("The header of README.md names something that is no short text.")
+    return told
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:

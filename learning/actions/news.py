@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from annotation.actions.news import MOST, moment_of, number_of
 from annotation.actions.webhooks import News, Piece
@@ -15,8 +15,10 @@ def _newest_opening(campaign: Campaign) -> int:
     return int(Round.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"] or 0)
 
 
-def _openings(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
-    rows = Round.objects.filter(campaign=campaign, pk__gt=last, opened_at__lte=until)
+def _openings(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
+    rows = Round.objects.filter(
+        Q(pk__gt=last) | Q(opened_at__gt=since), campaign=campaign, opened_at__lte=until
+    )
     for one in rows.select_related("version").order_by("pk")[:MOST]:
         told = {"round": one.number, "version": one.version.number, "strategy": one.strategy}
         yield Piece(one.pk, one.opened_at, told)
@@ -27,9 +29,9 @@ def _newest_end(campaign: Campaign) -> int:
     return number_of(rows.aggregate(at=Max("closed_at"))["at"])
 
 
-def _ends(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
+def _ends(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
     rows = Round.objects.filter(
-        campaign=campaign, closed_at__gt=moment_of(last), closed_at__lte=until
+        campaign=campaign, closed_at__gt=min(moment_of(last), since), closed_at__lte=until
     )
     for one in rows.order_by("closed_at")[:MOST]:
         told = {"round": one.number, "status": one.status, "note": one.note}
@@ -40,8 +42,10 @@ def _newest_move(campaign: Campaign) -> int:
     return int(Deployment.objects.filter(campaign=campaign).aggregate(last=Max("pk"))["last"] or 0)
 
 
-def _moves(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
-    rows = Deployment.objects.filter(campaign=campaign, pk__gt=last, created_at__lte=until)
+def _moves(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
+    rows = Deployment.objects.filter(
+        Q(pk__gt=last) | Q(created_at__gt=since), campaign=campaign, created_at__lte=until
+    )
     for one in rows.select_related("version").order_by("pk")[:MOST]:
         told = {"version": one.version.number, "digest": one.version.digest, "why": one.kind}
         yield Piece(one.pk, one.created_at, told)

@@ -177,6 +177,12 @@ def test_no_name_leads_out_of_a_folder(tmp_path: Path) -> None:
         )
         with pytest.raises(FolderError, match=r"README\.md names"):
             data_files(folder)
+    aliases = "".join(f"b{n}: &b{n} [{', '.join([f'*b{n - 1}'] * 9)}]\n" for n in range(1, 12))
+    (folder / "README.md").write_text(
+        f"---\nb0: &b0 [a]\n{aliases}configs:\n- config_name: *b11\n  data_files: a.csv\n---\n"
+    )
+    with pytest.raises(FolderError, match="no short text"):
+        data_files(folder)
     (folder / "README.md").write_text("no header")
     with pytest.raises(FolderError, match="no file of data"):
         data_files(folder)

@@ -320,3 +320,9 @@ def test_keys_are_made_listed_and_revoked_by_command(
     assert call(secret, "/campaigns/mood").status_code == 401
     with pytest.raises(CommandError, match="lee"):
         call_command("api_key", "create", "x", "--user", "lee", "--scope", "read")
+
+
+def test_a_nul_in_an_address_is_refused_before_it_is_looked_up(client: Client) -> None:
+    client.force_login(make_user("noor", staff=True))
+    for address in ("/campaigns/?q=%00", "/api/v1/campaigns?after=%00", "/campaigns/a%00b/"):
+        assert client.get(address).status_code == 400

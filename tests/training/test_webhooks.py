@@ -4,8 +4,11 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
@@ -146,6 +149,35 @@ def test_who_takes_nothing_for_days_is_written_to_no_more_and_misses_nothing(
     assert send_due(post=Listener(), clock=lambda: far + timedelta(days=9))["sent"] == 2
 
 
+def test_what_was_given_up_while_an_address_was_away_is_told_once_it_goes_on(
+    campaign: Campaign,
+) -> None:
+    webhook, clock = listen(campaign), NOW
+    ping(webhook, now=NOW)
+    for wait in (*PATIENCE, timedelta(0)):
+        send_due(post=Listener(0), clock=lambda: clock)  # noqa: B023 - called at once
+        clock += wait
+    assert WebhookDelivery.objects.get().state == "given_up"
+    stop_webhook(webhook, now=clock)
+    webhook.refresh_from_db()
+    go_on(webhook, now=clock)
+    assert send_due(post=Listener(), clock=lambda: clock)["sent"] == 1
+
+
+def test_what_was_written_down_late_is_told_though_newer_news_were_before(
+    campaign: Campaign,
+) -> None:
+    webhook = listen(campaign)
+    Webhook.objects.update(created_at=NOW - timedelta(days=1))
+    imported(campaign, at=NOW)
+    gather(news=NEWS, now=LATER)
+    # Two transactions: the one that began first ended last.
+    imported(campaign, at=NOW - timedelta(seconds=30))
+    gather(news=NEWS, now=LATER + timedelta(seconds=30))
+    assert webhook.deliveries.count() == 2
+    assert gather(news=NEWS, now=LATER + timedelta(seconds=60)) == 0
+
+
 def test_a_worker_that_dies_while_it_sends_leaves_it_to_the_next_and_two_send_once(
     campaign: Campaign,
 ) -> None:
@@ -165,9 +197,12 @@ def test_a_worker_that_dies_while_it_sends_leaves_it_to_the_next_and_two_send_on
 
 def test_one_who_is_away_holds_nobody_else_up(campaign: Campaign) -> None:
     slow, quick = listen(campaign), listen(campaign, url=f"{URL}/2")
-    for webhook in (slow, slow, quick):
-        ping(webhook, now=NOW)
-    assert send_due(post=Listener(0), clock=lambda: NOW) == {"sent": 1, "failed": 1}
+    for _ in range(30):
+        ping(slow, now=NOW)
+    ping(quick, now=NOW)
+    # However much waits for the one, the other is next in line.
+    assert send_due(post=Listener(0), clock=lambda: NOW, most=10) == {"sent": 0, "failed": 1}
+    assert send_due(post=Listener(), clock=lambda: NOW, most=10)["sent"] == 1
     stop_webhook(slow, now=NOW)
     assert send_due(post=Listener(), clock=lambda: NOW + timedelta(hours=1))["sent"] == 0
 
@@ -244,6 +279,30 @@ def test_the_worker_posts_to_a_real_server_and_follows_nobody_elsewhere(
     assert list(states) == [("sent", 204), ("waiting", 302)]
     with pytest.raises(outside.AwayError):
         outside.post("http://localhost:1/", body=b"", headers={})
+
+
+def test_who_sends_a_byte_now_and_then_keeps_no_worker(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ENV = env().model_copy(update={"outside_may_be_inside": True})
+    monkeypatch.setattr(outside, "MOST_SECONDS", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        over = threading.Event()
+
+        def dribble() -> None:
+            line, _ = ours.accept()
+            with line, suppress(OSError):
+                while not over.wait(0.05):
+                    line.sendall(b"H")
+
+        thread = threading.Thread(target=dribble, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(outside.AwayError):
+            outside.post(f"http://127.0.0.1:{ours.getsockname()[1]}/", body=b"{}", headers={})
+        assert time.monotonic() - began < 10
+        over.set()
+        thread.join()
 
 
 def test_who_leads_adds_tries_and_removes_on_the_page_and_nobody_else_sees_it(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from annotation.actions.news import MOST
 from annotation.actions.news import NEWS as OF_PEOPLE
@@ -18,8 +18,10 @@ def _newest_verdict(campaign: Campaign) -> int:
     return int(rows.aggregate(last=Max("pk"))["last"] or 0)
 
 
-def _verdicts(campaign: Campaign, last: int, until: datetime) -> Iterable[Piece]:
-    rows = GateRun.objects.filter(run__campaign=campaign, pk__gt=last, created_at__lte=until)
+def _verdicts(campaign: Campaign, last: int, since: datetime, until: datetime) -> Iterable[Piece]:
+    rows = GateRun.objects.filter(
+        Q(pk__gt=last) | Q(created_at__gt=since), run__campaign=campaign, created_at__lte=until
+    )
     for one in rows.select_related("candidate", "champion").order_by("pk")[:MOST]:
         told = {
             "run": one.run_id,
