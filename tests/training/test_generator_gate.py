@@ -1,5 +1,6 @@
 """People decide which generator serves: nothing else does, and what they decided is kept."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from tests.make import make_annotator, make_campaign, make_item, make_sample, ma
 from training.actions.blind import Written
 from training.actions.comparing_generators import (
     Sides,
+    ask_to_compare,
     enough_alike,
     judge_comparison,
     prompts_of,
@@ -309,3 +311,32 @@ def test_languages_that_come_before_anybody_chose_make_no_look(
     assert judge_comparison(comparison) == first
     chosen(comparison, by=people("awa", "ibou"), wins=True)
     assert judge_comparison(comparison).look == 1
+
+
+def test_of_two_workers_over_one_comparison_only_who_holds_it_has_people_asked(
+    home: Campaign, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(home, tmp_path, 1)
+    candidate = made(home, tmp_path, 2)
+    prompts = [("wo", f"source {one}") for one in "abc"]
+    pk = ask_to_compare(candidate, prompts=prompts, licence="CC0-1.0").pk
+    later = timezone.now() + timedelta(hours=1)
+    taken: list[Campaign | None] = []
+
+    def write(
+        folder: str, sources: list[str], tags: list[str], **_: object
+    ) -> list[writing.Written]:
+        if not taken:  # the first is slow, and another worker takes over meanwhile
+            taken.append(None)
+            other = write_comparison(pk, now=lambda: later)
+            taken.append(other.campaign if other else None)
+        told = (Path(folder) / "model.safetensors").read_bytes()[0]
+        return [writing.Written(text=f"{told} says {source}") for source in sources]
+
+    monkeypatch.setattr(generating, "open_for_writing", lambda folder: folder)
+    monkeypatch.setattr(writing, "write", write)
+    told = write_comparison(pk, now=timezone.now)
+    assert told is not None
+    assert told.campaign is not None
+    assert (told.campaign, told.finished_at, told.error) == (taken[1], later, "")
+    assert Campaign.objects.count() == 2

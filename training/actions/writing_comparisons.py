@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import OperationalError
-from django.db.models import F, Q
+from django.db import OperationalError, transaction
+from django.db.models import F, Q, QuerySet
 
 from annotation.actions.leases import kept, lapsed
 from annotation.errors import InvalidInputError, TransientError
@@ -56,8 +56,7 @@ def write_comparison(comparison_id: int, *, now: Clock) -> BlindComparison | Non
                 *(_written(one, comparison) for one in (comparison.candidate, comparison.champion))
             )
             if not lease.lost:
-                comparison.refresh_from_db()
-                put_to_people(comparison, sides=sides, slug=_slug(comparison), now=now())
+                _hand_over(mine, sides=sides, now=now())
         except (OperationalError, TransientError) as error:
             log.warning("comparison %s waits: %s", comparison_id, error)
             mine.update(attempts=F("attempts") - 1, error=readable(error))
@@ -76,8 +75,17 @@ def write_comparison(comparison_id: int, *, now: Clock) -> BlindComparison | Non
 def _claim(comparison: BlindComparison, *, now: datetime) -> bool:
     """True for exactly one worker."""
     free = Q(lease_until=None) | lapsed(now)
-    rows = BlindComparison.objects.filter(free, pk=comparison.pk, attempts=comparison.attempts)
+    waiting = BlindComparison.objects.filter(free, pk=comparison.pk, finished_at=None)
+    rows = waiting.filter(attempts=comparison.attempts)
     return rows.update(attempts=comparison.attempts + 1, lease_until=_lease(now)) == 1
+
+
+@transaction.atomic
+def _hand_over(mine: QuerySet[BlindComparison], *, sides: Sides, now: datetime) -> None:
+    """Put it to people if it still is this worker's: whoever took it over has them asked, not both."""
+    held = mine.order_by("pk").select_for_update().first()
+    if held is not None:
+        put_to_people(held, sides=sides, slug=_slug(held), now=now)
 
 
 def _lease(now: datetime) -> datetime:
