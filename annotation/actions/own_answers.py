@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
-from django.db.models import Prefetch
+from django.db.models import Prefetch, Q
 
+from annotation.actions.reports.sealed import unseal
 from annotation.methods.cells import inert
 from annotation.models import (
     Annotation,
@@ -25,6 +26,9 @@ from annotation.models import (
     Label,
     Membership,
     QuarantinedAnswer,
+    Report,
+    ReportMessage,
+    ReportVote,
     SessionAnswer,
     User,
 )
@@ -44,6 +48,7 @@ def own_rows(user: User) -> Iterator[Row]:
     yield from chain(_languages(user), _memberships(user), _consents(user))
     yield from chain(_answers(user), _quarantined(user))
     yield from chain(_sessions(user), _tested(user), _groups(user), _replies(user))
+    yield from chain(_reports(user), _messages(user), _votes(user))
 
 
 def as_json(user: User) -> Iterator[str]:
@@ -262,4 +267,58 @@ def _replies(user: User) -> Iterator[Row]:
             language=one.campaign_language.language.tag,
             at=one.replied_at.isoformat() if one.replied_at else "",
             note=one.reply,
+        )
+
+
+def _reports(user: User) -> Iterator[Row]:
+    """What somebody reported while signed in."""
+    told = Report.objects.filter(user=user).select_related("campaign", "contact")
+    for one in told.order_by("pk").iterator(chunk_size=CHUNK):
+        yield _row(
+            "report",
+            campaign=one.campaign.slug,
+            language=one.tag,
+            at=one.received_at.isoformat(),
+            text=one.input_text,
+            state=one.state,
+            where=one.surface,
+            detail={
+                "output": one.output_text,
+                "expected": one.expected_text,
+                "description": one.description,
+                "reasons": one.reasons,
+                "severity": one.severity_told,
+                "dialect": one.dialect,
+                "contact": unseal(one.contact.sealed) if hasattr(one, "contact") else "",
+            },
+        )
+
+
+def _messages(user: User) -> Iterator[Row]:
+    """What somebody wrote about a report: answers about their own, questions about others'."""
+    answers = Q(report__user=user, kind=ReportMessage.Kind.ANSWER)
+    said = ReportMessage.objects.filter(answers | Q(written_by=user)).order_by("pk")
+    for one in said.select_related("report__campaign").iterator(chunk_size=CHUNK):
+        yield _row(
+            "report message",
+            campaign=one.report.campaign.slug,
+            language=one.report.tag,
+            at=one.at.isoformat(),
+            state=one.kind,
+            note=one.text,
+        )
+
+
+def _votes(user: User) -> Iterator[Row]:
+    """What somebody said of a report, as a speaker or as who made it."""
+    cast = ReportVote.objects.filter(Q(voter=user) | Q(report__user=user, voter=None))
+    for one in cast.select_related("report__campaign").order_by("pk").iterator(chunk_size=CHUNK):
+        yield _row(
+            "report vote",
+            campaign=one.report.campaign.slug,
+            language=one.report.tag,
+            at=one.at.isoformat(),
+            state=one.about,
+            label=one.verdict,
+            note=one.note,
         )

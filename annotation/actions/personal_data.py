@@ -14,6 +14,7 @@ from django.db import models, transaction
 
 from annotation.actions.auditing import record
 from annotation.actions.own_answers import own_rows
+from annotation.actions.reports.following import withdraw
 from annotation.actions.second_step import forget
 from annotation.errors import ConflictError
 from annotation.models import (
@@ -23,6 +24,8 @@ from annotation.models import (
     Consent,
     Invitation,
     Membership,
+    Report,
+    ReportVote,
     User,
 )
 
@@ -61,7 +64,8 @@ def told(user: User) -> dict[str, Any]:
 def erase(user: User, *, actor: User | None, now: datetime) -> None:
     """Let an account be nobody's: no name, no address, no way in; asked again, it stays so.
 
-    Answers are erased by the timetable within minutes, by the end of the consent.
+    Reports are taken back, addresses and all. Answers are erased by the timetable within minutes, by
+    the end of the consent.
     """
     if user.is_staff:
         raise ConflictError(
@@ -74,6 +78,9 @@ def erase(user: User, *, actor: User | None, now: datetime) -> None:
     Invitation.objects.filter(user=user).update(name="–")
     ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=now)
     AddressQuestion.objects.filter(user=user).delete()
+    for report in Report.objects.filter(user=user).order_by("pk"):
+        withdraw(report, now=now)
+    ReportVote.objects.filter(voter=user).update(note="")
     forget(user)
     for name in ACCOUNT:
         setattr(user, name, "")

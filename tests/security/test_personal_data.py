@@ -13,9 +13,19 @@ from django.utils import timezone
 
 from annotation.actions.keys import create_key, key_of
 from annotation.actions.personal_data import erase, held
+from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.retention import forget_what_is_over
 from annotation.errors import VernacularError
-from annotation.models import Annotation, AuditEntry, LinkMiss, User
+from annotation.models import (
+    Annotation,
+    AuditEntry,
+    LinkMiss,
+    Report,
+    ReportContact,
+    ReportMessage,
+    ReportVote,
+    User,
+)
 from config.bootstrap import ROOT
 from tests.make import make_annotator, make_campaign, make_item, make_sample, make_user
 from training.actions.ended_consents import people_to_honour
@@ -68,6 +78,36 @@ def test_erasing_leaves_nobody_and_no_way_in(awa: User) -> None:
     assert AuditEntry.objects.filter(action="person_erased").count() == 2
     with pytest.raises(VernacularError):
         erase(make_user("noor", staff=True), actor=None, now=timezone.now())
+
+
+@pytest.mark.django_db
+def test_reports_are_given_too_and_taken_back_when_somebody_is_erased(
+    awa: User, tmp_path: Path
+) -> None:
+    here, now = make_campaign(slug="here", languages=("wo",)), timezone.now()
+    telling = Telling(text="Nanga def?", tag="wo", reasons=["meaning"], contact="awa@example.org")
+    own = receive(here, telling=telling, key="a", client="a", now=now, user=awa).report
+    others = receive(here, telling=Telling(text="Naka", tag="wo"), key="b", client="b", now=now)
+    ReportMessage.objects.create(report=own, kind="question", text="not hers", at=now)
+    ReportMessage.objects.create(report=own, kind="answer", text="from Ndar", at=now)
+    vote = {"verdict": "no", "note": "my aunt", "at": now}
+    ReportVote.objects.create(report=others.report, voter=awa, **vote)
+    call_command("personal_data", "awa", export=tmp_path / "awa.json")
+    gave = json.loads((tmp_path / "awa.json").read_text())["gave"]
+    given = [(one["kind"], one["text"], one["note"]) for one in gave if "report" in one["kind"]]
+    assert given == [
+        ("report", "Nanga def?", ""),
+        ("report message", "", "from Ndar"),
+        ("report vote", "", "my aunt"),
+    ]
+    assert "awa@example.org" in json.dumps([one for one in gave if one["kind"] == "report"])
+    erase(awa, actor=None, now=now)
+    own.refresh_from_db()
+    assert (own.state, own.user, own.input_text) == ("withdrawn", None, "")
+    assert not ReportContact.objects.exists()
+    assert not ReportMessage.objects.exists()
+    assert Report.objects.get(pk=others.report.pk).input_text == "Naka"
+    assert ReportVote.objects.get().note == ""
 
 
 @pytest.mark.django_db
