@@ -61,8 +61,10 @@ def made(home: Campaign, tmp_path: Path, number: int) -> GeneratorVersion:
     return found
 
 
-def written(version: GeneratorVersion, word: str, *, number: int = 20, tag: str = "wo") -> Written:
-    outputs = {(tag, f"source {n}"): f"{word} {n}" for n in range(number)}
+def written(
+    version: GeneratorVersion, word: str, *, number: int = 20, tag: str = "wo", begin: int = 0
+) -> Written:
+    outputs = {(tag, f"source {n}"): f"{word} {n}" for n in range(begin, begin + number)}
     return Written(str(version), outputs, frozenset([version.digest]))
 
 
@@ -340,3 +342,32 @@ def test_of_two_workers_over_one_comparison_only_who_holds_it_has_people_asked(
     assert told.campaign is not None
     assert (told.campaign, told.finished_at, told.error) == (taken[1], later, "")
     assert Campaign.objects.count() == 2
+
+
+def test_a_verdict_promotes_once_and_a_new_one_promotes_again(
+    home: Campaign, tmp_path: Path, client: Client
+) -> None:
+    first = compared(home, tmp_path)
+    old, new = first.champion, first.candidate
+    everybody = people("a", "b", "c", "d", "e", "f")
+    chosen(first, by=everybody, wins=True)
+    judge_comparison(first)
+    assert promote_generator(first).number == 2
+    rollback_generator(home, to_version=old, actor=None, reason="people complained")
+    with pytest.raises(ConflictError, match="ours@1 serves now"):
+        promote_generator(first)
+    client.force_login(make_user("noor", staff=True))
+    page, button = "/campaigns/ours/generators/", "Let generator 2 serve"
+    assert button not in client.get(page).content.decode()
+    # Other prompts: what people chose on before is learned by now.
+    sides = Sides(written(new, "new", begin=20), written(old, "old", begin=20))
+    put_files_to_people(new, old, sides=sides, slug="anew", licence="CC0-1.0", now=timezone.now())
+    second = BlindComparison.objects.get(campaign__slug="anew")
+    chosen(second, by=everybody, wins=True)
+    assert judge_comparison(second).verdict == "PASS"
+    assert button in client.get(page).content.decode()
+    for _ in range(2):  # asked twice, moved once
+        client.post(f"{page}{second.pk}/promote/")
+    assert serving_generator(home) == new
+    moves = home.generator_deployments.order_by("number").values_list("kind", flat=True)
+    assert list(moves) == ["initial", "promotion", "rollback", "promotion"]

@@ -21,7 +21,7 @@ from annotation.methods.texts import normalise, parts_of
 from annotation.models import Campaign, Language, Sample, User
 from learning.actions.generators import serving_generator
 from learning.actions.versions import libraries
-from learning.models import GeneratorVersion
+from learning.models import GeneratorDeployment, GeneratorVersion
 from training.actions import blind
 from training.actions.corrections import learned_sources
 from training.actions.gate_records import code_commit
@@ -242,6 +242,7 @@ def judge_comparison(comparison: BlindComparison, *, actor: User | None = None) 
             remedy="Teach a better candidate, or ask more people about other prompts.",
         )
     missing, unchanged = _elsewhere(comparison, found, alpha=alpha)
+    move = GeneratorDeployment.objects.serving(comparison.home)
     verdict = BlindVerdict.objects.create(
         comparison=comparison,
         look=looks + 1 if number else 0,
@@ -253,6 +254,8 @@ def judge_comparison(comparison: BlindComparison, *, actor: User | None = None) 
         verdict=_decided(found, missing=missing),
         record={
             "choices_sha256": told,
+            # Only a promotion that comes after this move can be this verdict's.
+            "move": move.number if move else 0,
             "unchanged": unchanged,
             "uncompared": missing,
             "metrics": comparison.metrics,

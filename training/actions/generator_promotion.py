@@ -10,7 +10,7 @@ from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
 from learning.actions.generators import deploy_generator, folder_of, serving_generator
 from learning.models import Deployment, GeneratorDeployment, GeneratorVersion
-from training.models import BlindComparison, GeneratorLesson, Verdict
+from training.models import BlindComparison, BlindVerdict, GeneratorLesson, Verdict
 
 
 @transaction.atomic
@@ -19,7 +19,8 @@ def promote_generator(
 ) -> GeneratorDeployment:
     """Let the candidate serve if people passed it and its champion still serves.
 
-    What this comparison has promoted already is not promoted again, even after it was rolled back.
+    A verdict promotes once: while its candidate serves that changes nothing, after a rollback it is
+    refused, and a later comparison may pass the candidate anew.
     """
     campaign = Campaign.objects.select_for_update().get(pk=comparison.home_id)
     candidate = comparison.candidate
@@ -30,12 +31,15 @@ def promote_generator(
             f"{candidate} may not serve: people say {said}.",
             remedy="Only what people passed in every language serves. Ask more of them, or teach anew.",
         )
-    done = campaign.generator_deployments.filter(
-        version=candidate, kind=Deployment.Kind.PROMOTION
-    ).first()
+    serving = serving_generator(campaign)
+    done = promotion_by(newest, candidate=candidate)
+    if done and serving != candidate:
+        raise ConflictError(
+            f"{candidate} was promoted by this comparison already, and {serving} serves now.",
+            remedy="Roll back to it, or compare it with what serves.",
+        )
     if done:
         return done
-    serving = serving_generator(campaign)
     if serving != comparison.champion:
         raise ConflictError(
             f"{candidate} was compared with {comparison.champion}, but {serving} serves now.",
@@ -52,6 +56,15 @@ def promote_generator(
     asked = comparison.campaign.slug if comparison.campaign else ""
     told = f"{newest.choices} choices of people in {asked!r}, look {newest.look}: PASS."
     return deploy_generator(candidate, kind=Deployment.Kind.PROMOTION, reason=told, actor=actor)
+
+
+def promotion_by(
+    verdict: BlindVerdict, *, candidate: GeneratorVersion
+) -> GeneratorDeployment | None:
+    """Return the promotion that used this verdict up: one of its candidate that came after it."""
+    # Verdicts that do not tell the move they came after are used up by any promotion.
+    after = candidate.deployments.filter(number__gt=verdict.record.get("move", 0))
+    return after.filter(kind=Deployment.Kind.PROMOTION).order_by("-number").first()
 
 
 def taken_back(campaign: Campaign) -> dict[int, int]:

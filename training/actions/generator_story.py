@@ -8,7 +8,7 @@ from django.db.models import Count
 from annotation.models import Annotation, Campaign
 from learning.actions.generators import serving_generator
 from learning.models import GeneratorDeployment, GeneratorVersion
-from training.actions.generator_promotion import taken_back
+from training.actions.generator_promotion import promotion_by, taken_back
 from training.models import BlindComparison, BlindVerdict, Verdict
 
 NEWEST = 50
@@ -61,19 +61,21 @@ def story_of(campaign: Campaign) -> Story:
     found = campaign.blind_comparisons.select_related(
         "candidate__campaign", "champion__campaign", "campaign"
     ).prefetch_related("verdicts__checks__language")
-    compared = [_compared(one, serving=serving, served=served) for one in found[:NEWEST]]
+    compared = [_compared(one, serving=serving) for one in found[:NEWEST]]
     return Story(rows, compared, list(moves.order_by("-number")[:NEWEST]), serving)
 
 
-def _compared(
-    comparison: BlindComparison, *, serving: GeneratorVersion | None, served: set[int]
-) -> Compared:
+def _compared(comparison: BlindComparison, *, serving: GeneratorVersion | None) -> Compared:
     newest = max(comparison.verdicts.all(), key=lambda one: one.look, default=None)
     given = Annotation.objects.answered().filter(
         item__campaign_language__campaign=comparison.campaign_id
     )
-    passed = newest is not None and newest.verdict == Verdict.PASS
-    may = passed and serving == comparison.champion and comparison.candidate_id not in served
+    may = (
+        newest is not None
+        and newest.verdict == Verdict.PASS
+        and serving == comparison.champion
+        and promotion_by(newest, candidate=comparison.candidate) is None
+    )
     waits = (
         "asking" if comparison.campaign_id else "given up" if comparison.finished_at else "writing"
     )
