@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from django.contrib.sessions.models import Session
 from django.db import models, transaction
 
 from annotation.actions.auditing import record
 from annotation.actions.own_answers import own_rows
 from annotation.actions.reports.following import withdraw
 from annotation.actions.second_step import forget
+from annotation.actions.sign_in import sign_out_everywhere
 from annotation.errors import ConflictError
 from annotation.models import (
     AddressQuestion,
@@ -87,8 +87,7 @@ def erase(user: User, *, actor: User | None, now: datetime) -> None:
     user.username, user.is_active = f"erased-{user.pk}", False
     user.set_unusable_password()
     user.save()
-    for session in list(_sessions(user)):
-        session.delete()
+    sign_out_everywhere(user)
     record("person_erased", actor=actor, named={"user": user.pk})
 
 
@@ -96,9 +95,3 @@ def _pointing_at(owner: type[models.Model]) -> Iterator[tuple[type[models.Model]
     for relation in owner._meta.get_fields(include_hidden=True):
         if relation.auto_created and (relation.one_to_many or relation.one_to_one):
             yield relation.related_model, relation.field.name  # type: ignore[union-attr, misc]
-
-
-def _sessions(user: User) -> Iterator[Session]:
-    for session in Session.objects.iterator():
-        if session.get_decoded().get("_auth_user_id") == str(user.pk):
-            yield session

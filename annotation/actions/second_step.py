@@ -17,6 +17,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from annotation.actions.auditing import record
+from annotation.actions.sign_in import sign_out_everywhere
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Membership, Role, User
 
@@ -120,6 +121,8 @@ def take_away(user: User, *, actor: User | None, reason: str) -> None:
     if not reason.strip():
         raise InvalidInputError(_("Say why."), remedy=_("Write how you know who asks for it."))
     forget(user)
+    # Whoever has found the phone, or the computer beside it, is in no longer.
+    sign_out_everywhere(user)
     record("second_step_taken_away", actor=actor, named={"user": user.username, "reason": reason})
 
 

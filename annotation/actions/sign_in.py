@@ -1,9 +1,12 @@
-"""Signing in by password: too many wrong ones from one place, or for one name, and it has to wait."""
+"""Signing in by password, where too many wrong ones have to wait; and signing out of everywhere."""
 
 from datetime import datetime, timedelta
 
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.models import Session
+
 from annotation.actions.invitations import origin_of
-from annotation.models import LinkMiss
+from annotation.models import LinkMiss, User
 
 WINDOW = timedelta(minutes=10)
 # From one address, behind which a whole office may sit; for one name, from wherever.
@@ -26,6 +29,13 @@ def note_failure(username: str, *, address: str, now: datetime) -> None:
     LinkMiss.objects.bulk_create(
         LinkMiss(origin=origin, created_at=now) for origin in _origins(username, address)
     )
+
+
+def sign_out_everywhere(user: User) -> None:
+    """End every session of somebody, on whatever device."""
+    for session in Session.objects.iterator():
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk):
+            session.delete()
 
 
 def _origins(username: str, address: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
+from django_otp.models import Device
 
 from annotation.actions.second_step import (
     accept,
@@ -101,8 +102,10 @@ class SecondStep:
 
 
 def is_proven(request: HttpRequest) -> bool:
-    """Whether the second step was taken on this device, since the password."""
-    return django_otp.DEVICE_ID_SESSION_KEY in request.session
+    """Whether the second step was taken here since the password, by what the person still has."""
+    kept = request.session.get(django_otp.DEVICE_ID_SESSION_KEY)
+    found = Device.from_persistent_id(kept) if kept else None
+    return found is not None and found.confirmed and found.user_id == request.user.pk
 
 
 def _sent(request: HttpRequest, to: str) -> HttpResponse:
@@ -152,7 +155,7 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
     if has_second_step(user):
         if accept(user, code=request.POST.get("code", "")) is None:
             return _page(request, user, wrong=True)
-        return _codes(request, renew_codes(user))
+        return _codes(request, renew_codes(user), user)
     if "code" not in request.POST:
         return _begun(request, user)
     try:
@@ -164,8 +167,7 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
         phone = user.totpdevice_set.filter(confirmed=False).first()  # type: ignore[attr-defined]
         return _page(request, user, phone=phone, wrong=True)
     request.session.cycle_key()
-    django_otp.login(request, user.totpdevice_set.get())  # type: ignore[attr-defined]
-    return _codes(request, codes)
+    return _codes(request, codes, user)
 
 
 def _begun(request: HttpRequest, user: User) -> HttpResponse:
@@ -202,7 +204,9 @@ def _page(
     return render(request, "annotation/second_step.html", context, status=422 if wrong else 200)
 
 
-def _codes(request: HttpRequest, codes: list[str]) -> HttpResponse:
+def _codes(request: HttpRequest, codes: list[str], user: User) -> HttpResponse:
+    # By the phone: codes that somebody came in by may just have been replaced.
+    django_otp.login(request, user.totpdevice_set.get(confirmed=True))  # type: ignore[attr-defined]
     return render(request, "annotation/second_step_codes.html", {"codes": codes})
 
 

@@ -131,10 +131,24 @@ def test_it_can_be_turned_off_by_who_has_it_and_codes_made_anew(
     assert client.get("/campaigns/").status_code == 200
 
 
+def test_what_was_proven_by_a_phone_that_is_gone_is_proven_no_longer(
+    noor: User, clock: list[float]
+) -> None:
+    elsewhere, codes = enrolled(noor, clock)
+    here = signed_in(noor)
+    here.post(ASK, {"code": codes[0]})
+    here.post(SET_UP, {"code": codes[1]})  # which replaces the codes that it came in by
+    assert here.get("/campaigns/").status_code == 200
+    here.post(f"{SET_UP}off/", {"code": code_of(noor, clock)})
+    enrolled(noor, clock)
+    assert elsewhere.get("/campaigns/")["Location"].startswith(ASK)
+
+
 def test_a_lost_phone_is_taken_away_by_another_superuser_and_written_down(
     noor: User, clock: list[float]
 ) -> None:
-    enrolled(noor, clock)
+    stolen, _ = enrolled(noor, clock)
+    assert stolen.get("/campaigns/").status_code == 200
     root = make_user("root", staff=True, is_superuser=True)
     for actor, reason in ((noor, "x"), (root, " ")):
         with pytest.raises(VernacularError):
@@ -145,6 +159,7 @@ def test_a_lost_phone_is_taken_away_by_another_superuser_and_written_down(
     action = {"action": "take_second_step_away", "_selected_action": [noor.pk]}
     client.post("/admin/annotation/user/", action)
     assert not TOTPDevice.objects.filter(user=noor).exists()
+    assert stolen.get("/campaigns/")["Location"].startswith("/sign-in/")
     entry = AuditEntry.objects.filter(action="second_step_taken_away").get()
     assert (entry.actor, entry.named["user"]) == (root, "noor")
     with pytest.raises(CommandError):
