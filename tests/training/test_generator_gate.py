@@ -371,3 +371,19 @@ def test_a_verdict_promotes_once_and_a_new_one_promotes_again(
     assert serving_generator(home) == new
     moves = home.generator_deployments.order_by("number").values_list("kind", flat=True)
     assert list(moves) == ["initial", "promotion", "rollback", "promotion"]
+
+
+def test_a_language_that_came_after_the_verdict_is_compared_first(
+    home: Campaign, tmp_path: Path
+) -> None:
+    comparison = compared(home, tmp_path)
+    chosen(comparison, by=people("a", "b", "c", "d", "e", "f"), wins=True)
+    assert judge_comparison(comparison).verdict == "PASS"
+    other = make_campaign(languages=("qu",), labels=()).languages.get().language
+    came = home.languages.create(language=other)
+    with pytest.raises(ConflictError, match="in qu, which came after the verdict"):
+        promote_generator(comparison)
+    assert serving_generator(home) == comparison.champion
+    came.active = False
+    came.save()
+    assert promote_generator(comparison).version == comparison.candidate

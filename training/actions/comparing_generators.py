@@ -8,7 +8,7 @@ nothing. At most three looks share the risk; PASS and BLOCK are final.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -241,7 +241,8 @@ def judge_comparison(comparison: BlindComparison, *, actor: User | None = None) 
             f"{comparison} was looked at {LOOKS} times, and that is all its risk allows.",
             remedy="Teach a better candidate, or ask more people about other prompts.",
         )
-    missing, unchanged = _elsewhere(comparison, found, alpha=alpha)
+    asked = {one.home.language.tag for one in found}
+    missing, unchanged = elsewhere(comparison, asked=asked, alpha=alpha)
     move = GeneratorDeployment.objects.serving(comparison.home)
     verdict = BlindVerdict.objects.create(
         comparison=comparison,
@@ -280,13 +281,12 @@ def enough_alike(*, margin: float, alpha: float) -> int:
     return math.ceil(math.log(alpha) / math.log(1 - 2 * margin))
 
 
-def _elsewhere(
-    comparison: BlindComparison, found: Sequence[blind.Verdict], *, alpha: float
+def elsewhere(
+    comparison: BlindComparison, *, asked: Set[str], alpha: float
 ) -> tuple[list[str], dict[str, int]]:
-    """Return the languages of the campaign that nobody compared, and those where nothing changed."""
+    """Return the languages beside those asked in that nobody compared, and where nothing changed."""
     homes = comparison.home.languages.filter(active=True)
-    asked = {one.home.language.tag for one in found}
-    wanted = sorted(set(homes.values_list("language__tag", flat=True)) - asked)
+    wanted = sorted(set(homes.values_list("language__tag", flat=True)) - set(asked))
     tally: Mapping[str, Mapping[str, int]] = comparison.tally or {}
     least = enough_alike(margin=comparison.margin, alpha=alpha)
     alike = {

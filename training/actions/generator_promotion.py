@@ -10,6 +10,7 @@ from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Campaign, User
 from learning.actions.generators import deploy_generator, folder_of, serving_generator
 from learning.models import Deployment, GeneratorDeployment, GeneratorVersion
+from training.actions.comparing_generators import elsewhere
 from training.models import BlindComparison, BlindVerdict, GeneratorLesson, Verdict
 
 
@@ -35,27 +36,42 @@ def promote_generator(
     done = promotion_by(newest, candidate=candidate)
     if done and serving != candidate:
         raise ConflictError(
-            f"{candidate} was promoted by this comparison already, and {serving} serves now.",
+            f"{candidate} was promoted after this verdict already, and {serving} serves now.",
             remedy="Roll back to it, or compare it with what serves.",
         )
     if done:
         return done
+    _refuse_stale(comparison, newest, serving=serving)
+    folder_of(candidate)
+    slug = comparison.campaign.slug if comparison.campaign else ""
+    told = f"{newest.choices} choices of people in {slug!r}, look {newest.look}: PASS."
+    return deploy_generator(candidate, kind=Deployment.Kind.PROMOTION, reason=told, actor=actor)
+
+
+def _refuse_stale(
+    comparison: BlindComparison, verdict: BlindVerdict, *, serving: GeneratorVersion | None
+) -> None:
+    """Raise if what people passed is not what would happen now."""
+    candidate = comparison.candidate
     if serving != comparison.champion:
         raise ConflictError(
             f"{candidate} was compared with {comparison.champion}, but {serving} serves now.",
             remedy="Compare it with what serves.",
         )
-    if candidate.digest != newest.candidate_digest:
+    if candidate.digest != verdict.candidate_digest:
         raise ConflictError("The candidate is not the one that people compared.")
-    if taken_back(campaign).get(candidate.pk):
+    asked = set(verdict.checks.values_list("language__tag", flat=True))
+    missing, _ = elsewhere(comparison, asked=asked, alpha=verdict.alpha)
+    if missing:
+        raise ConflictError(
+            f"Nobody has compared {candidate} in {', '.join(missing)}, which came after the verdict.",
+            remedy="Compare it with what serves once more, in every language.",
+        )
+    if taken_back(comparison.home).get(candidate.pk):
         raise ConflictError(
             f"{candidate} learned answers that were taken back since.",
             remedy="Export what people agree to now, and teach without them.",
         )
-    folder_of(candidate)
-    asked = comparison.campaign.slug if comparison.campaign else ""
-    told = f"{newest.choices} choices of people in {asked!r}, look {newest.look}: PASS."
-    return deploy_generator(candidate, kind=Deployment.Kind.PROMOTION, reason=told, actor=actor)
 
 
 def promotion_by(
