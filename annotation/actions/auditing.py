@@ -1,7 +1,7 @@
 """Auditing: what a request of somebody who leads found, what it left, and which tables it wrote.
 
 Nothing is asked of the doors: what an address names is looked at before and after, and every
-statement that writes is counted by its table. Secrets and addresses of people are named, not told.
+statement that writes is counted by its table. Secrets, names and addresses of people are named, not told.
 """
 
 import json
@@ -18,6 +18,11 @@ from annotation.models import AuditEntry, User
 LONGEST = 200
 HIDDEN = "•••"
 _SECRET = re.compile(r"password|digest|token|secret|sealed|key$|email|letters_to|content|payload")
+# What erasing a person takes away (actions/personal_data.py), which nothing takes from the audit.
+_PERSONAL = re.compile(
+    r"(?:user|annotator|invitation|report) [^.]*"
+    r"\.(?:\w*name|dialect|script|interface|\w+_text|description|public_note)"
+)
 _WRITES = re.compile(r'\s*(INSERT|UPDATE|DELETE)\s+(?:OR \w+ )?(?:INTO |FROM )?"?(\w+)"?', re.I)
 _PLACE = {"INSERT": 0, "UPDATE": 1, "DELETE": 2}
 # Written by every request that comes along, whatever it is about.
@@ -102,9 +107,8 @@ def _plain(value: object) -> str:
 
 
 def _shown(name: str, value: Any) -> Any:
-    if value in (None, "") or not _SECRET.search(name.rpartition(".")[2]):
-        return _short(value)
-    return HIDDEN
+    told = not (_SECRET.search(name.rpartition(".")[2]) or _PERSONAL.fullmatch(name))
+    return _short(value) if told or value in (None, "") else HIDDEN
 
 
 def _short(value: Any) -> Any:

@@ -123,7 +123,7 @@ def take_away(user: User, *, actor: User | None, reason: str) -> None:
     forget(user)
     # Whoever has found the phone, or the computer beside it, is in no longer.
     sign_out_everywhere(user)
-    record("second_step_taken_away", actor=actor, named={"user": user.username, "reason": reason})
+    record("second_step_taken_away", actor=actor, named={"user": user.pk, "reason": reason})
 
 
 @transaction.atomic

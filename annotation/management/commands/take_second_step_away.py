@@ -21,7 +21,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whose, and why."""
         parser.add_argument("username", help="how the person signs in")
-        parser.add_argument("--reason", required=True, help="how you know who asks for it")
+        parser.add_argument(
+            "--reason",
+            required=True,
+            help="how you know who asks for it; kept for good, so name nobody",
+        )
 
     def handle(self, **options: Any) -> None:
         """Take it away, and write down that it was."""
