@@ -72,7 +72,7 @@ class SignIn(LoginView):
 class SecondStep:
     """Middleware: a password alone opens nothing where there is, or must be, a second step.
 
-    Whoever came by a personal link has no password, and nothing is asked of them.
+    Whoever comes by a personal link has no password, and is asked where they must have a second step.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -92,13 +92,17 @@ class SecondStep:
         if name in _ALWAYS or is_proven(request):
             return None
         user = request.user
-        if not isinstance(user, User) or not user.has_usable_password():
+        if not isinstance(user, User) or not _is_asked(user):
             return None
         if has_second_step(user):
             return _sent(request, "second_step_ask")
         if name not in _SETTING_UP and must_have_second_step(user):
             return _sent(request, "second_step")
         return None
+
+
+def _is_asked(user: User) -> bool:
+    return user.has_usable_password() or must_have_second_step(user)
 
 
 def is_proven(request: HttpRequest) -> bool:
@@ -144,7 +148,7 @@ def ask(request: HttpRequest) -> HttpResponse:
 def set_up(request: HttpRequest) -> HttpResponse:
     """Set the second step up: the password again, a picture for the phone, and its first code."""
     user = person_of(request)
-    if not user.has_usable_password():
+    if not (_is_asked(user) or has_second_step(user)):
         return redirect("me")
     if request.method == "POST":
         return _do(request, user)
@@ -171,7 +175,12 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
 
 
 def _begun(request: HttpRequest, user: User) -> HttpResponse:
-    """Show a phone what to keep, to who knows the password; guessing it here is as slow as at the door."""
+    """Show a phone what to keep, to who knows the password, where there is one.
+
+    Guessing it here is as slow as at the door.
+    """
+    if not user.has_usable_password():
+        return _page(request, user, phone=begin(user))
     address, now = address_of(request), timezone.now()
     if must_wait(user.username, address=address, now=now):
         messages.error(request, _("Too many wrong passwords. Wait ten minutes, then try again."))

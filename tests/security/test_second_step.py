@@ -48,6 +48,12 @@ def signed_in(user: User) -> Client:
     return client
 
 
+def by_link(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
 def enrolled(user: User, clock: list[float]) -> tuple[Client, list[str]]:
     client = signed_in(user)
     assert client.post(SET_UP, {"password": "wrong"}).status_code == 422
@@ -112,6 +118,27 @@ def test_where_it_must_be_those_who_lead_set_it_up_first(
     client.post(f"{SET_UP}off/", {"code": codes[0]})
     assert TOTPDevice.objects.filter(user=noor, confirmed=True).exists()
     assert second_step.is_proven(client.get("/campaigns/").wsgi_request)
+
+
+def test_where_it_must_be_a_personal_link_alone_leads_nothing_either(
+    clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead, budi = make_user("lead"), make_annotator("budi").user
+    Membership.objects.create(user=lead, campaign=make_campaign(slug="mood"), role="admin")
+    for person in (lead, budi):
+        person.set_unusable_password()
+        person.save()
+    page, client = "/campaigns/mood/webhooks/", by_link(lead)
+    assert (client.get(page).status_code, client.get(SET_UP)["Location"]) == (200, "/me/")
+    monkeypatch.setattr(settings.ENV, "require_two_factor", True)
+    assert client.get(page)["Location"].startswith(SET_UP)
+    assert 'name="password"' not in client.get(SET_UP).content.decode()
+    assert "data:image/svg+xml" in client.post(SET_UP).content.decode()
+    assert len(client.post(SET_UP, {"code": code_of(lead, clock)}).context["codes"]) == 10
+    assert client.get(page).status_code == 200
+    assert SET_UP in client.get("/me/").content.decode()
+    assert by_link(lead).get(page)["Location"].startswith(ASK)
+    assert by_link(budi).get("/me/").status_code == 200
 
 
 def test_it_can_be_turned_off_by_who_has_it_and_codes_made_anew(
