@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from config.env import env
 from tests.training.test_runs import make_run
 from training.models import TrainingRun
 
@@ -54,7 +55,7 @@ def test_in_the_midst_of_a_campaign_they_say_what_is_missing_and_what_to_do() ->
     assert "It has versions 1 to 1" in refused("compare", slug, "1", "9" * 5000)
     assert "learned nothing yet" in refused("compress", slug, "--kind", "prune")
     assert "Known are: method" in refused("train", slug, "--set", "epoch=1")
-    later = timezone.now() + timedelta(hours=1)
+    later = timezone.now() + timedelta(seconds=env().lease_seconds)
     TrainingRun.objects.filter(pk=run.pk).update(
         status="running", lease_until=later, started_at=timezone.now()
     )
