@@ -1,7 +1,9 @@
 """Auditing at the door: every request by which somebody who leads has changed something leaves an entry.
 
 A door that asks for an ability beyond answering and reporting is audited by itself, and so are Django's
-admin, the JSON API, and what staff do at the doors of signing in.
+admin, the JSON API, and what staff do at the doors of signing in. A door that does something to many may
+say to which it came about (``request.done_to``), and one that only tries that it did nothing
+(``request.audited = None``).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +94,7 @@ def _note(request: HttpRequest, *, before: State, wrote: Mapping[str, list[int]]
         actor=who,
         key=key.pk if isinstance(key, models.Model) else None,
         campaign=str(match.kwargs.get("slug", "")),
-        named=match.kwargs | _asked(request, match.namespace),
+        named=match.kwargs | _asked(request, match.namespace) | getattr(request, "done_to", {}),
         changed=changed,
         wrote=wrote,
         request_id=request.META.get("HTTP_X_REQUEST_ID", ""),
@@ -100,8 +102,9 @@ def _note(request: HttpRequest, *, before: State, wrote: Mapping[str, list[int]]
 
 
 def _asked(request: HttpRequest, namespace: str) -> dict[str, str]:
-    """What is to be done, where one door does several things: an act, or an action of the admin."""
-    names = ("action", "_selected_action") if namespace == "admin" else ("act", "action")
+    """What is to be done and to which, where one door does several things to several rows."""
+    admin = ("action", "_selected_action")
+    names = admin if namespace == "admin" else ("act", "action", "report")
     return {name: ", ".join(found) for name in names if (found := request.POST.getlist(name))}
 
 

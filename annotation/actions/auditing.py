@@ -114,5 +114,7 @@ def _shown(name: str, value: Any) -> Any:
 def _short(value: Any) -> Any:
     if isinstance(value, bool | int | float | None):
         return value
+    if isinstance(value, list) and all(isinstance(one, int) for one in value):
+        return value  # numbers of rows, as many as there are
     text = str(value)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -224,6 +224,7 @@ def several(request: HttpRequest, slug: str) -> HttpResponse:
         return redirect(there)
     if "sure" not in request.POST:
         outcomes = bulk.preview(found, act=act, actor=actor, now=now)
+        _note(request, outcomes=[])  # it was all rolled back
         return _shown(request, campaign, outcomes, act=act, view=view)
     outcomes = bulk.carry_out(found, act=act, actor=actor, now=now)
     _tell(request, outcomes)
@@ -267,6 +268,7 @@ def _shown(
 
 def _tell(request: HttpRequest, outcomes: list[bulk.Outcome], *, back: bool = False) -> None:
     """Say how many it was done to, and of each other one why not."""
+    _note(request, outcomes=outcomes, back=back)
     done = sum(not one.problem for one in outcomes)
     if done and back:
         said = ngettext("%d report is as it was.", "%d reports are as they were.", done)
@@ -278,3 +280,13 @@ def _tell(request: HttpRequest, outcomes: list[bulk.Outcome], *, back: bool = Fa
         if one.problem:
             told = {"number": one.report.pk, "problem": one.problem}
             messages.warning(request, _("Report %(number)d: %(problem)s") % told)
+
+
+def _note(request: HttpRequest, *, outcomes: list[bulk.Outcome], back: bool = False) -> None:
+    """Let the audit know which reports moved; where none has, there is nothing to write down."""
+    moved = [one.report.pk for one in outcomes if not one.problem]
+    if moved:
+        told: dict[str, object] = {"report": moved} | ({"act": "back"} if back else {})
+        request.done_to = told  # type: ignore[attr-defined]
+    else:
+        request.audited = None  # type: ignore[attr-defined]

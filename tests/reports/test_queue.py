@@ -12,7 +12,15 @@ from django.utils import timezone
 
 from annotation.actions.reports import queue, timers
 from annotation.actions.reports.intake import Telling, receive
-from annotation.models import Campaign, Membership, Report, ReportLetter, ReportState, User
+from annotation.models import (
+    AuditEntry,
+    Campaign,
+    Membership,
+    Report,
+    ReportLetter,
+    ReportState,
+    User,
+)
 from tests.make import make_campaign, make_language, make_user
 
 pytestmark = pytest.mark.django_db
@@ -105,6 +113,7 @@ def test_several_are_looked_at_first_then_done_then_taken_back(
     several(office, "ask:which_word", asked, sure="1")
     shown = several(office, "close:closed_wont_fix", one, two, asked).content.decode()
     assert "It can be done to 2 reports" in shown
+    assert AuditEntry.objects.count() == 1  # a look is nothing that was done
     assert {x.state for x in Report.objects.all()} == {State.AWAITING_TRIAGE, State.NEEDS_INFO}
     answer = several(office, "close:closed_wont_fix", one, two, asked, sure="1")
     states = dict(Report.objects.values_list("pk", "state"))
@@ -118,6 +127,12 @@ def test_several_are_looked_at_first_then_done_then_taken_back(
     back = re.search(r'name="back" value="([^"]+)"', page)
     assert back is not None
     office.post(reverse("reports_several", args=["here"]), {"back": back[1]})
+    named = AuditEntry.objects.order_by("pk").values_list("named", flat=True)
+    assert [(entry["act"], entry["report"]) for entry in named] == [
+        ("ask:which_word", [asked.pk]),
+        ("close:closed_wont_fix", [one.pk, two.pk]),
+        ("back", [one.pk, two.pk]),
+    ]
     assert set(Report.objects.filter(pk__in=(one.pk, two.pk)).values_list("state", flat=True)) == {
         State.AWAITING_TRIAGE
     }
