@@ -157,6 +157,8 @@ def set_up(request: HttpRequest) -> HttpResponse:
 
 def _do(request: HttpRequest, user: User) -> HttpResponse:
     if has_second_step(user):
+        if "first" in request.POST:  # sent twice: it is on, and codes not seen are made anew there
+            return redirect("second_step")
         if accept(user, code=request.POST.get("code", "")) is None:
             return _page(request, user, wrong=True)
         return _codes(request, renew_codes(user), user)

@@ -141,6 +141,18 @@ def test_where_it_must_be_a_personal_link_alone_leads_nothing_either(
     assert by_link(budi).get("/me/").status_code == 200
 
 
+def test_a_first_code_sent_twice_is_no_wrong_one(noor: User, clock: list[float]) -> None:
+    client = signed_in(noor)
+    assert 'name="first"' in client.post(SET_UP, {"password": "secret"}).content.decode()
+    told = {"first": "1", "code": code_of(noor, clock)}
+    lost = client.post(SET_UP, told).context["codes"]
+    again = client.post(SET_UP, told, follow=True)
+    assert (again.status_code, again.context["on"], again.context["left"]) == (200, True, 10)
+    assert TOTPDevice.objects.get(user=noor).throttling_failure_count == 0
+    anew = client.post(SET_UP, {"code": code_of(noor, clock)}).context["codes"]
+    assert not set(anew) & set(lost)
+
+
 def test_it_can_be_turned_off_by_who_has_it_and_codes_made_anew(
     noor: User, clock: list[float]
 ) -> None:
