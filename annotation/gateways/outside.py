@@ -91,14 +91,14 @@ def _wrapped(plain: socket.socket, name: str) -> ssl.SSLSocket:
 @contextmanager
 def _ended(line: socket.socket) -> Iterator[None]:
     """Cut the line when its time is over."""
-    cut = Timer(MOST_SECONDS, _cut, (line.dup(),))
-    cut.daemon = True
-    cut.start()
-    try:
-        yield
-    finally:
-        cut.cancel()
-        cut.args[0].close()
+    with line.dup() as ours:
+        cut = Timer(MOST_SECONDS, _cut, (ours,))
+        cut.daemon = True
+        cut.start()
+        try:
+            yield
+        finally:
+            cut.cancel()
 
 
 def _cut(line: socket.socket) -> None:
