@@ -30,10 +30,12 @@ NAMED = {
     "dispute_decide": "annotation.Sample",
     "dispute_undo": "annotation.Adjudication",
     "gate": "training.TrainingRun",
+    "generator": "training.BlindComparison",
     "gold": "annotation.GoldItem",
     "group": "annotation.GroupSession",
     "import": "annotation.SampleImport",
     "invitation": "annotation.Invitation",
+    "key": "annotation.ApiKey",
     "maintenance": "training.TrainingRun",
     "membership": "annotation.Membership",
     "objection": "annotation.Objection",
@@ -42,6 +44,8 @@ NAMED = {
     "report": "annotation.Report",
     "run": "training.TrainingRun",
     "waiver": "training.TrainingRun",
+    "webhook": "annotation.Webhook",
+    "webhook_again": "annotation.WebhookDelivery",
 }
 
 

@@ -17,7 +17,9 @@ from annotation.models import AuditEntry, User
 
 LONGEST = 200
 HIDDEN = "•••"
-_SECRET = re.compile(r"password|digest|token|secret|sealed|key$|email|letters_to|content|payload")
+_SECRET = re.compile(
+    r"password|digest|token|secret|sealed|key$|email|letters_to|content|payload|url$"
+)
 # What erasing a person takes away (actions/personal_data.py), which nothing takes from the audit.
 _PERSONAL = re.compile(
     r"(?:user|annotator|invitation|report) [^.]*"

@@ -167,7 +167,8 @@ def _do(request: HttpRequest, user: User) -> HttpResponse:
     try:
         codes = confirm(user, code=request.POST["code"])
     except VernacularError as error:
-        messages.error(request, str(error))
+        if not has_second_step(user):  # it is on where the same code came twice at once
+            messages.error(request, str(error))
         return redirect("second_step")
     if not codes:
         phone = user.totpdevice_set.filter(confirmed=False).first()  # type: ignore[attr-defined]

@@ -35,7 +35,7 @@ from annotation.actions.webhooks import (
 )
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.gateways import outside
-from annotation.models import Campaign, SampleImport, Webhook, WebhookDelivery
+from annotation.models import AuditEntry, Campaign, SampleImport, Webhook, WebhookDelivery
 from config.env import env
 from tests.make import make_campaign, make_user
 from training.actions.news import NEWS
@@ -333,6 +333,30 @@ def test_who_leads_adds_tries_and_removes_on_the_page_and_nobody_else_sees_it(
     assert client.post(f"/campaigns/{other.slug}/webhooks/{webhook.pk}/").status_code == 404
     client.post(act, {"do": "remove"})
     assert not Webhook.objects.exists()
+
+
+def test_the_audit_tells_where_news_goes_and_of_the_address_the_host_alone(
+    campaign: Campaign, client: Client
+) -> None:
+    page = f"/campaigns/{campaign.slug}/webhooks/"
+    client.force_login(make_user("noor", staff=True))
+    client.post(page, {"url": URL})
+    webhook, host = Webhook.objects.get(), URL.split("/")[2]
+    wishes = ("try", "stop", "go_on", "remove")
+    for wish in wishes[:-1]:
+        client.post(f"{page}{webhook.pk}/", {"do": wish})
+    delivery = WebhookDelivery.objects.get()
+    WebhookDelivery.objects.update(state="given_up", ended_at=NOW)
+    client.post(f"{page}news/{delivery.pk}/again/")
+    client.post(f"{page}{webhook.pk}/", {"do": "remove"})
+    entries = {(one.action, one.named.get("do")): one for one in AuditEntry.objects.all()}
+    again = entries.pop(("webhook_again", None))
+    assert f"webhookdelivery {delivery.pk}.state" in again.changed
+    assert set(entries) == {("webhooks", None), *(("webhook_act", one) for one in wishes)}
+    assert {one.named["host"] for one in entries.values()} == {host}
+    removed = entries["webhook_act", "remove"].changed
+    assert removed[f"webhook {webhook.pk}.url"] == ["•••", None]
+    assert URL not in str(AuditEntry.objects.values())
 
 
 def test_the_command_does_what_the_page_does(campaign: Campaign) -> None:

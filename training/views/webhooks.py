@@ -21,6 +21,7 @@ from annotation.actions.webhooks import (
     send_again,
     stop_webhook,
     turn_secret,
+    whereto,
 )
 from annotation.errors import VernacularError
 from annotation.models import Campaign, Webhook, WebhookDelivery
@@ -63,6 +64,7 @@ def webhooks(request: HttpRequest, slug: str) -> HttpResponse:
             form.add_error("url", f"{error} {error.remedy}".strip())
         else:
             form = WebhookForm()
+            _note(request, made)
     context = {
         "campaign": campaign,
         "form": form,
@@ -82,6 +84,7 @@ def act(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """Stop one, let it go on, try it, sign with another secret, or remove it."""
     webhook = get_object_or_404(Webhook, pk=pk, campaign__slug=slug)
     now, wish = timezone.now(), request.POST.get("do", "")
+    _note(request, webhook, do=wish)
     if wish == "secret":
         context = {
             "campaign": webhook.campaign,
@@ -117,6 +120,12 @@ def again(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     done = _("It is sent again within a minute, under its number.")
     attempt(request, partial(send_again, delivery, now=timezone.now()), done=done)
     return redirect("webhooks", slug)
+
+
+def _note(request: HttpRequest, webhook: Webhook, **more: str) -> None:
+    """Let the audit know where news goes; no more than the host of it may be told."""
+    told = {"webhook": webhook.pk, "host": whereto(webhook)} | more
+    request.done_to = told  # type: ignore[attr-defined]
 
 
 def _deliveries(campaign: Campaign) -> list[WebhookDelivery]:
