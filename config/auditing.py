@@ -18,6 +18,9 @@ from annotation.actions.auditing import State, moved, record, state_of, tallied
 from annotation.models import Campaign, CampaignLanguage, User
 from annotation.permissions import Ability
 
+# As it was written there for this request: `headers` may hold what came, from before that.
+REQUEST_ID = "HTTP_X_REQUEST_ID"
+
 SAFE = {"GET", "HEAD", "OPTIONS", "TRACE"}
 LEADING = frozenset(Ability) - {Ability.ANSWER, Ability.REPORT}
 # Where staff come in and out, and by what they prove who they are.
@@ -101,7 +104,7 @@ def _note(request: HttpRequest, *, before: State, wrote: Mapping[str, list[int]]
         named=match.kwargs | _asked(request, match.namespace) | getattr(request, "done_to", {}),
         changed=changed,
         wrote=wrote,
-        request_id=request.META.get("HTTP_X_REQUEST_ID", ""),
+        request_id=request.META.get(REQUEST_ID, ""),
     )
 
 
