@@ -19,7 +19,7 @@ from annotation.errors import ConflictError
 from annotation.methods.dataset_folders import FolderError, data_files
 from annotation.methods.readers import Row, UnreadableFileError, Wanted, json_lists, read_rows
 from annotation.models import Campaign, Consensus, GoldItem, Sample, SampleImport
-from tests.make import make_campaign, make_gold, make_sample
+from tests.make import make_campaign, make_sample
 
 TASKS: list[Any] = [
     {"id": 1, "data": {"text": "one"}, "annotations": []},
@@ -234,9 +234,11 @@ def test_what_people_agree_on_reads_back_as_it_was(tmp_path: Path, format: str) 
     campaign = make_campaign(slug="out", languages=("qu", "wo"))
     agree(campaign, "Ñawi\n\"q\", 'x'", label="dates", tag="qu")
     agree(campaign, "Jamm 😀", label="admin", tag="wo", external_id="w-1")
-    gone = make_sample(campaign, text="gone", tag="wo")
-    Sample.objects.filter(pk=gone.pk).update(withdrawn_at=timezone.now())
-    make_gold(campaign, "wo", "admin", text="known")
+    agree(campaign, "gone", label="admin", tag="wo")
+    Sample.objects.filter(text="gone").update(withdrawn_at=timezone.now())
+    agree(campaign, "known", label="admin", tag="wo")
+    known = Sample.objects.get(text="known")
+    GoldItem.objects.create(sample=known, label=campaign.labels.get(key="admin"), split="gate")
     rows = everything(campaign, tmp_path / "out", format)
     assert [row.values["text"] for row in rows] == ["Ñawi\n\"q\", 'x'", "Jamm 😀"]
     assert [row.values["label"] for row in rows] == ["dates", "admin"]

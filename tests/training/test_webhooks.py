@@ -154,6 +154,8 @@ def test_what_was_given_up_while_an_address_was_away_is_told_once_it_goes_on(
 ) -> None:
     webhook, clock = listen(campaign), NOW
     ping(webhook, now=NOW)
+    # It waited before anybody knew that the address was away.
+    WebhookDelivery.objects.update(created_at=NOW - timedelta(hours=1))
     for wait in (*PATIENCE, timedelta(0)):
         send_due(post=Listener(0), clock=lambda: clock)  # noqa: B023 - called at once
         clock += wait
