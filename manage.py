@@ -23,7 +23,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from config.audited_commands import audited
+
+    with audited(sys.argv):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,12 @@ class ConflictError(VernacularError):
     status = 409
 
 
+class BusyError(ConflictError):
+    """Somebody else is at it; the same call works soon."""
+
+    code = "busy"
+
+
 class NotFoundError(VernacularError):
     """There is nothing under that name."""
 

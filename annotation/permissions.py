@@ -1,20 +1,31 @@
 """Who may come in: what each role may do in a campaign and its languages; staff may everything."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import (
+    BooleanField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    FilteredRelation,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, resolve_url
 
 from annotation.models import (
     Annotator,
     Campaign,
+    CampaignLanguage,
     Consent,
     Invitation,
     Language,
@@ -22,6 +33,7 @@ from annotation.models import (
     Role,
     User,
 )
+from annotation.models.often import Often
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -147,6 +159,78 @@ def members_of(campaign: Campaign, language: Language) -> "QuerySet[Annotator]":
     return people.filter(Q(everywhere=True) | Exists(here))
 
 
+def in_the_team(*, of: str) -> "ExpressionWrapper[Q]":
+    """As `team_of`, asked of rows with an annotator: whether that one is in the team of their home."""
+    held = Membership.objects.filter(
+        user=OuterRef("annotator__user"), role__in=roles_with(Ability.ANSWER)
+    ).within(OuterRef(f"{of}__campaign"), OuterRef(f"{of}__language"))
+    agreed = Consent.objects.training().filter(user=OuterRef("annotator__user"))
+    here = Q(annotator__active=True, annotator__user__is_active=True)
+    here &= Q(annotator__language=F(f"{of}__language")) & Q(Exists(agreed))
+    here &= Q(annotator__everywhere=True) | Q(Exists(held))
+    return ExpressionWrapper(here, output_field=BooleanField())
+
+
+class Entry(NamedTuple):
+    """A language of a campaign, and what somebody who would answer there finds at its door."""
+
+    home: CampaignLanguage
+    annotator: Annotator | None
+    may: bool
+    agreed: bool
+
+
+def entry_of(user: User, *, slug: str, tag: str) -> Entry | None:
+    """As `may` answer and `has_agreed`, with one question for all; None if there is no such language."""
+    row = ENTRY.first(user=user.pk, slug=slug, tag=tag)
+    if row is None:
+        return None
+    gone, held, everywhere, agreed, *rest = row
+    kinds = (CampaignLanguage, Campaign, Language, Annotator)
+    home, campaign, language, annotator = _made_of(rest, kinds)
+    home.campaign, home.language = campaign, language
+    if annotator is not None:
+        annotator.language = language
+    may_in = user.is_active and (user.is_staff or (not gone and (held or everywhere)))
+    return Entry(home, annotator, may_in, agreed)
+
+
+def _entry(*, user: Any, slug: str, tag: str) -> "QuerySet[Any, Any]":
+    mine = Annotator.objects.filter(user=user, language=OuterRef("language"))
+    held = Membership.objects.filter(user=user, role__in=roles_with(Ability.ANSWER))
+    homes = CampaignLanguage.objects.filter(campaign__slug=slug, language__tag=tag).order_by()
+    return homes.annotate(
+        gone=Exists(mine.filter(active=False)),
+        held=Exists(held.within(OuterRef("campaign"), OuterRef("language"))),
+        everywhere=Exists(_teams(user).filter(language=OuterRef("language"))),
+        agreed=Exists(Consent.objects.training().filter(user=user)),
+        mine=FilteredRelation("language__annotators", condition=Q(language__annotators__user=user)),
+    ).values_list(
+        *("gone", "held", "everywhere", "agreed"),
+        *_columns(CampaignLanguage),
+        *_columns(Campaign, "campaign__"),
+        *_columns(Language, "language__"),
+        *_columns(Annotator, "mine__"),
+    )
+
+
+def _columns(model: type[Model], within: str = "") -> list[str]:
+    return [f"{within}{field.attname}" for field in model._meta.concrete_fields]
+
+
+def _made_of(row: Sequence[Any], kinds: Sequence[type[Model]]) -> list[Any]:
+    """The objects whose columns stand one after the other; None where there is none."""
+    made: list[Any] = []
+    for model in kinds:
+        names = _columns(model)
+        mine, row = row[: len(names)], row[len(names) :]
+        made.append(None if mine[0] is None else model.from_db("default", names, mine))
+    return made
+
+
+ENTRY = Often(_entry, user=int, slug=str, tag=str)
+
+
 def may_manage(actor: Visitor, person: User) -> bool:
     """Whether somebody may make links for a person or let them go, and so act in their place.
 
@@ -218,7 +302,7 @@ def required(ability: Ability) -> Callable[[View[P]], View[P]]:
                 return _to_sign_in(request)
             if not _let_in(request, ability, kwargs):
                 raise PermissionDenied
-            if ability is Ability.ANSWER and not has_agreed(person_of(request)):
+            if ability is Ability.ANSWER and not _agreed(request):
                 return redirect("consent")
             return view(request, *args, **kwargs)
 
@@ -247,7 +331,13 @@ def signed_in(view: View[P]) -> View[P]:
 
 def has_agreed(user: User) -> bool:
     """Whether models may learn from what this person answers now."""
-    return Consent.objects.training().filter(user=user).exists()
+    return bool(AGREED.rows(user=user.pk))
+
+
+AGREED = Often(
+    lambda user: Consent.objects.training().filter(user=user).order_by().values_list("pk")[:1],
+    user=int,
+)
 
 
 def person_of(request: HttpRequest) -> User:
@@ -257,10 +347,25 @@ def person_of(request: HttpRequest) -> User:
     return request.user
 
 
+def entry_at(request: HttpRequest) -> Entry | None:
+    """What the door found where somebody came to answer in a language."""
+    found: Entry | None = getattr(request, "entry", None)
+    return found
+
+
+def _agreed(request: HttpRequest) -> bool:
+    entry = entry_at(request)
+    return entry.agreed if entry is not None else has_agreed(person_of(request))
+
+
 def _let_in(request: HttpRequest, ability: Ability, kwargs: Mapping[str, object]) -> bool:
     user, match = person_of(request), request.resolver_match
     # What the address says counts, however a decorator hands it on.
     kwargs = {**(match.kwargs if match else {}), **kwargs}
+    if ability is Ability.ANSWER and {"slug", "tag"} <= kwargs.keys():
+        entry = entry_of(user, slug=str(kwargs["slug"]), tag=str(kwargs["tag"]))
+        request.entry = entry  # type: ignore[attr-defined]  # the page goes on from it
+        return may(user, ability) if entry is None and user.is_staff else bool(entry and entry.may)
     if user.is_staff:
         # What is not there is for the page to say.
         return may(user, ability)

@@ -5,8 +5,9 @@ in a network and mounts of its own; people answer on the light page and at Label
 files in, rounds are scored, trained and judged, backups are taken; meanwhile faults are drawn by the seed
 7, up to three at once, until the time is over. Then everything that was sent is compared with what is
 stored. A chunk is written to ``.cache/chaos``; ``--gather`` makes ``results/chaos.json`` of all of them;
-``--quick`` suffers three faults and writes nothing. Needs root on Linux, nginx, PostgreSQL, iptables, a C
-compiler, and an installed Label Studio.
+``--until 200`` suffers one chunk after another, leaving out those that are written, until there are so many
+faults, and gathers; ``--quick`` suffers three faults and writes nothing. Needs root on Linux, nginx,
+PostgreSQL, iptables, a C compiler, and an installed Label Studio. Nothing of a chunk outlives it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +29,10 @@ CHUNKS = ROOT / ".cache/chaos"
 NEEDED = ("unshare", "iptables", "setpriv", "ip", "mount", "openssl", "cc")
 GOLD = 24
 POOL = 250
-SETTLE_S = 90.0
+SETTLE_S = 300.0
+# To start, to settle and to compare: past that a chunk is ended, and the next one begun.
+BESIDES_S = 900.0
+SPOILED_IN_A_ROW = 3
 
 
 def main() -> int:
@@ -39,10 +44,13 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three faults; writes nothing")
     parser.add_argument("--keep", action="store_true", help="leave the logs where they are")
     parser.add_argument("--gather", action="store_true", help="make one result of all chunks")
+    parser.add_argument("--until", type=int, help="chunk after chunk until so many faults")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.gather:
         return gather()
+    if options.until:
+        return chunks(options.until, minutes=options.minutes)
     if not options.inside:
         _go_inside()
     if options.quick:
@@ -61,13 +69,39 @@ def main() -> int:
     return 0 if told["met"] else 1
 
 
+def chunks(wanted: int, *, minutes: float) -> int:
+    """Suffer chunks until there are so many faults; one that came to nothing spoils no other."""
+    number, spoiled = 0, 0
+    while len(_suffered()) < wanted and spoiled < SPOILED_IN_A_ROW:
+        number += 1
+        written = CHUNKS / f"{number}.json"
+        if written.exists():
+            continue
+        tell(f"chunk {number}: {len(_suffered())} of {wanted} faults so far")
+        command = [sys.executable, "-m", "benchmarks.chaos", f"--chunk={number}"]
+        command += [f"--minutes={minutes}"]
+        with subprocess.Popen(command, cwd=ROOT) as one:
+            try:
+                one.wait(minutes * 60 + BESIDES_S)
+            except subprocess.TimeoutExpired:
+                one.kill()  # and with it all that it started, since they share its world
+        spoiled = 0 if written.exists() else spoiled + 1
+    return gather()
+
+
+def _suffered() -> list[dict[str, Any]]:
+    paths = sorted(CHUNKS.glob("*.json"))
+    return [one for path in paths for one in json.loads(path.read_text())["faults"]]
+
+
 def _go_inside() -> None:
-    """Begin anew in a network and mounts of our own."""
+    """Begin anew in a network, mounts and processes of our own, which all end with us."""
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if os.geteuid() or missing:
         sys.exit(f"This needs root and these programs: {', '.join(missing or NEEDED)}.")
     again = [sys.executable, "-m", "benchmarks.chaos", *sys.argv[1:], "--inside"]
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--", *again])
+    world = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp("unshare", ["unshare", *world, "--", *again])
 
 
 def chunk(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +148,8 @@ def _suffer(stack: Any, options: argparse.Namespace) -> dict[str, Any]:
     until, enough = time.monotonic() + options.minutes * 60, Event()
     # Whoever ends it from outside still learns what came of what was suffered.
     signal.signal(signal.SIGTERM, lambda *_: enough.set())
-    for faults in plan(Random(options.chunk)):
+    seen = {(one["part"], one["kind"]) for one in _suffered()}
+    for faults in plan(Random(options.chunk), seen=seen):
         over = enough.is_set() or time.monotonic() > until
         if over or len(suffered) + len(faults) > options.faults:
             break

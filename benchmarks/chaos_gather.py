@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.chaos_faults import BAR_S, FATES, PHASES
 from benchmarks.report import write
 
 WANTED = 200
@@ -45,6 +46,14 @@ def group(row: str, faults: Sequence[dict[str, Any]]) -> Group:
     )
 
 
+def unseen(faults: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """What was never suffered: a kind at a part, or anything during a phase."""
+    seen = {(one["part"], one["kind"]) for one in faults}
+    yield from (f"{part} {kind}" for part, kind in sorted({*FATES} - seen))
+    phases = {phase for one in faults for phase in one["during"]}
+    yield from (f"during {phase}" for phase in sorted({*PHASES} - phases))
+
+
 def gathered(folder: Path) -> int:
     """Write the result and say it; 0 if every bar is met."""
     chunks = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
@@ -60,6 +69,9 @@ def gathered(folder: Path) -> int:
         by[f"part: {one['part']}"].append(one)
         for phase in one["during"] or ["nothing else"]:
             by[f"during: {phase}"].append(one)
+    if not faults:
+        print(f"There is no chunk in {folder}.")
+        return 1
     rows = [group("all", faults), *(group(name, by[name]) for name in sorted(by))]
     for row in rows:
         print(
@@ -68,6 +80,21 @@ def gathered(folder: Path) -> int:
         )
     print(f"wrong: {len(wrong)}", *wrong, sep="\n  ")
     print(dict(totals))
-    met = not wrong and rows[0].met and len(faults) >= WANTED
-    write("chaos", rows, wrong=wrong, counts=dict(totals), chunks=len(chunks), met=met)
+    never = list(unseen(faults))
+    print("never:", *(never or ["nothing"]), sep="\n  ")
+    bars = {
+        f"{WANTED} faults": len(faults) >= WANTED,
+        f"every one back in {BAR_S:.0f} s, and said where it can be": rows[0].met,
+        "nothing lost, double or mixed": not wrong,
+        "every kind to every part, every phase": not never,
+    }
+    print(*(f"{'met' if so else 'NOT MET':<8} {bar}" for bar, so in bars.items()), sep="\n")
+    met = all(bars.values())
+    told: dict[str, Any] = {
+        "wrong": wrong,
+        "never": never,
+        "counts": dict(totals),
+        "chunks": len(chunks),
+    }
+    write("chaos", rows, **told, bars=bars, met=met)
     return 0 if met else 1

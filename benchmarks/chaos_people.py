@@ -82,8 +82,13 @@ class Worker(Thread):
         self.leaving, self.done_at, self.broken = Event(), 0.0, ""
 
     def run(self) -> None:
-        """Go on whatever happens; what nobody foresaw is told at the end."""
-        while not self.leaving.wait(self.rest * self.rng.uniform(0.5, 1.5)):
+        """Go on whatever happens; what was begun is finished before leaving, and no more begun.
+
+        What nobody foresaw is told at the end.
+        """
+        while not self.leaving.wait(self.rest * self.rng.uniform(0.5, 1.5)) or self.owes():
+            if self.leaving.is_set():
+                time.sleep(0.5)
             try:
                 if self.turn():
                     self.done_at = time.monotonic()
@@ -91,6 +96,10 @@ class Worker(Thread):
                 self.ledger.tries += 1
             except Exception as error:  # noqa: BLE001 - a speaker must not go silently
                 self.broken = repr(error)
+
+    def owes(self) -> bool:
+        """Whether something was begun that nobody has heard yet."""
+        return False
 
     def turn(self) -> bool:
         """Do one thing; False if there was nobody to do it with."""
@@ -112,6 +121,10 @@ class LightSpeaker(Worker):
         )
         self.person = ""
         self.pending: list[dict[str, Any]] = []
+
+    def owes(self) -> bool:
+        """Whether answers wait on the phone."""
+        return bool(self.pending)
 
     def turn(self) -> bool:
         """Fetch a few texts, answer them, send what is not sent."""
@@ -168,6 +181,10 @@ class DeskSpeaker(Worker):
             sleep=lambda _seconds: self.leaving.wait(0.5),
         )
 
+    def owes(self) -> bool:
+        """Whether a task lies open."""
+        return self.task is not None
+
     def turn(self) -> bool:
         """Take a task and answer it, often twice."""
         from annotation.models import CampaignLanguage
@@ -200,6 +217,10 @@ class Program(Worker):
         )
         self.number = 0
         self.file: tuple[str, bytes] | None = None
+
+    def owes(self) -> bool:
+        """Whether a file was not heard of."""
+        return self.file is not None
 
     def turn(self) -> bool:
         """Send a file; the same again until it was heard, and often once more after."""
@@ -245,7 +266,7 @@ class Backups(Worker):
         command = [sys.executable, "manage.py", "backup", str(self.folder), "--keep", "2"]
         with (self.folder.parent / "log/backup.log").open("ab") as log:
             try:
-                code = subprocess.run(command, stdout=log, stderr=log, timeout=60).returncode
+                code = subprocess.run(command, stdout=log, stderr=log, timeout=180).returncode
             except subprocess.TimeoutExpired:
                 code = 124
         self.ledger.backups.append(code)

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.fuzz [--inputs 1000000] [--seconds 420] [--quick]``. Inputs of every format are
 made of what its files are made of, nasty pieces of text among it, and then damaged byte by byte
-(`fuzz_made`); each has a number. Whatever a reader raises but that the file makes no sense, or hands
+(`fuzz_made`), archives of folders among them; each has a number. Whatever a reader raises but that the file makes no sense, or hands
 on that could not be stored, is a crash; five seconds of a processor are a hang. A run takes up
 where the last one stopped, and adds to its figures; ``--anew`` begins again, as one must when a
 reader has changed.
@@ -12,15 +12,22 @@ import argparse
 import io
 import json
 import multiprocessing
+import os
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+import django
+
+from annotation.errors import InvalidInputError
 from annotation.methods.catalogues import UnreadableCatalogueError, read_catalogue
+from annotation.methods.dataset_folders import DataFile, FolderError, data_files
 from annotation.methods.readers import FORMATS, UnreadableFileError, Wanted, read_rows
 from annotation.methods.readers.cleaning import CleanRow, Refusal, Rules, clean
 from benchmarks.fuzz_made import made
@@ -33,7 +40,7 @@ WANTED = Wanted(defaults={"licence": "CC0-1.0", "language": "wo"})
 RULES = Rules.of(
     languages=["wo", "qu"], labels=[("yes", "Yes"), ("no", "No")], defaults=WANTED.defaults
 )
-KINDS = (*FORMATS, "catalogue", "archive")
+KINDS = (*FORMATS, "catalogue", "archive", "folder")
 
 
 @dataclass
@@ -71,6 +78,8 @@ def try_one(kind: str, data: bytes) -> int:
         with suppress(UnreadableCatalogueError):
             read_catalogue(data)
         return 1
+    if kind == "folder":
+        return _unpacked(data)
     count = 0
     with suppress(UnreadableFileError):
         form = "csv" if kind == "archive" else kind
@@ -79,6 +88,27 @@ def try_one(kind: str, data: bytes) -> int:
             if not row.skipped:
                 _check(clean(row, RULES))
     return count
+
+
+def _unpacked(data: bytes) -> int:
+    """Unpack an archive of a folder, and find its files; nothing of it may lie beside its place."""
+    from annotation.actions.folders import _home, _unpack
+
+    with tempfile.TemporaryDirectory() as around:
+        place = Path(around) / "place"
+        place.mkdir()
+        found: list[DataFile] = []
+        with suppress(InvalidInputError, FolderError):
+            _unpack(io.BytesIO(data), into=place)
+            found = data_files(_home(place))
+        inside = [*place.rglob("*")]
+        if [one for one in Path(around).iterdir() if one != place]:
+            raise ValueError("a file lies beside the folder")
+        if [one for one in inside if one.is_symlink() or not (one.is_file() or one.is_dir())]:
+            raise ValueError("something is neither a file nor a folder")
+        if [one for one in found if not one.path.resolve().is_relative_to(place.resolve())]:
+            raise ValueError("a file of the data set lies outside")
+    return len(found)
 
 
 def _check(found: CleanRow | Refusal) -> None:
@@ -123,6 +153,8 @@ def _give_up(*_: object) -> None:
 
 def fuzz(kind: str, first: int, count: int) -> Fuzzed:
     """Try inputs ``first`` to ``first + count``; a process that dies is a crash of what it was at."""
+    if kind == "folder":
+        django.setup(set_prefix=False)  # before its time is taken
     context = multiprocessing.get_context("fork")
     total, last = Fuzzed(kind), first + count
     while first < last:
@@ -182,14 +214,16 @@ def main(clock: Callable[[], float] = time.monotonic) -> None:
     parser.add_argument("--seconds", type=float, default=420)
     parser.add_argument("--quick", action="store_true", help="200 of each, and writes nothing")
     parser.add_argument("--anew", action="store_true")
+    parser.add_argument("--only", choices=KINDS, help="this format alone")
     options = parser.parse_args()
     told = {} if options.quick or options.anew else _before()
     rows = {kind: told.get(kind, Fuzzed(kind)) for kind in KINDS}
     wanted, chunk = (200 * len(KINDS), 200) if options.quick else (options.inputs, CHUNK)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     ends = clock() + options.seconds
     with _kept(rows, quick=options.quick):
         while sum(one.inputs for one in rows.values()) < wanted and clock() < ends:
-            kind = min(rows, key=lambda name: rows[name].inputs)
+            kind = options.only or min(rows, key=lambda name: rows[name].inputs)
             rows[kind] = add(rows[kind], fuzz(kind, rows[kind].inputs, chunk))
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import random
 import zipfile
+from contextlib import suppress
 
 # What breaks readers: control characters, halves of characters, what means something elsewhere.
 NASTY = (
@@ -20,6 +21,13 @@ NASTY = (
     *("wo", "yes", "Jàmm rekk", "𞤀𞤣𞤤𞤢𞤥", "لغة", "e\u0301" * 40, "a" * 3000, "_", "1-2", "1.1"),
 )
 COLUMNS = ("text", "language", "licence", "id", "label", "split", "group", "meta.x", "spans", "nil")
+FILES = (
+    "data/train.csv",
+    "wo/test.jsonl",
+    "a/train-00000-of-00001.parquet",
+    "a/wo/dev.csv",
+    "b.csv",
+)
 BYTES = (
     *(b"\0", b"\xff", b"\xfe", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80", b'"', b"\n"),
     *(b"\r", b"\t", b"\\", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0", b"\xef\xbb\xbf", b"PAR1"),
@@ -163,6 +171,75 @@ def _archive(rng: random.Random) -> bytes:
     return file.getvalue()
 
 
+def _folder(rng: random.Random) -> bytes:
+    """A ZIP of a folder of data sets: names that lead anywhere, and a header that says anything."""
+    whole = io.BytesIO()
+    ways = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+    plain = rng.random() < 0.5
+    with zipfile.ZipFile(whole, "w", rng.choice(ways)) as archive:
+        if rng.random() < 0.6:
+            home = rng.choice(("", "", "data/", "./"))
+            header = _header(rng).encode("utf-8", "surrogatepass")
+            archive.writestr(zipfile.ZipInfo(f"{home}README.md"), header)
+        for _ in range(rng.randrange(6)):
+            entry = zipfile.ZipInfo(rng.choice(FILES) if plain else _name(rng))
+            # Some say that they are links, folders or devices.
+            entry.external_attr = rng.choice((0, 0, 0o120777, 0o040755, 0o060644)) << 16
+            entry.extra = rng.choice(
+                (b"", b"", b"\x01\0\x08\0" + rng.randbytes(8), b"up\x05\0\x01")
+            )
+            with suppress(UnicodeError):
+                archive.writestr(entry, _bytes(_word(rng), rng))
+    return whole.getvalue()
+
+
+def _name(rng: random.Random) -> str:
+    parts = (
+        "data",
+        "train",
+        "wo",
+        "..",
+        ".",
+        "",
+        "a" * 300,
+        "test-00000-of-00001",
+        "__MACOSX",
+        "a\\b",
+    )
+    ends = (".csv", ".jsonl", ".parquet", ".csv.gz", "", ".md", ".zip", "/")
+    name = "/".join(rng.choice(parts) for _ in range(rng.randrange(1, 5)))
+    return name + rng.choice((rng.choice(NASTY)[:200], "")) + rng.choice(ends)
+
+
+def _header(rng: random.Random) -> str:
+    """What YAML can say of files: patterns, anchors within anchors, tags that would make objects."""
+    paths = (
+        *FILES,
+        "**",
+        "*",
+        "data/**/*.csv",
+        "../*",
+        "/etc/*",
+        "[",
+        "https://x/y.csv",
+        "?" * 40,
+        "*/" * 9,
+    )
+    files: object = rng.choice((_value(rng), [{"split": _value(rng), "path": rng.choice(paths)}]))
+    files = rng.choice((files, rng.choice(paths), [rng.choice(paths)] * rng.choice((2, 600))))
+    configs = [{"config_name": rng.choice(("wo", _word(rng))), "data_files": files}]
+    told = json.dumps({"configs": rng.choice((configs, _value(rng)))}, ensure_ascii=False)
+    laughs = "a: &a [x, x]\n" + "".join(f"{n}: &b{n} [*a, *a]\n" for n in range(9))
+    odd = (
+        laughs,
+        "configs: !!python/object/apply:os.system [id]\n",
+        "configs: *none\n",
+        "? [\n",
+        "[" * 400,
+    )
+    return f"---\n{rng.choice((told, told, told, rng.choice(odd), _word(rng)))}\n---\n{_word(rng)}"
+
+
 WRITERS = {
     "csv": lambda rng: _table(rng, rng.choice((",", ",", ";"))),
     "tsv": lambda rng: _table(rng, "\t"),
@@ -174,4 +251,5 @@ WRITERS = {
     "conllu": lambda rng: _tagged(rng, 10),
     "iob2": lambda rng: _tagged(rng, rng.choice((2, 3, 4))),
     "archive": _archive,
+    "folder": _folder,
 }

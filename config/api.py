@@ -13,7 +13,7 @@ from ninja.operation import Operation
 
 from annotation.api import router as annotation_router
 from annotation.api.door import KeyBearer
-from annotation.errors import VernacularError
+from annotation.errors import BusyError, VernacularError
 from config.env import ROOT
 from learning.api import router as learning_router
 from training.api import router as training_router
@@ -93,7 +93,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> JsonResponse:
 
 def _refused(_request: HttpRequest, error: Any) -> HttpResponse:
     response = problem(error.status, error.code, error.args[0], remedy=error.remedy)
-    if error.status == 429:
+    if error.status == 429 or isinstance(error, BusyError):
         response["Retry-After"] = "60"
     return response
 

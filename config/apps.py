@@ -12,4 +12,6 @@ class ConfigConfig(AppConfig):
         compile_stale(settings.INTERFACES, folder=settings.LOCALE_PATHS[0])
         # The web enqueues too; without this import its tasks would go to a default app.
         # What it sends says when, and for which request.
-        from config import celery, gpu_use, request_ids  # noqa: F401
+        from config import celery, gpu_use, request_ids, telemetry, tracing  # noqa: F401
+
+        telemetry.start_if_wanted()

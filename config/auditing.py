@@ -28,6 +28,7 @@ SIGNING = {"sign_in", "sign_out", "second_step", "second_step_ask", "second_step
 # What the number in an address means, by how the name of the address begins.
 NAMED = {
     "calibration_person": "annotation.Annotator",
+    "case_detail": "training.RegressionCase",
     "case_switch": "training.RegressionCase",
     "concern": "annotation.Concern",
     "dispute_decide": "annotation.Sample",

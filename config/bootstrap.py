@@ -20,6 +20,7 @@ from config.installing import (
     is_complete,
     label_studio_environment,
     project_environment,
+    stamped,
 )
 from config.running import addresses_of_up
 from config.secret_file import ensure_secrets
@@ -53,7 +54,7 @@ def enter(argv: Sequence[str]) -> bool:
         return False
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        prepare(command)
+        prepare(command, telemetry="--telemetry" in argv)
     except SetupError as error:
         sys.exit(f"{error}")
     except KeyboardInterrupt:
@@ -73,9 +74,10 @@ def enter(argv: Sequence[str]) -> bool:
     return True
 
 
-def prepare(command: str) -> None:
+def prepare(command: str, *, telemetry: bool = False) -> None:
     """Bring the environments and the secrets of this installation into being."""
-    install_all([one for one in needed(command) if not is_complete(one)])
+    wanted = needed(command, telemetry=telemetry)
+    install_all([one for one in wanted if not is_complete(one)])
     if command in SERVE:
         ensure_secrets(_var())
 
@@ -84,9 +86,12 @@ def _var() -> Path:
     return Path(os.environ.get("VERNACULAR_VAR_DIR") or ROOT / "var")
 
 
-def needed(command: str) -> list[Environment]:
-    """The environments that a command cannot do without."""
-    wanted = [project_environment(ROOT, dev=command in DEVELOP)]
+def needed(command: str, *, telemetry: bool = False) -> list[Environment]:
+    """The environments that a command cannot do without; what somebody once asked for, stays."""
+    ours = project_environment(ROOT, dev=command in DEVELOP)
+    if telemetry or "telemetry" in stamped(ours):
+        ours = project_environment(ROOT, dev=command in DEVELOP, telemetry=True)
+    wanted = [ours]
     desk = label_studio_environment(ROOT)
     if command in SERVE and not os.environ.get("VERNACULAR_LABEL_STUDIO_URL"):
         wanted.append(desk)

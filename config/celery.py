@@ -10,7 +10,9 @@ from typing import Any
 from celery import Celery
 from celery.schedules import crontab
 from celery.signals import setup_logging, worker_ready
+from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -18,12 +20,14 @@ from config.broker import use_patience
 from config.env import env
 
 use_patience()
+QUEUES = ("default", "io", "gpu")
 # Charts of people move with consensus, which moves with rounds: minutes are soon enough.
 WATCH_SECONDS = 300
 # Once a week there is something to send; what a mail server that was away left, is sent soon after.
 LETTER_SECONDS = 900
 # A report that came in is looked at within a minute, even if nobody was asked at once.
 REPORT_SECONDS = 30
+COUNT_SECONDS = 60
 # What is over, and nobody needs, goes once a day.
 DAY_SECONDS = 86_400
 # Whoever has their browser ring is told within a minute, outside their quiet hours.
@@ -34,6 +38,10 @@ app = Celery("vernacular")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.steps["worker"].add(DjangoStructLogInitStep)
 app.autodiscover_tasks()
+if env().broker_url:
+    # RabbitMQ would take a message back from who is at work on it for half an hour.
+    patience = {"x-consumer-timeout": settings.LONGEST_WORK_S * 1000}
+    app.conf.task_queues = [Queue(name, queue_arguments=patience) for name in QUEUES]
 app.conf.task_routes = {
     "annotation.tasks.attend": {"queue": "io"},
     "annotation.tasks.keep": {"queue": "io"},
@@ -49,6 +57,8 @@ app.conf.task_routes = {
     "learning.tasks.answer_trial": {"queue": "io"},
     "learning.tasks.reproduce_reports": {"queue": "io"},
     "training.tasks.tend_report_fixes": {"queue": "io"},
+    # Counts of millions may take minutes, and the wheel must turn.
+    "training.tasks.renew_count": {"queue": "io"},
     "annotation.tasks.sweep": {"queue": "io"},
     "learning.tasks.find_duplicates": {"queue": "gpu"},
     "learning.tasks.look_closer": {"queue": "gpu"},
@@ -110,6 +120,11 @@ app.conf.beat_schedule = {
         "task": "training.tasks.tell_webhooks",
         "schedule": REPORT_SECONDS,
         "options": {"expires": REPORT_SECONDS},
+    },
+    "renew_counts": {
+        "task": "training.tasks.renew_counts",
+        "schedule": COUNT_SECONDS,
+        "options": {"expires": COUNT_SECONDS},
     },
     "learn_report_languages": {
         "task": "annotation.tasks.learn_report_languages",

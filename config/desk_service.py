@@ -145,7 +145,7 @@ def label_studio_process(
         *("-m", "gunicorn", "desk_wsgi:application", "--preload"),
         *("--bind", f"127.0.0.1:{port}", "--workers", str(workers), "--threads", "4"),
         *("--timeout", "120", "--graceful-timeout", "3", "--log-level", "warning"),
-        *("--name", "label-studio"),
+        *("--name", "label-studio", "--no-control-socket"),
     ]
     return Process(
         name="label-studio",

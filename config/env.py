@@ -36,8 +36,16 @@ class Env(BaseSettings):
     database_url: str = Field(
         "", description="PostgreSQL, as postgresql://user:password@host/name. Empty: SQLite."
     )
+    database_keeps_plans: bool = Field(
+        True,
+        description="PostgreSQL keeps plans of busy questions. Off behind a pooler of transactions.",
+    )
     redis_url: str = Field(
         "", description="Redis, as redis://host:6379/0 or unix:///path. Empty: our own server."
+    )
+    broker_url: str = Field(
+        "",
+        description="RabbitMQ that carries messages instead of Redis, as amqp://user:password@host//.",
     )
     web_url: str = Field(
         "http://127.0.0.1:8100", description="Where browsers and Label Studio reach us."
@@ -126,14 +134,33 @@ class Env(BaseSettings):
     mail_from: str = Field(
         "vernacular@localhost", description="Who letters say they are from; replies go there."
     )
+    hard_texts_a_day: int = Field(
+        40,
+        ge=0,
+        description="Hard texts of reports shown to one person a day before a rest; 0: no limit.",
+    )
     require_two_factor: bool = Field(
         False, description="Staff and admins of campaigns must sign in with a second step."
     )
     metrics_token: str = Field(
         "", description="Opens /metrics as a bearer token. Empty: only this machine may ask."
     )
+    trace_to: str = Field(
+        "",
+        description="OTLP collector of traces, as http://collector:4318/v1/traces. Empty: no traces.",
+    )
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="Share of requests that are traced.")
+    sentry_dsn: str = Field(
+        "", description="Sentry that errors go to, without texts, people or values. Empty: none."
+    )
     log_level: str = Field("INFO", description="Least severe level that is logged.")
     log_format: Literal["console", "json"] = Field("console", description="For eyes or machines.")
+
+    @property
+    def messages_url(self) -> str:
+        """What carries messages to workers; ``memory://``, which reaches nobody, where none is set."""
+        redis = self.redis_url.replace("unix://", "redis+socket://", 1)
+        return self.broker_url or redis or "memory://"
 
     @classmethod
     def settings_customise_sources(

@@ -1,8 +1,11 @@
 """What ``doctor`` finds beyond whether everything is there: what is set, stored and stuck."""
 
+import http.client
 import ipaddress
 import os
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -12,9 +15,11 @@ from django.db import DatabaseError, connection
 
 from config.env import Env, env
 from config.running import announced
+from config.services import without_password
 
 CLOCKS_APART_S = 2.0
 OLD_BACKUP_DAYS = 2
+PATIENCE_S = 3
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,51 @@ def look_at_backups() -> Iterator[Finding]:
     days = (time.time() - mark.stat().st_mtime) / 86_400
     old = public and days > OLD_BACKUP_DAYS
     yield Finding("Backup", f"the newest is {days:.1f} days old", remedy if old else "")
+
+
+def look_at_broker() -> Iterator[Finding]:
+    """RabbitMQ, where it carries the messages: it must let us in; Redis is looked at beside it."""
+    url = env().broker_url
+    if not url:
+        return
+    from annotation.errors import TransientError
+    from annotation.gateways import messages
+
+    remedy = "Start it, or correct VERNACULAR_BROKER_URL (amqp://user:password@host//)."
+    try:
+        waiting = sum(messages.waiting(url, ["default", "io", "gpu"]).values())
+    except (TransientError, ValueError, LookupError) as error:
+        found = without_password(str(error)) or type(error).__name__
+        yield Finding("Broker", f"{found} ({without_password(url)})", remedy)
+    else:
+        yield Finding("Broker", f"answers at {without_password(url)}; {waiting} messages wait")
+
+
+def look_at_telemetry() -> Iterator[Finding]:
+    """Where traces and crashes are to go, if anywhere: with a library, to an address that takes them."""
+    from config import telemetry
+
+    ill = list(telemetry.wrong())
+    yield from (Finding("Telemetry", found, f"Do: {remedy}") for found, remedy in ill)
+    if env().trace_to:
+        yield _collector(env().trace_to)
+    if env().sentry_dsn and not any("SENTRY" in found for found, _ in ill):
+        yield Finding("Crashes", f"go to {without_password(env().sentry_dsn)}")
+
+
+def _collector(url: str) -> Finding:
+    """A collector takes a message that holds no trace at all."""
+    shown, told = without_password(url), {"Content-Type": "application/x-protobuf"}
+    remedy = "Start it, or correct VERNACULAR_TRACE_TO (http://collector:4318/v1/traces)."
+    try:
+        asked = urllib.request.Request(url, data=b"", headers=told)  # noqa: S310 - as it was set
+        with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:  # noqa: S310
+            return Finding("Traces", f"{shown} takes them ({answer.status})")
+    except urllib.error.HTTPError as error:
+        return Finding("Traces", f"{shown} answers {error.code}", remedy)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        # By its kind alone: what some of them say is a piece of the address, with its password.
+        return Finding("Traces", f"{shown}: {type(error).__name__}", remedy)
 
 
 def look_at_work() -> Iterator[Finding]:

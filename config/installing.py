@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from config.quick_install import quickly
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 RUNNING: "list[subprocess.Popen[str]]" = []
@@ -49,6 +52,7 @@ class Environment:
     constraints: Path | None = None
     needs_mb: int = 1000
     log: Path = field(default=Path("setup.log"))
+    quick: bool = True
 
     @property
     def python(self) -> Path:
@@ -66,12 +70,13 @@ class Environment:
         return self.folder / ".unfinished"
 
 
-def project_environment(root: Path, *, dev: bool) -> Environment:
+def project_environment(root: Path, *, dev: bool, telemetry: bool = False) -> Environment:
     """Our own packages, as ``pyproject.toml`` and ``constraints.txt`` of the checkout name them."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     sets = {"project": project["dependencies"]}
-    if dev:
-        sets["dev"] = project["optional-dependencies"]["dev"]
+    extras = {"dev": dev, "telemetry": dev or telemetry}
+    for name in (name for name, asked in extras.items() if asked):
+        sets[name] = project["optional-dependencies"][name]
     return Environment(
         name="Vernacular's packages",
         folder=root / ".venv",
@@ -133,7 +138,7 @@ def install(environment: Environment) -> bool:
         code = _pip(environment)
         tail = environment.log.read_text(errors="replace")
         if code:
-            if "No space left" not in tail:
+            if code > 0 and "No space left" not in tail:
                 environment.unfinished.unlink()
             raise explain(tail, code=code, environment=environment)
         environment.stamp.write_text(json.dumps(stamped(environment) | digests(environment)))
@@ -206,25 +211,37 @@ def _pip(environment: Environment) -> int:
 def _pip_install(
     environment: Environment, *, wanted: Sequence[str], mode: str, options: Sequence[str] = ()
 ) -> int:
-    command = [str(environment.python), "-m", "pip", "install", "--no-compile", "--quiet"]
-    command += ["--disable-pip-version-check", "--no-input", "-r", "/dev/stdin", *options]
+    """By uv if that goes well, else by pip: its words are those that :func:`explain` knows."""
+    arguments = ["-r", "/dev/stdin", *options]
     if environment.constraints:
-        command += ["-c", str(environment.constraints)]
-    with (
-        environment.log.open(mode) as log,
-        subprocess.Popen(  # noqa: S603 - the environment's own pip
-            command,
-            stdin=subprocess.PIPE,
-            text=True,
-            cwd=environment.folder.parent,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        ) as pip,
-    ):
-        RUNNING.append(pip)
-        pip.communicate("\n".join(wanted))
-        RUNNING.remove(pip)
-        return pip.returncode
+        arguments += ["-c", str(environment.constraints)]
+    # What uv is set to is not what pip is set to: the quicker one is told that, and nothing beside it.
+    others = {name: one for name, one in os.environ.items() if not name.startswith("UV_")}
+    with environment.log.open(mode) as log:
+
+        def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
+            with subprocess.Popen(  # noqa: S603 - the environment's own pip, or uv that it brought
+                command,
+                stdin=subprocess.PIPE,
+                text=True,
+                cwd=environment.folder.parent,
+                env={**others, **variables},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            ) as at_work:
+                RUNNING.append(at_work)
+                at_work.communicate("\n".join(wanted))
+                RUNNING.remove(at_work)
+                return at_work.returncode
+
+        quick = (
+            quickly(environment.python, arguments=arguments, run=run) if environment.quick else None
+        )
+        if quick is not None:
+            return quick
+        pip = [str(environment.python), "-m", "pip", "install", "--no-compile", "--quiet"]
+        pip += ["--disable-pip-version-check", "--no-input"]
+        return run([*pip, *arguments], {})
 
 
 def interrupt() -> None:

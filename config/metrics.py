@@ -22,7 +22,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 
-from annotation.actions.health import QUEUES
+from annotation.actions.health import QUEUES, waiting_messages
+from annotation.errors import TransientError
 from config.gpu_use import told_lately
 from config.request_ids import SENT
 from training.actions.gauges import Gauge, gauges
@@ -47,7 +48,7 @@ def _told(part: str, look: Any) -> Iterator[GaugeMetricFamily]:
     up = GaugeMetricFamily(f"{PREFIX}{part}_up", f"Whether {part} answered just now.")
     try:
         found = list(look())
-    except (DatabaseError, redis.RedisError, OSError):
+    except (DatabaseError, redis.RedisError, TransientError, OSError):
         found = []
         up.add_metric([], 0)
     else:
@@ -69,10 +70,11 @@ def _of_redis() -> Iterator[Gauge]:
     if not url:
         raise redis.ConnectionError("no address is set")
     with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as broker:
-        waiting = [((queue,), float(broker.llen(queue))) for queue in QUEUES]
-        ages = [((queue,), _age(broker.lindex(queue, -1))) for queue in QUEUES]
+        waiting = [((queue,), float(count)) for queue, count in waiting_messages(broker).items()]
         yield Gauge("queue_messages", "Messages that no worker took yet.", ("queue",), waiting)
-        yield Gauge("queue_age_seconds", "Age of the oldest of them.", ("queue",), ages)
+        if not settings.ENV.broker_url:  # in RabbitMQ nobody but a worker looks into a message
+            ages = [((queue,), _age(broker.lindex(queue, -1))) for queue in QUEUES]
+            yield Gauge("queue_age_seconds", "Age of the oldest of them.", ("queue",), ages)
         uses, at = told_lately(broker), ("host", "gpu")
         busy = [((use.host, use.gpu), use.busy) for use in uses]
         used = [((use.host, use.gpu), use.used_bytes) for use in uses]

@@ -156,7 +156,8 @@ def web_process(layout: Layout) -> Process:
         *(sys.executable, "-m", "gunicorn", "config.wsgi:application"),
         *("--bind", f"127.0.0.1:{layout.web_port}", "--workers", "1", "--threads", "8"),
         *("--worker-class", "gthread", "--graceful-timeout", "5", "--log-level", "warning"),
-        *("--name", "vernacular-web"),
+        # It would lie in somebody's home, where nothing of ours is written.
+        *("--name", "vernacular-web", "--no-control-socket"),
     ]
     return Process(
         name="web",

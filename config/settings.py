@@ -53,11 +53,15 @@ INSTALLED_APPS = [
     "django_structlog",
 ]
 MIDDLEWARE = [
+    # Before all else: whoever is turned away has cost hardly anything.
+    "annotation.views.turnstile.Turnstile",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.request_ids.RequestIds",
-    "config.addresses.SoundAddresses",
+    "config.tracing.Tracing",
+    "config.straight.Straight",
     "csp.middleware.CSPMiddleware",
+    "config.addresses.SoundAddresses",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -67,6 +71,7 @@ MIDDLEWARE = [
     "annotation.views.second_step.SecondStep",
     "config.auditing.Audit",
     "annotation.views.interface.OwnInterface",
+    "annotation.views.page_tables.PageTables",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -106,11 +111,17 @@ SQLITE: dict[str, Any] = {
 }
 DATABASES = {
     "default": (
-        dj_database_url.parse(ENV.database_url, conn_max_age=60, conn_health_checks=True)
+        dj_database_url.parse(
+            ENV.database_url,
+            engine="config.postgresql",
+            conn_max_age=60,
+            conn_health_checks=True,
+        )
         if ENV.database_url
         else SQLITE
     )
 }
+DATABASE_KEEPS_PLANS = ENV.database_keeps_plans
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "annotation.User"
@@ -127,6 +138,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign_in"
 # Label Studio may live on the same host name, and cookies do not know ports.
 SESSION_COOKIE_NAME = "vernacular_session"
+SESSION_ENGINE = "config.sessions"
 CSRF_COOKIE_NAME = "vernacular_csrf"
 LANGUAGE_COOKIE_NAME = "vernacular_language"
 # Whoever stands before us says whether a line is safe; without one of ours nobody is believed.
@@ -163,6 +175,11 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = True
 MEDIA_ROOT = VAR_DIR / "uploads"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5_000_000
+FILE_UPLOAD_HANDLERS = [
+    "config.uploads.BoundedUploads",
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "django.core.files.uploadhandler.TemporaryFileUploadHandler",
+]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -176,9 +193,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Empty broker: nothing is ever enqueued by accident; `up` and the tests give a real one.
-CELERY_BROKER_URL = (
-    ENV.redis_url.replace("unix://", "redis+socket://", 1) if ENV.redis_url else "memory://"
-)
+CELERY_BROKER_URL = ENV.messages_url
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -186,7 +201,8 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Long work must not be delivered a second time while it runs; what is lost, the tick finds.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 12 * 3600}
+LONGEST_WORK_S = 12 * 3600
+CELERY_BROKER_TRANSPORT_OPTIONS = {} if ENV.broker_url else {"visibility_timeout": LONGEST_WORK_S}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 
 # config.request_ids has looked at what came along; tasks bear the id of what asked for them.

@@ -185,8 +185,7 @@ def _read_again(app: Celery) -> None:
     env.cache_clear()
     settings.ENV = env()
     settings.SECRET_KEY = env().secret_key or settings.SECRET_KEY
-    redis_url = env().redis_url.replace("unix://", "redis+socket://", 1)
-    settings.CELERY_BROKER_URL = redis_url or "memory://"
+    settings.CELERY_BROKER_URL = env().messages_url
     names = ("broker_url", "broker_read_url", "broker_write_url")
     app.conf.update(dict.fromkeys(names, settings.CELERY_BROKER_URL))
     # Pools that were opened for another broker would go on speaking to it; Celery drops them so

@@ -63,7 +63,7 @@ def main() -> None:
         *(str(programs / "python"), "-m", "gunicorn", "desk_wsgi:application", "--preload"),
         *("--bind", f"0.0.0.0:{os.environ.get('DESK_PORT', '8180')}", "--threads", "4"),
         *("--workers", os.environ.get("DESK_WORKERS", "2")),
-        *("--worker-tmp-dir", tempfile.gettempdir()),
+        *("--worker-tmp-dir", tempfile.gettempdir(), "--no-control-socket"),
         *("--timeout", "120", "--graceful-timeout", "20", "--log-level", "warning"),
     ]
     os.chdir(DATA)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, page
 from annotation.errors import NotFoundError
+from annotation.methods.texts import READABLE
 from annotation.models import Campaign, Language, Scope
 from annotation.tasks import soon
 from learning.actions import trying
@@ -38,7 +39,7 @@ class VersionOut(Schema):
 class PredictionIn(Schema):
     """A text; of pairs: two with a tab between."""
 
-    text: Annotated[str, Field(max_length=trying.MOST_CHARACTERS)]
+    text: Annotated[str, Field(max_length=trying.MOST_CHARACTERS, pattern=READABLE)]
     language: Annotated[str, Field(max_length=35)]
 
 

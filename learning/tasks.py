@@ -31,10 +31,16 @@ def look_closer(*, look_id: int, **_: object) -> None:
 
 @shared_task
 def answer_trial(*, trial_id: int, **_: object) -> None:
-    """Answer a visitor's text."""
+    """Answer a visitor's text; whoever has written one asks for the next that came meanwhile."""
     from learning.actions import trying
+    from learning.actions.served_writing import writes
 
-    trying.answer_trial(trial_id, now=timezone.now())
+    now = timezone.now()
+    trial = trying.answer_trial(trial_id, now=now)
+    if trial is None or trial.claimed_at != now or not writes(trial.campaign):
+        return
+    if (waiting := trying.next_written(now=timezone.now())) is not None:
+        answer_trial.delay(trial_id=waiting)
 
 
 @shared_task

@@ -37,6 +37,7 @@ from tests.servers import (
     running_redis,
     running_service,
 )
+from tests.side_by_side import Companies, rank
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -283,23 +284,26 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         subprocess.Popen([sys.executable, "-m", "tests.template"], cwd=ROOT)
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Companies:
+    """How tests are shared out: see :mod:`tests.side_by_side`."""
+    return Companies(config, log)
+
+
 SERVICES = {"live_service", "start_service", "label_studio", "label_studio_installed"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Plain tests first, then what starts many processes, then browsers: mistakes are seen at once.
 
-    Side by side the many processes come first, the longest tests before all, so that nobody waits
-    for them at the end; the other half of the tests begins with plain ones all the same.
+    Side by side whole companies come first, the longest tests before all, so that nobody waits for
+    them at the end; other processes begin with plain ones all the same.
     """
     beside = hasattr(config, "workerinput")
 
-    def place(item: Any) -> float:
+    def place(item: Any) -> tuple[int, int]:
         wanted = set(getattr(item, "fixturenames", ()))
-        if "browser" in wanted:
-            return 2
-        if not wanted & SERVICES:
-            return 0
-        return (-2 if item.get_closest_marker("timeout") else -1) if beside else 1
+        if beside:
+            return rank(item.nodeid.partition("::")[0]), not item.get_closest_marker("timeout")
+        return (2 if "browser" in wanted else int(bool(wanted & SERVICES))), 0
 
     items.sort(key=place)

@@ -48,7 +48,9 @@ def start_cluster() -> ExitStack:
 
 def use_postgres() -> None:
     """Have Django speak to the cluster, before anything has asked the database."""
-    told = dj_database_url.parse(os.environ[CLUSTER], conn_max_age=60, conn_health_checks=True)
+    told = dj_database_url.parse(
+        os.environ[CLUSTER], engine="config.postgresql", conn_max_age=60, conn_health_checks=True
+    )
     connections["default"].close()
     del connections["default"]
     connections.settings["default"].clear()

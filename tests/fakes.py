@@ -21,6 +21,7 @@ from annotation.gateways import (
     DeskItem,
     DeskProject,
     DeskTask,
+    DeskText,
 )
 from annotation.gateways.wire import answer_of
 
@@ -295,6 +296,12 @@ class FakeLabelingDesk:
     def task_ids(self, project_id: int) -> set[int]:
         with self._call("task_ids"):
             return set(self._project(project_id).tasks)
+
+    def read_texts(self, project_id: int, task_ids: Sequence[int]) -> list[DeskText]:
+        with self._call("read_texts"):
+            tasks = self._project(project_id).tasks
+            wanted = (tasks[number] for number in task_ids if number in tasks)
+            return [DeskText(task.id, task.uid, task.text) for task in wanted]
 
     def set_members(
         self,

@@ -150,6 +150,7 @@ NUMBERED = {
     "training/views/runs.py": "the runs of a campaign",
     "training/views/versions.py": "the versions of a campaign",
     "training/views/cases.py": "regression cases, each made by a person or a report",
+    "training/views/case_pages.py": "regression cases of one language",
     "training/views/parity.py": "the languages of a campaign",
     "training/views/campaigns.py": "the languages of a campaign",
 }

@@ -4,9 +4,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils import timezone
 
 from annotation.admin import Admin, ReadOnlyAdmin
+from annotation.permissions import person_of
 from training import models
+from training.actions.case_versions import new_version
 
 
 @admin.register(models.TrainingRun)
@@ -103,6 +106,13 @@ class RegressionCaseAdmin(Admin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         # The campaign's page and the command look at the text and its labels first.
         return False
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Write down what it asks for from now on, and who said so."""
+        super().save_related(request, form, formsets, change)
+        case = form.instance
+        told = sorted(case.expected(manager="everything").values_list("key", flat=True))
+        new_version(case, now=timezone.now(), by=person_of(request), told=told)
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         match = request.resolver_match

@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _leaving = threading.Event()
 _telling = threading.Lock()
+# Seconds; what no worker took by then is claimed anew.
+COUNT_WAITS = 3000
 
 
 @worker_shutting_down.connect
@@ -202,6 +204,23 @@ def tell_webhooks(**_: object) -> None:
         webhooks.forget_old(now=now)
     finally:
         _telling.release()
+
+
+@shared_task
+def renew_counts(**_: object) -> None:
+    """Have counted anew what takes too long to be counted at a look."""
+    from training.actions import counts
+
+    for campaign, name in counts.claim_counts(timezone.now()):
+        renew_count.apply_async(kwargs={"campaign_id": campaign, "name": name}, expires=COUNT_WAITS)
+
+
+@shared_task
+def renew_count(*, campaign_id: int, name: str, **_: object) -> None:
+    """Do one count; another that fails does not keep it."""
+    from training.actions import counts
+
+    counts.renew_count(campaign_id, name=name, now=timezone.now())
 
 
 @shared_task

@@ -3,6 +3,7 @@ from django.urls import path
 from training.views import (
     blind,
     campaigns,
+    case_pages,
     cases,
     comparisons,
     compressions,
@@ -28,6 +29,11 @@ urlpatterns = [
     path("me/", me.me, name="me"),
     path("me/take-back/", me.take_back, name="take_back"),
     path("try/<slug:slug>/versions/<int:number>/", public_card.public_card, name="public_card"),
+    path(
+        "try/<slug:slug>/generators/<int:number>/",
+        public_card.generator_card,
+        name="generator_card",
+    ),
     path("languages/", parity.languages, name="languages"),
     path("languages/all.csv", parity.as_csv, name="languages_csv"),
     path("languages/<slug:slug>/", parity.campaign_languages, name="campaign_languages"),
@@ -78,7 +84,18 @@ urlpatterns = [
     ),
     path("campaigns/<slug:slug>/cases/", cases.cases, name="cases"),
     path("campaigns/<slug:slug>/cases/from-gold/", cases.from_gold, name="case_from_gold"),
+    path("campaigns/<slug:slug>/cases/<int:pk>/", case_pages.case, name="case_detail"),
     path("campaigns/<slug:slug>/cases/<int:pk>/switch/", cases.switch, name="case_switch"),
+    path(
+        "campaigns/<slug:slug>/reports/<str:tag>/writings/",
+        report_fixes.writings,
+        name="report_writings",
+    ),
+    path(
+        "campaigns/<slug:slug>/reports/<str:tag>/cases/",
+        case_pages.language_cases,
+        name="language_cases",
+    ),
     path("campaigns/<slug:slug>/versions/", versions.index, name="versions"),
     path("campaigns/<slug:slug>/versions/compress/", compressions.start, name="compress"),
     path("campaigns/<slug:slug>/versions/undo/", versions.undo_move, name="version_undo"),

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
 
 from annotation.actions.choosing import label_for
 from annotation.actions.known import composes
-from annotation.actions.stored import store_samples
+from annotation.actions.stored import SampleRow, store_samples
 from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
@@ -38,6 +41,7 @@ class Admission:
 
     def admit(self, rows: Sequence[Row]) -> tuple[int, int]:
         """Store the rows or their refusals; return how many were kept and refused."""
+        self._now = timezone.now()
         cleaned = [clean(row, self._rules) for row in rows]
         sound = [row for row in cleaned if isinstance(row, CleanRow)]
         refused = [row for row in cleaned if isinstance(row, Refusal)]
@@ -53,30 +57,28 @@ class Admission:
         tags = {pk: tag for tag, pk in self._languages.items()}
         ids = {row.external_id for row in rows if row.external_id}
         if ids:
-            taken = mine.filter(language__in=tags, external_id__in=ids)
+            taken = mine.filter(language__in=tags, external_id__among=ids)
             for language, external_id in taken.values_list("language_id", "external_id"):
                 register.ids.add((tags[language], str(external_id)))
         digests = {row.digest for row in rows}
-        texts = mine.filter(digest__in=digests)
+        texts = mine.filter(digest__among=digests)
         for digest, tag, split in texts.values_list("digest", "language__tag", "gold__split"):
             register.texts.setdefault(digest, {}).setdefault(tag, set()).add(split or POOL)
         groups = {row.group for row in rows if row.group}
         if groups:
-            roles = mine.filter(group__in=groups).exclude(group="").distinct()
+            roles = mine.filter(group__among=groups).exclude(group="").distinct()
             for group, split in roles.values_list("group", "gold__split"):
                 register.groups.setdefault(group, set()).add(split or POOL)
         return register
 
     def _store(self, rows: Sequence[CleanRow]) -> None:
         known = [row for row in rows if row.role != POOL]
-        gold = [self._sample(row) for row in known]
-        store_samples(gold, keyed=True)
+        gold = Sample.objects.bulk_create(Sample(**self._row(row)._asdict()) for row in known)
         GoldItem.objects.bulk_create(
             GoldItem(sample=sample, label_id=self._label(row), split=row.role)
             for row, sample in zip(known, gold, strict=True)
         )
-        pool = [self._sample(row) for row in rows if row.role == POOL]
-        store_samples(pool, keyed=False)
+        store_samples([self._row(row) for row in rows if row.role == POOL])
 
     def _label(self, row: CleanRow) -> int:
         """The number of a known answer; one that is composed is kept when it is first met."""
@@ -85,19 +87,21 @@ class Admission:
             self._labels[row.label] = label_for(self.campaign, answer=answer).pk
         return self._labels[row.label]
 
-    def _sample(self, row: CleanRow) -> Sample:
-        return Sample(
+    def _row(self, row: CleanRow) -> SampleRow:
+        return SampleRow(
             campaign_id=self.campaign.pk,
             language_id=self._languages[row.language],
+            uid=uuid4(),
             text=row.text,
             digest=row.digest,
             dialect=row.dialect,
-            source=self._source(row),
+            source_id=self._source(row).pk,
             external_id=row.external_id,
             group=row.group,
             meta=row.meta,
             sample_import_id=self.sample_import.pk,
             row=row.number,
+            created_at=self._now,
         )
 
     def _source(self, row: CleanRow) -> Source:

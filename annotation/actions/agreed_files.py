@@ -10,27 +10,37 @@ import csv
 import io
 import json
 import shutil
+import subprocess
+import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby, islice
+from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import Any, BinaryIO
 
+from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
-from annotation.errors import ConflictError, InvalidInputError
+from annotation.errors import BusyError, ConflictError, InvalidInputError, TransientError
+from annotation.methods import parquet_tables
 from annotation.methods.cells import inert
 from annotation.methods.texts import parts_of
 from annotation.models import Campaign, Consensus, Language
 from annotation.objectives import objective, several, spans
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 FOLDER = "datasets"
 FORMATS = ("csv", "jsonl", "json", "parquet", FOLDER)
 TEXTS = ("text", "second", "third")
 CHUNK = 500
+# More than that would keep a thread of the pages for minutes.
+MOST = 100_000
+LONGEST_S = 100
+# One file at a time in each process of the pages: others have pages to be shown meanwhile.
+_writing = Lock()
 Row = dict[str, Any]
 
 
@@ -61,6 +71,34 @@ def write_agreed(
         else:
             arriving.unlink(missing_ok=True)
     return counted.number
+
+
+def agreed_file(
+    campaign: Campaign, *, format: str, language: Language | None = None
+) -> tuple[str, BinaryIO]:
+    """The same as one open file, with its name; a folder is a ZIP, and nothing stays on the disk."""
+    if agreed_texts(campaign) > MOST:
+        raise ConflictError(
+            f"More than {MOST:,} texts.", remedy="Read items page by page, or export_agreed."
+        )
+    with alone(), tempfile.TemporaryDirectory() as place:
+        name = f"{campaign.slug}-agreed" + ("" if format == FOLDER else f".{format}")
+        whole = Path(place) / name
+        write_agreed(campaign, path=whole, format=format, language=language)
+        if format == FOLDER:
+            whole = Path(shutil.make_archive(str(whole), "zip", root_dir=place, base_dir=name))
+        return whole.name, whole.open("rb")
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Let nobody else of this process write one meanwhile; raise where somebody does."""
+    if not _writing.acquire(blocking=False):
+        raise BusyError(_("Another file is being written."), remedy=_("Ask again in a minute."))
+    try:
+        yield
+    finally:
+        _writing.release()
 
 
 def agreed_texts(campaign: Campaign) -> int:
@@ -189,29 +227,47 @@ def _write_parquet(campaign: Campaign, agreed: _Counted, path: Path) -> None:
 
 
 def _write_table(campaign: Campaign, agreed: Iterator[Consensus], path: Path) -> int:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    """Write rows as they come, and have a process of its own make a table of them.
 
-    schema, number = _schema(campaign), 0
-    with pq.ParquetWriter(path, schema) as file:
-        while some := [_row(one, kind=campaign.objective) for one in islice(agreed, CHUNK)]:
-            number += len(some)
-            file.write_table(pa.Table.from_pylist(some, schema=schema))
+    The library would stay in whoever asked for good, and that is mostly a process of the pages.
+    """
+    number = 0
+    with tempfile.TemporaryDirectory() as beside:
+        lines = Path(beside) / "lines"
+        with lines.open("x", encoding="utf-8", newline="") as file:
+            for one in agreed:
+                file.write(json.dumps(_row(one, kind=campaign.objective)) + "\n")
+                number += 1
+        _make_table(lines, path, columns=_kinds(campaign))
     return number
 
 
-def _schema(campaign: Campaign) -> "pa.Schema":
-    import pyarrow as pa
+def _make_table(lines: Path, path: Path, *, columns: Mapping[str, str]) -> None:
+    words = [sys.executable, "-m", parquet_tables.__name__, str(lines), str(path)]
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [*words, json.dumps(columns)],
+            cwd=settings.BASE_DIR,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LONGEST_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TransientError(f"Writing Parquet took more than {LONGEST_S} seconds.") from error
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        why = said[-1][:300] if said else f"exit status {done.returncode}"
+        raise TransientError(
+            f"Parquet could not be written: {why}.", remedy="Make room on the disk; or take CSV."
+        )
 
-    mark = pa.struct(
-        {"start": pa.int64(), "end": pa.int64(), "label": pa.string(), "text": pa.string()}
-    )
-    others = {"confidence": pa.float64(), "answers": pa.int64(), "disputed": pa.bool_()}
-    others["spans"] = pa.list_(mark)
+
+def _kinds(campaign: Campaign) -> dict[str, str]:
+    others = {"confidence": "number", "answers": "count", "disputed": "truth", "spans": "marks"}
     if campaign.objective == several.NAME:
-        others["label"] = pa.list_(pa.string())
-    names = _columns(campaign.objective)
-    return pa.schema([(name, others.get(name, pa.string())) for name in names])
+        others["label"] = "texts"
+    return {name: others.get(name, "text") for name in _columns(campaign.objective)}
 
 
 def _write_folder(campaign: Campaign, agreed: _Counted, path: Path) -> None:

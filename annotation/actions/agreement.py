@@ -1,15 +1,19 @@
 """Agreement: how far the people of each language, under one guideline, in one week, agree."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db.models import Q
 from django.db.models.functions import Length
 from django.utils import timezone
 
+from annotation.actions.kept_numbers import Count, numbers_of
 from annotation.methods.agreement import ENOUGH, Agreement, Floats, Ints, agreement
+from annotation.methods.charts import Estimate
 from annotation.methods.span_agreement import Marked, span_agreement
 from annotation.models import Annotation, Campaign, CampaignLanguage, Label, Language, Sample
 from annotation.objectives import objective, spans
@@ -18,8 +22,11 @@ State = Annotation.State
 # The plain labels of a campaign in their order, key by number.
 Keys = Mapping[int, str]
 
+AGREEMENT = "agreement"
 # So many of the newest answers are looked at, which keeps the page quick.
 NEWEST = 20_000
+# From so many on they are measured by a worker, for that takes longer than a look may.
+MANY_ANSWERS = 2_000
 # And so many of the newest guidelines and weeks of a language.
 FINER = 4
 
@@ -45,10 +52,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Findings:
-    """Agreement by language; ``cut`` if there are more answers than were looked at."""
+    """Agreement by language; ``cut`` if there are more ``answers`` than were looked at.
+
+    ``at`` tells when it was measured, where that was not this moment.
+    """
 
     groups: list[Group]
     cut: bool
+    answers: int = 0
+    at: datetime | None = None
     enough: int = ENOUGH
 
 
@@ -59,6 +71,47 @@ class _Said:
     label: int
     guideline: str
     week: str
+
+
+def known_agreement(
+    campaign: Campaign, *, homes: Iterable[CampaignLanguage], now: datetime
+) -> Findings:
+    """What :func:`measure_agreement` says, or said lately where there are many answers."""
+    numbers = numbers_of([campaign], name=AGREEMENT, count=count_agreement, now=now)[campaign.pk]
+    told = {home: rest for home, *rest in numbers.value["groups"]}
+    groups = [_group(home.language, *told[home.pk]) for home in homes if home.pk in told]
+    return Findings(groups, cut=numbers.value["cut"], at=numbers.at)
+
+
+def count_agreement(campaigns: Sequence[Campaign]) -> dict[int, Count]:
+    """Measure agreement for :func:`known_agreement`, of all languages."""
+    return {campaign.pk: _count(campaign) for campaign in campaigns}
+
+
+def _count(campaign: Campaign) -> Count:
+    homes = list(campaign.languages.select_related("language"))
+    found = measure_agreement(campaign, homes=homes)
+    groups = [
+        [home.pk, asdict(group.found), group.skipped, *map(_plain, (group.guidelines, group.weeks))]
+        for home, group in zip(homes, found.groups, strict=True)
+    ]
+    return Count({"cut": found.cut, "groups": groups}, costly=found.answers >= MANY_ANSWERS)
+
+
+def _plain(parts: Iterable[Part]) -> list[Any]:
+    return [[part.name, asdict(part.found)] for part in parts]
+
+
+def _group(
+    language: Language, found: Any, skipped: int, guidelines: list[Any], weeks: list[Any]
+) -> Group:
+    parts = ([Part(name, _whole(told)) for name, told in rows] for rows in (guidelines, weeks))
+    return Group(language, _whole(found), skipped, *parts)
+
+
+def _whole(told: dict[str, Any]) -> Agreement:
+    ends = {name: Estimate(**told[name]) for name in ("raw", "alpha", "ac1")}
+    return Agreement(told["items"], told["double"], **ends)
 
 
 def measure_agreement(
@@ -73,17 +126,14 @@ def measure_agreement(
     said, skipped, seen = _newest(campaign, newest=newest)
     # Read once: every part of every language is measured by the same labels.
     keys = _label_keys(campaign)
-    groups = [
-        Group(
-            language=home.language,
-            found=_measured(said[home.pk], campaign=campaign, keys=keys),
-            skipped=skipped[home.pk],
-            guidelines=_parts(said[home.pk], by="guideline", campaign=campaign, keys=keys),
-            weeks=_parts(said[home.pk], by="week", campaign=campaign, keys=keys),
-        )
-        for home in homes
-    ]
-    return Findings(groups, cut=seen >= newest)
+    groups = []
+    for home in homes:
+        mine = said[home.pk]
+        whole = _measured(mine, campaign=campaign, keys=keys)
+        told: dict[str, Any] = {"whole": whole, "campaign": campaign, "keys": keys}
+        guidelines, weeks = (_parts(mine, by=by, **told) for by in ("guideline", "week"))
+        groups.append(Group(home.language, whole, skipped[home.pk], guidelines, weeks))
+    return Findings(groups, cut=seen >= newest, answers=seen)
 
 
 def _newest(
@@ -127,12 +177,16 @@ def _label_keys(campaign: Campaign) -> Keys:
     return dict(campaign.labels.order_by("position").values_list("pk", "key"))
 
 
-def _parts(said: list[_Said], *, by: str, campaign: Campaign, keys: Keys) -> list[Part]:
-    """The newest parts in which enough was answered twice."""
+def _parts(
+    said: list[_Said], *, by: str, whole: Agreement, campaign: Campaign, keys: Keys
+) -> list[Part]:
+    """The newest parts in which enough was answered twice; one that is all there is, is the whole."""
     apart: dict[str, list[_Said]] = defaultdict(list)
     for one in said:
         apart[getattr(one, by)].append(one)
     newest = sorted(apart, key=lambda name: (len(name), name), reverse=True)[:FINER]
+    if len(apart) == 1:
+        return [Part(name, whole) for name in newest if whole.enough]
     parts = [Part(name, _measured(apart[name], campaign=campaign, keys=keys)) for name in newest]
     return [part for part in parts if part.found.enough]
 

@@ -1,19 +1,17 @@
 """One answer as the desk tells it becomes ours: stored, revised, or kept aside with a reason."""
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from math import isfinite
 
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, transaction
-from django.db.models import Count
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
 
 from annotation.actions.copies import as_given, is_gone, number_of_copy, original_of, take_copy
-from annotation.actions.objections import note_objections, note_objections_together
+from annotation.actions.objections import note_objections
 from annotation.actions.reservations import note_as_answered
 from annotation.actions.revisions import Said, label_of, note_revision, revise
 from annotation.actions.standings import WAITS, counting, may_answer
@@ -111,20 +109,6 @@ def settle(item: Item, *, now: datetime) -> None:
         item.answered_at = now if state == Item.State.ANSWERED else None
         item.save(update_fields=["state", "answered_at"])
     note_objections(item.sample_id, now=now)
-
-
-def settle_together(items: Sequence[Item], *, now: datetime) -> None:
-    """Settle several items; those that have all their answers with one question to each table."""
-    answered = Annotation.objects.answered().filter(item__in=items).order_by().values("item")
-    heard = answered.annotate(people=Count("annotator", distinct=True))
-    people = dict(heard.values_list("item", "people"))
-    done = [item for item in items if people.get(item.pk, 0) >= item.wanted]
-    fresh = [item.pk for item in done if item.state != Item.State.ANSWERED]
-    Item.objects.filter(pk__in=fresh).update(state=Item.State.ANSWERED, answered_at=now)
-    for item in items:
-        if item not in done:
-            settle(item, now=now)
-    note_objections_together([item.sample_id for item in done], now=now)
 
 
 def _open_again(item: Item, state: Item.State) -> Item.State:

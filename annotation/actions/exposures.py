@@ -21,7 +21,6 @@ from annotation.models import (
     GoldItem,
     GroupText,
     Item,
-    Sample,
     SessionAnswer,
     User,
     WorkedExample,
@@ -49,9 +48,9 @@ class Supply:
 
 def gold_for_people(home: CampaignLanguage) -> QuerySet[GoldItem]:
     """Gold that people may be measured on: nobody's own work, and no worked example."""
-    ready = Sample.objects.ready().filter(campaign=home.campaign_id, language=home.language_id)
     return (
-        GoldItem.objects.filter(sample__in=ready, retired_at=None, example=None)
+        GoldItem.objects.present(home.campaign_id, language=home.language_id)
+        .filter(example=None)
         # Nobody is measured on what they made gold themselves.
         .exclude(origin=GoldItem.SPEAKERS)
         .select_related("sample", "label")

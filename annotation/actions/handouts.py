@@ -23,6 +23,7 @@ from annotation.actions.reservations import (
     ToppedUp,
     certain,
     held_by,
+    is_low,
     length,
     more_at_the_desk,
     pending_of,
@@ -78,9 +79,10 @@ def hand_out(
     if not is_open(annotator, home=home):
         return Handed([], more=False)
     alone = not with_desk or home.desk_project_id is None
-    if alone:
-        top_up(annotator, home=home, now=now, most=most, among=Among.ALL)
     leases = list(held_by(annotator, home=home, now=now))
+    if alone and is_low(leases, most=most, now=now):
+        top_up(annotator, home=home, now=now, most=most, among=Among.ALL)
+        leases = list(held_by(annotator, home=home, now=now))
     if not alone and not leases:
         top_up(annotator, home=home, now=now, most=FIRST, among=Among.NOT_AT_DESK)
         leases = list(held_by(annotator, home=home, now=now))

@@ -15,6 +15,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from annotation.errors import TransientError
+from annotation.gateways import messages
 from annotation.models import Heartbeat
 
 TIMETABLE, DESK, OVERLAY, MAIL = "timetable", "desk", "overlay", "mail"
@@ -127,7 +129,12 @@ def check_broker() -> PartHealth:
             settings.ENV.redis_url, socket_timeout=2, socket_connect_timeout=2
         )
         with client:
-            waiting = {q: client.llen(q) for q in QUEUES}
+            client.ping()
+            waiting = waiting_messages(client)
+    except TransientError as error:
+        return PartHealth(
+            name, Health.BAD, str(error), _("Start RabbitMQ; what waited is found again.")
+        )
     except (redis.RedisError, OSError) as error:
         return PartHealth(
             name, Health.BAD, str(error), _("Start Redis; what waited is found again.")
@@ -137,6 +144,13 @@ def check_broker() -> PartHealth:
         Health.GOOD,
         _("answers; waiting: %(default)s default, %(io)s io, %(gpu)s gpu") % waiting,
     )
+
+
+def waiting_messages(client: "redis.Redis") -> dict[str, int]:
+    """How many messages nobody took yet, by queue."""
+    if settings.ENV.broker_url:
+        return messages.waiting(settings.ENV.broker_url, QUEUES)
+    return {queue: client.llen(queue) for queue in QUEUES}
 
 
 def check_disk() -> PartHealth:

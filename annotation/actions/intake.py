@@ -18,6 +18,7 @@ from annotation.actions.answers import (
 )
 from annotation.actions.desk import our_project
 from annotation.actions.quarantine import requalify
+from annotation.actions.strangers import adopt_strangers
 from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
 from annotation.models import CampaignLanguage, Item
@@ -111,6 +112,7 @@ def sweep_for_deletions(
     # What we hold is read first, so that nothing pushed meanwhile is taken for vanished.
     held = list(home.items.filter(desk_task_id__isnull=False))
     present = desk.task_ids(home.desk_project_id)
+    adopt_strangers(home, desk=desk, present=present)
     missing = [item for item in held if item.desk_task_id not in present]
     found = desk.find_tasks(home.desk_project_id, [str(item.uid) for item in missing])
     for item in missing:

@@ -39,9 +39,9 @@ def share_translated(tag: str) -> Share | None:
     for path in files:
         catalogue = polib.pofile(str(path), encoding="utf-8")
         entries = [one for one in catalogue if not one.obsolete]
-        said = [one for one in entries if one.msgstr or all(one.msgstr_plural.values() or [""])]
-        seen += [one in said for one in entries if one.comment]
-        done += len(said)
+        said = [bool(one.msgstr or all(one.msgstr_plural.values() or [""])) for one in entries]
+        seen += [told for one, told in zip(entries, said, strict=True) if one.comment]
+        done += sum(said)
         total += int(catalogue.metadata.get("X-Texts", len(entries)))
     return Share(seen=_percent(sum(seen), len(seen)), all=_percent(done, total))
 

@@ -1,10 +1,14 @@
 """Nudges from the desk: counted, kept a while, and never more than one sweep every few seconds."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db.models import Q
 
+from annotation.actions.gathering import Gathering
 from annotation.models import CampaignLanguage, DeskEvent
+from annotation.models.often import Often, store_rows
 
 # Nudges that come within this time of one another are answered by one sweep, which starts
 # after it has passed and so sees what all of them spoke of.
@@ -15,22 +19,65 @@ KEPT = timedelta(days=7)
 REFUSALS_A_MINUTE = 60
 
 
+class Nudge(NamedTuple):
+    """One nudge: of which language, by which event, when."""
+
+    home: int
+    action: str
+    now: datetime
+
+
+NUDGED = Often(
+    # In no order: that of the model would join two tables for one row.
+    lambda homes: (
+        CampaignLanguage.objects.filter(pk__in=homes).order_by().values_list("pk", "nudged_at")
+    ),
+    homes=[int],
+)
+
+
 def note_nudge(campaign_language_id: int, *, action: str, now: datetime) -> bool | None:
     """Record a nudge; True if a sweep is due, None if we have no such language."""
-    # In no order: that of the model would join two tables for one row.
-    home = CampaignLanguage.objects.filter(pk=campaign_language_id).order_by()
-    known = list(home.values_list("nudged_at", flat=True))
-    if not known:
-        return None
-    DeskEvent.objects.create(
-        campaign_language_id=campaign_language_id, action=action, accepted=True
+    nudge = Nudge(campaign_language_id, action, now)
+    # Whoever waited too long for others notes it alone: a nudge noted twice asks for no more.
+    found = GATHERING.take(nudge) or _note([nudge])[0]
+    return {"due": True, "noted": False}.get(found)
+
+
+def _note(nudges: Sequence[Nudge]) -> list[str]:
+    """Write several down with one question to each table; what became of each."""
+    rows = NUDGED.rows(homes=sorted({one.home for one in nudges}))
+    known: dict[int, datetime | None] = {home: before for home, before in rows}  # noqa: C416 - rows are lists or tuples
+    there = [one for one in nudges if one.home in known]
+    store_rows(
+        [
+            DeskEvent(campaign_language_id=one.home, action=one.action, accepted=True)
+            for one in there
+        ]
     )
-    (before,) = known
-    if before is not None and now - WINDOW < before <= now:
-        # Hundreds a second come while one sweep is due: they only are written down.
-        return False
+    due = {one.home: one.now for one in there if not _is_recent(known[one.home], now=one.now)}
+    asks = {home for home, now in due.items() if _is_first(home, now=now)}
+    became = []
+    for one in nudges:
+        became.append(
+            "unknown" if one.home not in known else "due" if one.home in asks else "noted"
+        )
+        asks.discard(one.home)
+    return became
+
+
+def _is_recent(before: datetime | None, *, now: datetime) -> bool:
+    # Hundreds a second come while one sweep is due: they only are written down.
+    return before is not None and now - WINDOW < before <= now
+
+
+def _is_first(home: int, *, now: datetime) -> bool:
     rested = Q(nudged_at=None) | Q(nudged_at__lte=now - WINDOW) | Q(nudged_at__gt=now)
-    return home.filter(rested).update(nudged_at=now) == 1
+    mine = CampaignLanguage.objects.filter(rested, pk=home)
+    return mine.update(nudged_at=now) == 1
+
+
+GATHERING = Gathering(_note, most=100)
 
 
 def note_refusal(campaign_language_id: int, *, detail: str, now: datetime) -> None:

@@ -5,7 +5,6 @@ decided. *Other dialect* and *unclear* wait for a coordinator, who notes the dia
 guideline. *Can't judge* only goes to the next person.
 """
 
-from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -41,14 +40,6 @@ def note_objections(sample_id: int, *, now: datetime) -> None:
             objection = held.get(kind) or Objection(sample=sample, kind=kind, opened_at=now)
             _hear(objection, voices=voices.get(kind, 0), now=now)
         _follow(sample, now=now)
-
-
-def note_objections_together(samples: Collection[int], *, now: datetime) -> None:
-    """The same for several texts, of which hardly any has ever met an objection."""
-    said = _flagged(*samples).order_by().values_list("item__sample", flat=True)
-    held = Objection.objects.filter(sample__in=samples).order_by().values_list("sample", flat=True)
-    for sample_id in sorted(said.union(held)):
-        note_objections(sample_id, now=now)
 
 
 def keep_text(objection: Objection, *, by: User, now: datetime, why: str = "") -> Objection:
@@ -87,12 +78,14 @@ def open_again(objection: Objection, *, by: User, now: datetime) -> Objection:
         return objection
 
 
-def _flagged(*samples: int) -> QuerySet[Annotation]:
-    """What people who count say of the texts instead of answering them."""
-    said = Annotation.objects.filter(
-        item__sample__in=samples, state=Annotation.State.SKIPPED, annotator__active=True
-    )
+def flagged() -> QuerySet[Annotation]:
+    """What people who count say of texts instead of answering them."""
+    said = Annotation.objects.filter(state=Annotation.State.SKIPPED, annotator__active=True)
     return said.exclude(flag__in=SILENT)
+
+
+def _flagged(sample_id: int) -> QuerySet[Annotation]:
+    return flagged().filter(item__sample=sample_id)
 
 
 def _hear(objection: Objection, *, voices: int, now: datetime) -> None:

@@ -1,11 +1,20 @@
 """Who answers in a campaign, as rows: for its page and for a spreadsheet."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Count as Tally
+from django.db.models import (
+    Exists,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+)
+from django.utils import timezone
 
-from annotation.actions.agreement import measure_agreement
+from annotation.actions.agreement import known_agreement
+from annotation.actions.kept_numbers import MANY_ROWS, Count, kept_for
 from annotation.methods.agreement import Agreement
 from annotation.methods.charts import Estimate
 from annotation.models import (
@@ -19,6 +28,7 @@ from annotation.models import (
 )
 
 Row = list[Any]
+GIVEN = "given"
 # Rows that are fetched at once where thousands go into a file.
 CHUNK = 500
 
@@ -36,15 +46,12 @@ AGREEMENT = (
 def annotators_in(
     campaign: Campaign, *, languages: Collection[Language], wanted: str = ""
 ) -> "QuerySet[Annotator]":
-    """Return who answers in these languages, whom a word finds, with answers and reliability."""
-    here = Q(annotations__item__campaign_language__campaign=campaign)
-    answered = Q(annotations__state=Annotation.State.ANSWERED)
+    """Return who answers in these languages, whom a word finds, with their reliability."""
     reliabilities = Reliability.objects.filter(campaign=campaign)
     people = (
         Annotator.objects.filter(language__campaigns__campaign=campaign, language__in=languages)
         .select_related("user", "language")
         .prefetch_related(Prefetch("reliabilities", queryset=reliabilities, to_attr="here"))
-        .annotate(given=Count("annotations", filter=here & answered))
         .annotate(agreed=Exists(Consent.objects.training().filter(user=OuterRef("user"))))
         .order_by("language__tag", "user__username")
     )
@@ -59,14 +66,43 @@ def annotators_in(
     return people
 
 
+def given_by(people: Collection[Annotator], *, campaign: Campaign) -> dict[int, int]:
+    """How many answers these people gave; of a large campaign as it is kept."""
+    kept = kept_for(campaign, name=GIVEN)
+    if kept is not None:
+        return dict(kept.value)
+    answered = Annotation.objects.answered().filter(item__campaign_language__campaign=campaign)
+    mine = answered.filter(annotator__in=people).order_by().values_list("annotator")
+    return dict(mine.annotate(Tally("pk")))
+
+
+def count_given(campaigns: Sequence[Campaign]) -> dict[int, Count]:
+    """Count the answers of each person, for :func:`given_by`; ``value`` has a row each."""
+    rows: dict[int, list[list[int]]] = {campaign.pk: [] for campaign in campaigns}
+    found = (
+        Annotation.objects.answered()
+        .filter(item__campaign_language__campaign__in=campaigns)
+        .order_by()
+        .values_list("item__campaign_language__campaign", "annotator")
+        .annotate(Tally("pk"))
+    )
+    for campaign, annotator, given in found:
+        rows[campaign].append([annotator, given])
+    return {
+        pk: Count(mine, sum(given for _, given in mine) >= MANY_ROWS) for pk, mine in rows.items()
+    }
+
+
 def people_rows(campaign: Campaign, *, languages: Collection[Language]) -> Iterator[Row]:
     """Yield everybody who answers, as the page shows them."""
-    found: Iterator[Any] = annotators_in(campaign, languages=languages).iterator(chunk_size=CHUNK)
+    everybody = annotators_in(campaign, languages=languages)
+    given = given_by(everybody.order_by(), campaign=campaign)
+    found: Iterator[Any] = everybody.iterator(chunk_size=CHUNK)
     for person in found:
         known = person.here[0] if person.here else None
         yield [
             *(person.user.username, person.user.name, person.language.tag, person.active),
-            *(person.agreed, person.dialect, person.script, person.given),
+            *(person.agreed, person.dialect, person.script, given.get(person.pk, 0)),
             known.gold_answers if known else 0,
             *((known.skill, known.skill_low, known.skill_high) if known else (None,) * 3),
             *(person.kind, person.user.desk_user_id is not None),
@@ -95,7 +131,7 @@ def invitations_in(campaign: Campaign) -> "QuerySet[Invitation]":
 def agreement_rows(campaign: Campaign, *, languages: Collection[Language]) -> Iterator[Row]:
     """Yield how far people agree in each language, under each guideline and in each week."""
     homes = campaign.languages.select_related("language").filter(language__in=languages)
-    for group in measure_agreement(campaign, homes=homes).groups:
+    for group in known_agreement(campaign, homes=homes, now=timezone.now()).groups:
         parts: list[tuple[str, Agreement, int | None]] = [("", group.found, group.skipped)]
         parts += [(f"guideline {part.name}", part.found, None) for part in group.guidelines]
         parts += [(part.name, part.found, None) for part in group.weeks]

@@ -13,6 +13,7 @@ from django.db.models import Count, F, Q, QuerySet
 from annotation.actions.desk import prepare_desk
 from annotation.actions.mirror import to_mirror
 from annotation.actions.reservations import reserved_items
+from annotation.actions.strangers import adopt_strangers
 from annotation.gateways import DeskItem, LabelingDesk
 from annotation.methods.texts import shown
 from annotation.models import Annotation, CampaignLanguage, DeskConfig, Item
@@ -97,6 +98,10 @@ def _push(
     home: CampaignLanguage, *, desk: LabelingDesk, now: datetime, in_doubt: bool, record: bool
 ) -> PushResult:
     result = PushResult(withdrawn=_withdraw(home, desk=desk))
+    if in_doubt:
+        # Before anything is put there: what was asked after a backup is not to be asked again.
+        strange = adopt_strangers(home, desk=desk, present=desk.task_ids(_project(home)))
+        result = replace(result, adopted=strange)
     _widen(home, desk=desk)
     config = home.desk_configs.order_by("-version").first()
     batch = _present_batch(home)

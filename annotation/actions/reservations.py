@@ -107,6 +107,19 @@ def pending_of(
     return held.filter(item__campaign_language=home)
 
 
+def is_low(held: Sequence[Reservation], *, most: int, now: datetime) -> bool:
+    """Whether it is time to renew what somebody holds, or to add to it.
+
+    A quarter may be gone before more is looked for: that keeps a language to itself for a moment,
+    which everybody else who answers in it waits for.
+    """
+    return len(held) < most - most // 4 or any(_is_ageing(one, now=now) for one in held)
+
+
+def _is_ageing(lease: Reservation, *, now: datetime) -> bool:
+    return lease.until < now + length() / 2
+
+
 @transaction.atomic
 def top_up(
     annotator: Annotator, *, home: CampaignLanguage, now: datetime, most: int, among: Among
@@ -122,7 +135,7 @@ def top_up(
     held = list(held_by(annotator, home=home, now=now))
     asked = among is Among.AT_DESK and here.desk_project_id is not None
     waiting = pending_of(annotator, home=here, now=now).count() if asked else 0
-    renewed = [one for one in held if one.until < now + length() / 2]
+    renewed = [one for one in held if _is_ageing(one, now=now)]
     Reservation.objects.filter(pk__in=[one.pk for one in renewed]).update(until=now + length())
     for one in renewed:
         one.until = now + length()

@@ -62,7 +62,7 @@ def revision_of(annotation: Annotation) -> AnnotationRevision:
         annotation=annotation,
         number=annotation.revision,
         state=annotation.state,
-        label=annotation.label,
+        label_id=annotation.label_id,
         answer=annotation.answer,
         flag=annotation.flag,
         note=annotation.note,

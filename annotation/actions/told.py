@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import cast
+from typing import Protocol, cast
 
 from django.utils.dateparse import parse_datetime
 from django.utils.timezone import is_aware
@@ -19,7 +19,6 @@ from annotation.models import (
     CampaignLanguage,
     Item,
     QuarantinedAnswer,
-    Reservation,
 )
 from annotation.objectives import LONGEST_NOTE, objective, read_form
 
@@ -105,7 +104,15 @@ def seconds_of(told: Told) -> float | None:
     return float(seconds) if 0 <= seconds <= LONGEST_LOOK_S else None
 
 
-def given_at(lease: Reservation, *, told: Told, now: datetime) -> datetime:
+class Begun(Protocol):
+    """A lease, which began at some time."""
+
+    @property
+    def created_at(self) -> datetime:
+        """When."""
+
+
+def given_at(lease: Begun, *, told: Told, now: datetime) -> datetime:
     """When it was given by the giver's clock, as far as that can be true."""
     try:
         given = parse_datetime(str(told.get("given_at", "")))

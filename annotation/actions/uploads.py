@@ -3,7 +3,8 @@
 import hashlib
 import os
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, TypedDict, Unpack
 
@@ -11,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 
 from annotation.actions.known import composes
-from annotation.errors import ConflictError, InvalidInputError, TransientError
+from annotation.errors import ConflictError, InvalidInputError, TransientError, VernacularError
 from annotation.methods.readers import (
     FIELDS,
     FORMATS,
@@ -28,12 +29,21 @@ from annotation.objectives import Habits
 Status = SampleImport.Status
 DEFAULTABLE = ("language", "label", "split", "source", "licence", "origin", "dialect")
 _CHUNK = 1_000_000
+# A larger file comes in parts; nobody fills a disk by one call.
+MOST_BYTES = 2 * 2**30
 _ARCHIVES = {
     b"PK\x03\x04": "a ZIP archive or a spreadsheet; save the sheet as CSV UTF-8",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet; save the sheet as CSV UTF-8",
     b"\x1f\x8b": "gzip-compressed; unpack it first",
     b"%PDF": "a PDF document; save its text as CSV or JSON Lines",
 }
+
+
+class TooLargeError(VernacularError):
+    """A file is larger than is taken at once."""
+
+    code = "too_large"
+    status = 413
 
 
 class ImportOptions(TypedDict, total=False):
@@ -51,7 +61,15 @@ class ImportOptions(TypedDict, total=False):
 def queue_import(
     campaign: Campaign, *, file: BinaryIO, filename: str, **options: Unpack[ImportOptions]
 ) -> SampleImport:
-    """Copy a file into our own folder and queue it; the same file comes in once only.
+    """Copy a file into our own folder and queue it; the same file comes in once only."""
+    ready = lay_ready(campaign, file=file, filename=filename, **options)
+    return keep([ready], again=options.get("again", False))[0]
+
+
+def lay_ready(
+    campaign: Campaign, *, file: BinaryIO, filename: str, **options: Unpack[ImportOptions]
+) -> SampleImport:
+    """Copy a file into our own folder and look at it; the import is not kept yet, and nobody waits.
 
     ``columns`` says which column fills which field, ``defaults`` what holds where a row is
     silent, ``on_error`` what happens to good rows beside bad ones, ``again`` lets a file in a
@@ -67,7 +85,7 @@ def queue_import(
         usual = Habits.of(campaign.objective).columns
         without = sorted(options.get("without") or ())
         _look_at(copy, kind=kind, wanted=Wanted(columns, defaults, usual, without))
-        queued = SampleImport(
+        return SampleImport(
             campaign=campaign,
             filename=name,
             path=copy.name,
@@ -78,10 +96,45 @@ def queue_import(
             bytes_total=size,
             created_by=options.get("actor"),
         )
-        return _queue(queued, again=options.get("again", False))
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
+
+
+def keep(ready: Sequence[SampleImport], *, again: bool = False) -> list[SampleImport]:
+    """Queue what lies ready, all of it or nothing: then no copy stays."""
+    try:
+        with transaction.atomic():
+            return [_queue(one, again=again) for one in ready]
+    except BaseException:
+        _remove({one.path for one in ready})
+        raise
+
+
+def discard(ready: Sequence[SampleImport]) -> None:
+    """Remove the copies of what lies ready, but of what is queued."""
+    copies = {one.path for one in ready}
+    queued = SampleImport.objects.filter(path__in=copies)
+    _remove(copies.difference(queued.values_list("path", flat=True)))
+
+
+def _remove(copies: Collection[str]) -> None:
+    for name in copies:
+        (Path(settings.MEDIA_ROOT) / name).unlink(missing_ok=True)
+
+
+def note_failed(
+    campaign: Campaign, *, filename: str, why: InvalidInputError, actor: User | None, now: datetime
+) -> SampleImport:
+    """Write down a file that makes no sense as an import that failed, for whoever sent it to see."""
+    return SampleImport.objects.create(
+        campaign=campaign,
+        filename=_clean_name(filename),
+        status=Status.FAILED,
+        error=str(why),
+        created_by=actor,
+        finished_at=now,
+    )
 
 
 @transaction.atomic
@@ -165,6 +218,7 @@ def _copy(file: BinaryIO) -> tuple[Path, str, int]:
                 ours.write(chunk)
                 seen.update(chunk)
                 size += len(chunk)
+                _check_size(size)
             ours.flush()
             os.fsync(ours.fileno())
     except OSError as error:
@@ -177,6 +231,11 @@ def _copy(file: BinaryIO) -> tuple[Path, str, int]:
         copy.unlink(missing_ok=True)
         raise
     return copy, seen.hexdigest(), size
+
+
+def _check_size(size: int) -> None:
+    if size > MOST_BYTES:
+        raise TooLargeError(f"More than {MOST_BYTES:,} bytes.", remedy="Send it in parts.")
 
 
 def _look_at(copy: Path, *, kind: str, wanted: Wanted) -> None:

@@ -19,12 +19,13 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Waiting:
-    """How much waits in one language, and for how long."""
+    """How much waits in one language, and for how long; ``listed`` is without what examines people."""
 
     home: CampaignLanguage
+    held: int
     queued: int
     pushed: int
-    held: int
+    listed: int
     oldest: datetime | None
 
     @property
@@ -34,21 +35,20 @@ class Waiting:
 
 
 def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
-    """Return how much waits in each language that takes part, known answers among it."""
+    """Return how much waits in each language, known answers among it."""
     rows = (
         Item.objects.open()
         .filter(campaign_language__campaign=campaign)
         .order_by()
-        .values("campaign_language")
+        .values_list("campaign_language")
         .annotate(
             queued=Count("pk", filter=Q(state=Item.State.QUEUED)),
             pushed=Count("pk", filter=Q(state=Item.State.PUSHED)),
+            listed=Count("pk", filter=~Q(kind__in=Item.EXAMINING)),
             oldest=Min("created_at"),
         )
     )
-    counts = {
-        row["campaign_language"]: (row["queued"], row["pushed"], row["oldest"]) for row in rows
-    }
+    counts: dict[int, tuple[Any, ...]] = {home: tuple(counted) for home, *counted in rows}
     held = dict(
         Reservation.objects.held(now=now)
         .filter(item__campaign_language__campaign=campaign)
@@ -56,11 +56,10 @@ def waiting_in(campaign: Campaign, *, now: datetime) -> list[Waiting]:
         .values_list("item__campaign_language")
         .annotate(Count("item", distinct=True))
     )
-    found = []
-    for home in campaign.languages.filter(active=True).select_related("language"):
-        queued, pushed, oldest = counts.get(home.pk, (0, 0, None))
-        found.append(Waiting(home, queued, pushed, held.get(home.pk, 0), oldest))
-    return found
+    return [
+        Waiting(home, held.get(home.pk, 0), *counts.get(home.pk, (0, 0, 0, None)))
+        for home in campaign.languages.select_related("language")
+    ]
 
 
 def open_items(campaign: Campaign, *, tag: str = "") -> "QuerySet[Item]":

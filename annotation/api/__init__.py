@@ -2,9 +2,10 @@
 
 from ninja import Router
 
-from annotation.api import answers, campaigns, imports
+from annotation.api import answers, campaigns, exports, imports
 
 router = Router()
 router.add_router("", campaigns.router)
 router.add_router("", imports.router)
 router.add_router("", answers.router)
+router.add_router("", exports.router)

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from annotation.api.door import A_PAGE, After, Limit, Page, campaign_in, page
+from annotation.api.door import A_PAGE, After, Limit, Page, Tag, campaign_in, page
 from annotation.models import Annotation, Item, Scope
 
 router = Router(tags=["answers"])
@@ -113,7 +113,7 @@ def _answer(one: Annotation) -> AnswerOut:
 def list_items(
     request: HttpRequest,
     slug: str,
-    language: str = "",
+    language: Tag = "",
     after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def list_items(
 def list_answers(
     request: HttpRequest,
     slug: str,
-    language: str = "",
+    language: Tag = "",
     after: After = "",
     limit: Limit = A_PAGE,
 ) -> dict[str, Any]:

@@ -21,12 +21,17 @@ NEEDS = {
     Scope.PREDICT: Ability.WATCH,
     Scope.IMPORT: Ability.LEAD,
     Scope.EXPORT: Ability.LEAD,
+    Scope.WEBHOOKS: Ability.LEAD,
 }
 A_PAGE, MOST_A_PAGE = 100, 1000
 Limit = Annotated[int, Field(ge=1, le=MOST_A_PAGE, description="How many rows at most.")]
 # Eighteen digits fit into every number that a database counts with.
 After = Annotated[
     str, Field(pattern=r"^[0-9]{0,18}$", description="What `next` said; empty: from the start.")
+]
+Tag = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9-]{0,35}$", description="Tag of the only language; empty: all."),
 ]
 Row = TypeVar("Row")
 Noun = TypeVar("Noun", bound=Model)

@@ -50,6 +50,15 @@ class DeskTask:
 
 
 @dataclass(frozen=True)
+class DeskText:
+    """A task by what it asks: its number, our uid, and the text as it is shown."""
+
+    id: int
+    uid: str
+    text: str
+
+
+@dataclass(frozen=True)
 class DeskCounters:
     """Cheap numbers that move whenever a project changed."""
 
@@ -207,6 +216,9 @@ class LabelingDesk(DeskDoor, Protocol):
 
     def task_ids(self, project_id: int) -> set[int]:
         """Return every task number in the project, for the search for deletions."""
+
+    def read_texts(self, project_id: int, task_ids: Sequence[int]) -> list[DeskText]:
+        """Return what those tasks ask, of those that are there."""
 
     def account_of_token(self) -> DeskAccount:
         """Return whose token we use."""

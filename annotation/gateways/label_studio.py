@@ -15,7 +15,7 @@ from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
 from annotation.errors import TransientError
-from annotation.gateways import DeskAccount, DeskCounters, DeskItem, DeskProject, DeskTask
+from annotation.gateways import DeskAccount, DeskCounters, DeskItem, DeskProject, DeskTask, DeskText
 from annotation.gateways.accounts import desk_settings, translated
 from annotation.gateways.door import DoorOfTheDesk
 from annotation.gateways.wire import (
@@ -296,13 +296,23 @@ class LabelStudioDesk(DoorOfTheDesk):
                 return ids
             last = max(ids)
 
+    @_translated()
+    def read_texts(self, project_id: int, task_ids: Sequence[int]) -> list[DeskText]:
+        return [
+            DeskText(int(task["id"]), str(data.get("uid", "")), str(data.get("text", "")))
+            for some in _slices(list(task_ids), IDS_PER_QUERY)
+            for task in self._selected(project_id, some, include="id,data")
+            if isinstance(data := task["data"], dict)
+        ]
+
     def _tasks(self, project_id: int, *, rule: dict[str, Any], include: str) -> list[Any]:
         query = {"filters": {"conjunction": "and", "items": [rule]}}
         return self._page(project_id, query=query, size=IDS_PER_PAGE, include=include)
 
-    def _selected(self, project_id: int, task_ids: list[int]) -> list[Any]:
+    def _selected(
+        self, project_id: int, task_ids: list[int], *, include: str = "id,total_annotations"
+    ) -> list[Any]:
         query = {"selectedItems": {"all": False, "included": task_ids}}
-        include = "id,total_annotations"
         return self._page(project_id, query=query, size=IDS_PER_PAGE, include=include)
 
     def _page(

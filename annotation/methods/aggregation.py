@@ -15,8 +15,7 @@ from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
-from scipy.special import betainc, gammaln
+import scipy  # its parts come when first asked for: the web process stays light
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -228,7 +227,7 @@ def class_pool(votes: Floats) -> Floats:
 class _Said:
     """The answers as a matrix, N x MK: who said what of which item; and the known labels, N x K."""
 
-    matrix: csr_array
+    matrix: "scipy.sparse.csr_array"
     truth: Floats
     known: npt.NDArray[np.bool_]
 
@@ -236,7 +235,7 @@ class _Said:
     def of(cls, answers: Answers) -> "_Said":
         column = answers.person * answers.labels + answers.label
         shape = (len(answers.known), answers.people * answers.labels)
-        matrix = csr_array((np.ones(len(column)), (answers.item, column)), shape=shape)
+        matrix = scipy.sparse.csr_array((np.ones(len(column)), (answers.item, column)), shape=shape)
         truth = np.asarray(np.eye(answers.labels)[answers.known])
         return cls(matrix, truth, answers.known != UNKNOWN)
 
@@ -336,9 +335,9 @@ class KindsOfPeople:
         """Return confusion M x K x K and the probability of each kind M x C."""
         after = self.alpha + counts[:, None]
         evidence = (
-            gammaln(self.alpha.sum(axis=3))
-            - gammaln(after.sum(axis=3))
-            + (gammaln(after) - gammaln(self.alpha)).sum(axis=3)
+            scipy.special.gammaln(self.alpha.sum(axis=3))
+            - scipy.special.gammaln(after.sum(axis=3))
+            + (scipy.special.gammaln(after) - scipy.special.gammaln(self.alpha)).sum(axis=3)
         ).sum(axis=2)
         with np.errstate(divide="ignore"):  # a kind that nobody can be has no share
             kinds = _softmax(evidence + np.log(self.shares))
@@ -369,7 +368,7 @@ def _quantile(p: float, a: Floats, b: Floats, kinds: Floats) -> Floats:
     high: Floats = np.ones(len(kinds))
     for _ in range(40):
         middle = (low + high) / 2
-        below = (kinds * betainc(a, b, middle[:, None])).sum(axis=1) < p
+        below = (kinds * scipy.special.betainc(a, b, middle[:, None])).sum(axis=1) < p
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return (low + high) / 2
 

@@ -7,8 +7,9 @@ The layout: https://huggingface.co/docs/datasets/repository_structure.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ _WORDS = {
     TEST: ("test", "testing", "eval", "evaluation"),
 }
 _LONGEST_HEADER, _LONGEST_NAME = 1_000_000, 500
+_MOST_PATTERNS, _DEEPEST = 500, 12
+_ANY_FOLDERS, _WILD = "**", re.compile(r"[*?[]")
+Names = Mapping[tuple[str, ...], Path]
 
 
 class FolderError(ValueError):
@@ -83,19 +87,37 @@ def _configs(folder: Path) -> list[Any]:
 
 
 def _declared(folder: Path, configs: list[Any]) -> Iterator[DataFile]:
-    for config in configs:
+    names = _names(folder)
+    for number, (name, split, where) in enumerate(_patterns(configs)):
+        _few(number)
+        yield from (DataFile(path, name, split) for path in _matching(folder, where, names))
+
+
+def _patterns(configs: list[Any]) -> Iterator[tuple[str, str, str]]:
+    """Each pattern of the header, with its configuration and its part."""
+    for config in _listed(configs):
         if not isinstance(config, dict) or "data_files" not in config:
             continue
         name = _name(config.get("config_name", DEFAULT))
         home = _name(config.get("data_dir") or "")
-        files = config["data_files"]
-        for part in files if isinstance(files, list) else [files]:
+        for part in _listed(config["data_files"]):
             split, patterns = TRAIN, part
             if isinstance(part, dict):
                 split, patterns = _name(part.get("split", TRAIN)), part.get("path")
-            for pattern in patterns if isinstance(patterns, list) else [patterns]:
-                where = "/".join(one for one in (home, _name(pattern)) if one)
-                yield from (DataFile(path, name, split) for path in _matching(folder, where))
+            for pattern in _listed(patterns):
+                yield name, split, "/".join(one for one in (home, _name(pattern)) if one)
+
+
+def _listed(told: Any) -> list[Any]:
+    """What stands in a list of the header, or by itself."""
+    listed = told if isinstance(told, list) else [told]
+    _few(len(listed) - 1)
+    return listed
+
+
+def _few(before: int) -> None:
+    if before >= _MOST_PATTERNS:
+        raise FolderError(f"The header of README.md names more than {_MOST_PATTERNS} things.")
 
 
 def _name(told: object) -> str:
@@ -105,16 +127,44 @@ def _name(told: object) -> str:
     return told
 
 
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    if "://" in pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+def _names(folder: Path) -> Names:
+    """Every file of the folder by the parts of its name, and what lies at once in a linked one."""
+    inside = list(folder.rglob("*"))
+    inside += [p for link in inside if link.is_symlink() and link.is_dir() for p in link.iterdir()]
+    return {path.relative_to(folder).parts: path for path in inside if path.is_file()}
+
+
+def _matching(folder: Path, pattern: str, names: Names) -> list[Path]:
+    parts = Path(pattern).parts
+    if "://" in pattern or Path(pattern).is_absolute() or ".." in parts:
         raise FolderError(f"README.md names {pattern!r}, which lies outside the folder.")
-    try:
-        found = [path for path in folder.glob(pattern) if path.is_file()]
-    except (ValueError, NotImplementedError, OSError) as error:
-        raise FolderError(f"README.md names {pattern!r}: {error}.") from error
+    if parts.count(_ANY_FOLDERS) > 1 or len(parts) > _DEEPEST:
+        raise FolderError(
+            f"README.md names {pattern!r}: one '**' and {_DEEPEST} parts are the most that is read."
+        )
+    if _WILD.search(pattern):
+        found = [path for name, path in names.items() if _fits(name, parts)]
+    else:
+        found = [names[parts]] if parts in names else []
     if not found:
         raise FolderError(f"README.md names {pattern!r}, but there is no such file.")
     return [_inside(folder, path) for path in found]
+
+
+def _fits(name: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a name is of a pattern, each part looked at once: ``**`` stands for any folders.
+
+    >>> _fits(("data", "wo", "a.csv"), ("data", "**", "*.csv")), _fits(("a.csv",), ("*", "*.csv"))
+    (True, False)
+    """
+    if _ANY_FOLDERS in pattern:
+        at = pattern.index(_ANY_FOLDERS)
+        after = pattern[at + 1 :] or ("*",)
+        if len(name) < at + len(after):
+            return False
+        name, pattern = (*name[:at], *name[-len(after) :]), (*pattern[:at], *after)
+    same = len(name) == len(pattern)
+    return same and all(map(fnmatchcase, name, pattern))
 
 
 def _inside(folder: Path, path: Path) -> Path:

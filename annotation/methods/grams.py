@@ -19,7 +19,7 @@ BITS = 20
 # A run is a number in base MULTIPLIER, and its highest bits after a product tell its place (Knuth).
 MULTIPLIER, MIXER = np.uint64(1_000_003), np.uint64(0x9E3779B97F4A7C15)
 # Among so many texts the likely are found first, by so many entries of the rarest runs.
-MANY, LIKELY, ENTRIES = 5_000, 200, 40_000
+MANY, LIKELY, ENTRIES = 5_000, 100, 20_000
 Floats = npt.NDArray[np.float64]
 
 
@@ -115,16 +115,30 @@ class Grams:
         lengths = self._starts[lists + 1] - self._starts[lists]
         order = np.argsort(lengths, kind="stable")
         rare = int(np.searchsorted(np.cumsum(lengths[order]), ENTRIES, side="right"))
-        partly = np.zeros(self.size)
-        for at in order[: max(rare, 1)]:
-            some = slice(self._starts[lists[at]], self._starts[lists[at] + 1])
-            partly[self._rows[some]] += weights[at] * self._weights[some]
+        first, then = order[: max(rare, 1)], order[max(rare, 1) :]
+        partly = self._added(lists[first], weights[first])
         few = np.sort(np.argpartition(-partly, LIKELY)[:LIKELY])
+        # Of the common runs only what stands in those few: one look at each entry, in a small table.
+        known = np.full(self.size, -1, np.int16)
+        known[few] = np.arange(len(few))
         cosines = partly[few]
-        for at in order[max(rare, 1) :]:
-            start, end = self._starts[lists[at]], self._starts[lists[at] + 1]
-            place = start + np.searchsorted(self._rows[start:end], few)
-            here = place < end
-            here[here] = self._rows[place[here]] == few[here]
-            cosines[here] += weights[at] * self._weights[place[here]]
+        some = [slice(self._starts[one], self._starts[one + 1]) for one in lists[then]]
+        if some:
+            places = known[np.concatenate([self._rows[one] for one in some])]
+            hits = np.flatnonzero(places >= 0)
+            ends = np.cumsum([one.stop - one.start for one in some])
+            of = np.searchsorted(ends, hits, side="right")
+            begins = np.array([one.start for one in some]) - np.append(0, ends[:-1])
+            parts = weights[then][of] * self._weights[begins[of] + hits]
+            cosines = cosines + np.bincount(places[hits], parts, minlength=len(few))
         return few, cosines
+
+    def _added(self, lists: npt.NDArray[np.int64], weights: Floats) -> Floats:
+        """Return what some lists alone add to the cosine of each text."""
+        some = [slice(self._starts[one], self._starts[one + 1]) for one in lists]
+        if not some:
+            return np.zeros(self.size)
+        rows = np.concatenate([self._rows[one] for one in some])
+        parts = np.concatenate([self._weights[one] for one in some])
+        parts = parts * np.repeat(weights, [one.stop - one.start for one in some])
+        return np.asarray(np.bincount(rows, parts, minlength=self.size), np.float64)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv
+import scipy  # its parts come when first asked for: the web process stays light
 
 from annotation.methods.charts import Estimate
 from annotation.methods.spans import Span
@@ -172,6 +172,8 @@ def _share(right: npt.NDArray[np.bool_]) -> Estimate:
     if not number:
         return Estimate()
     tail = (1 - LEVEL) / 2
-    low = float(betaincinv(good, number - good + 1, tail)) if good else 0.0
-    high = float(betaincinv(good + 1, number - good, 1 - tail)) if good < number else 1.0
+    low = float(scipy.special.betaincinv(good, number - good + 1, tail)) if good else 0.0
+    high = (
+        float(scipy.special.betaincinv(good + 1, number - good, 1 - tail)) if good < number else 1.0
+    )
     return Estimate(good / number, low, high)

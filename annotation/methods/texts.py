@@ -15,6 +15,14 @@ GLUE = "\x04"
 # Between them as people see them: a line of its own, so that each part finds its own direction.
 DIVIDER = "\n\u2e3b\n"
 _VISIBLE = regex.compile(r"[^\p{Z}\p{Cc}\p{Cf}]")
+# The same in the plain classes that every reader of a JSON schema knows: something visible in a text
+# that holds neither a NUL character nor our glue. Some unseen marks beyond U+FFFF are not in it, for
+# readers write those differently; a test compares all others, letter by letter.
+_UNSEEN = (
+    r"\x00-\x20\x7f-\xa0\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u2064\u2066-\u206f\u3000\ufeff\ufff9-\ufffb"
+)
+READABLE = rf"^[^\x00\x04]*[^{_UNSEEN}][^\x00\x04]*$"
 _HALF = regex.compile(r"[\ud800-\udfff]")
 
 

@@ -23,11 +23,18 @@ from annotation.models.gating import CaseRule, GateMetric
 from annotation.models.groups import GroupAnswer, GroupRemark, GroupSession, GroupText
 from annotation.models.health import Heartbeat
 from annotation.models.items import Item
+from annotation.models.kept import KeptNumbers
 from annotation.models.keys import ApiKey, IdempotentCall, Scope
 from annotation.models.labels import Label
 from annotation.models.languages import Direction, Language
 from annotation.models.outgoing import AddressQuestion, Outgoing
 from annotation.models.people import Annotator, User
+from annotation.models.report_arrivals import (
+    ModeratorWish,
+    ReportArrival,
+    ReportBrigade,
+    ReportSight,
+)
 from annotation.models.report_doors import (
     LanguageIdentifier,
     ReportBell,
@@ -35,6 +42,7 @@ from annotation.models.report_doors import (
     ReportWish,
 )
 from annotation.models.report_likeness import ReportImprint, ReportLikeness
+from annotation.models.report_masks import ReportMask
 from annotation.models.report_origins import ReportOrigin
 from annotation.models.report_parts import (
     PublicDoor,
@@ -48,6 +56,7 @@ from annotation.models.report_parts import (
     Reproduction,
     Workaround,
 )
+from annotation.models.report_plans import ReportPlan
 from annotation.models.reports import Report, ReportEvent, ReportState, Severity
 from annotation.models.reservations import Reservation
 from annotation.models.samples import GoldItem, RefusedRow, Sample, SampleImport, Source
@@ -102,12 +111,14 @@ __all__ = [
     "IdempotentCall",
     "Invitation",
     "Item",
+    "KeptNumbers",
     "Label",
     "LabelRule",
     "Language",
     "LanguageIdentifier",
     "LinkMiss",
     "Membership",
+    "ModeratorWish",
     "Objection",
     "Outgoing",
     "PublicDoor",
@@ -117,7 +128,9 @@ __all__ = [
     "RefusedRow",
     "Reliability",
     "Report",
+    "ReportArrival",
     "ReportBell",
+    "ReportBrigade",
     "ReportContact",
     "ReportEvent",
     "ReportGlance",
@@ -125,10 +138,13 @@ __all__ = [
     "ReportLetter",
     "ReportLikeness",
     "ReportLink",
+    "ReportMask",
     "ReportMessage",
     "ReportOrigin",
     "ReportOriginal",
+    "ReportPlan",
     "ReportRing",
+    "ReportSight",
     "ReportState",
     "ReportVote",
     "ReportWish",

@@ -22,7 +22,11 @@ class Role(models.TextChoices):
 class MembershipQuerySet(models.QuerySet["Membership"]):
     """Reads of memberships."""
 
-    def within(self, campaign: Campaign, language: Language | None = None) -> "MembershipQuerySet":
+    def within(
+        self,
+        campaign: Campaign | models.OuterRef,
+        language: Language | models.OuterRef | None = None,
+    ) -> "MembershipQuerySet":
         """Memberships that hold in a campaign, and if one is named in that language."""
         found = self.filter(campaign=campaign, active=True)
         if language is None:

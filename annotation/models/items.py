@@ -73,6 +73,12 @@ class Item(models.Model):
         ordering = ("campaign_language", "priority", "id")
         indexes = (
             models.Index(fields=("campaign_language", "state", "priority"), name="item_queue"),
+            # In the order in which they are handed out, so that nobody reads what nobody gets.
+            models.Index(
+                fields=("campaign_language", "priority", "id"),
+                condition=models.Q(state__in=("queued", "pushed")),
+                name="item_handed_out",
+            ),
         )
         constraints = (
             models.UniqueConstraint(

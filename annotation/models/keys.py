@@ -16,6 +16,7 @@ class Scope(models.TextChoices):
     IMPORT = "import", _("bring samples in")
     EXPORT = "export", _("take items and answers out")
     PREDICT = "predict", _("ask what serves")
+    WEBHOOKS = "webhooks", _("say which addresses hear of news")
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

@@ -142,6 +142,7 @@ class ReportLink(models.Model):
         """What it led to."""
 
         NEIGHBOUR = "neighbour", _("text like it that speakers answer")
+        GOLD = "gold", _("text with a known answer beside them")
         PROBE = "probe", _("unseen text like it, to check a fix on")
         CASE = "case", _("regression case")
         RUN = "run", _("training run")

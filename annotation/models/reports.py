@@ -68,6 +68,11 @@ class Reason(models.TextChoices):
     ANSWERED = "answered", _("You answered our question.")
     SUSPECT = "suspect", _("A moderator looks at it first.")
     PRIVATE = "private", _("It holds private data, which a moderator removes first.")
+    CROWD = (
+        "crowd",
+        _("Very many came in at once; it is looked at as soon as they have passed."),
+    )
+    CALM = "calm", _("The crowd has passed.")
     STEADY = "steady", _("It has stayed right since.")
     RESUMED = "resumed", _("Work on it goes on.")
     APART = "apart", _("It is not the same as the other report after all.")
@@ -194,6 +199,11 @@ class Report(models.Model):
     masked = models.BooleanField(default=False, help_text=_("Private data was taken out."))
     limited = models.BooleanField(default=False, help_text=_("Looked at before anybody sees it."))
     frozen = models.BooleanField(default=False, help_text=_("Priority does not grow with numbers."))
+    unseen_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("A newcomer's, which nobody has looked at yet: till then it weighs little."),
+    )
     reporters = models.PositiveIntegerField(default=1, help_text=_("Different clients."))
     state = models.CharField(max_length=30, choices=ReportState, default=ReportState.NEW)
     events = models.PositiveIntegerField(default=0)
@@ -220,6 +230,7 @@ class Report(models.Model):
             models.Index(fields=("client", "received_at"), name="report_by_client"),
             models.Index(fields=("state", "since"), name="report_clock"),
             models.Index(fields=("campaign", "digest"), name="report_by_text"),
+            models.Index(fields=("campaign", "language", "received_at"), name="report_by_arrival"),
         )
         constraints = (
             models.CheckConstraint(
@@ -257,6 +268,16 @@ class Report(models.Model):
     def __str__(self) -> str:
         # Never the text: what names a report lands in logs.
         return f"report {self.pk}"
+
+    @property
+    def harms(self) -> list[str]:
+        """Of which kinds its words are that may hurt whoever reads them; none of most."""
+        found = [one for one in ("insult", "unsafe", "private") if one in self.reasons]
+        if self.severity_told == Told.HARMFUL or (self.severity == Severity.CRITICAL and not found):
+            found.append("harmful")
+        if self.state in (ReportState.QUARANTINED, ReportState.CLOSED_SPAM):
+            found.append("unseen")
+        return found
 
     @property
     def is_open(self) -> bool:

@@ -6,10 +6,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.methods.texts import shown
+from annotation.models.among import Among
 from annotation.models.campaigns import Campaign
 from annotation.models.labels import Label
 from annotation.models.languages import Language
 from annotation.models.people import User
+
+models.CharField.register_lookup(Among)
 
 
 class Source(models.Model):
@@ -108,15 +111,23 @@ class RefusedRow(models.Model):
         return f"row {self.row}: {self.reason}"
 
 
+def is_ready(via: str = "") -> models.Q:
+    """Whether a sample's import has ended well, or it came without one, and it was not taken back.
+
+    ``via`` leads to the sample, such as ``"sample__"``: asked so, by a join and not by a list of
+    samples within, a database that has not seen the table yet plans it well, too.
+    """
+    done = SampleImport.Status.DONE
+    came = models.Q((f"{via}sample_import", None)) | models.Q((f"{via}sample_import__status", done))
+    return came & models.Q((f"{via}withdrawn_at", None))
+
+
 class SampleQuerySet(models.QuerySet["Sample"]):
     """Reads of samples."""
 
     def ready(self) -> "SampleQuerySet":
         """Samples whose import has ended well, or that came without one, and not taken back."""
-        return self.filter(
-            models.Q(sample_import=None) | models.Q(sample_import__status=SampleImport.Status.DONE),
-            withdrawn_at=None,
-        )
+        return self.filter(is_ready())
 
     def pool(self) -> "SampleQuerySet":
         """Samples that may be scored and asked about: ready, and not gold."""
@@ -191,6 +202,15 @@ class Sample(models.Model):
         return shown(self.text)
 
 
+class GoldQuerySet(models.QuerySet["GoldItem"]):
+    """Reads of gold."""
+
+    def present(self, campaign: int, *, language: int) -> "GoldQuerySet":
+        """Gold of a language that is neither retired nor on a sample that is not ready, by keys."""
+        here = self.filter(sample__campaign=campaign, sample__language=language, retired_at=None)
+        return here.filter(is_ready("sample__"))
+
+
 class GoldItem(models.Model):
     """A sample whose answer is known; never trained on."""
 
@@ -209,6 +229,8 @@ class GoldItem(models.Model):
     origin = models.CharField(max_length=30, default="import")
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True)
+
+    objects = GoldQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.sample} = {self.label}"

@@ -22,6 +22,8 @@ register = template.Library()
 
 GOOD = {"PASS", "running", "done", "ok", "good"}
 WARN = {"HOLD", "paused", "queued", "warn", "refused"}
+# By this a page is asked for one of its tables as a file; see `annotation/views/page_tables.py`.
+CSV = "csv"
 BAD = {"BLOCK", "VOID", "failed", "bad"}
 
 
@@ -31,6 +33,16 @@ def _number(value: float | None, digits: int) -> str:
         return "–"
     rounded = round(value, digits)
     return number_format(rounded if rounded else 0, decimal_pos=digits).replace("-", "−")
+
+
+@register.simple_tag(takes_context=True)
+def csv_link(context: dict[str, Any], name: str, which: object = "") -> SafeString:
+    """A link to the page's table with that name as a file; `which` tells one of several apart."""
+    query = context["request"].GET.copy()
+    query[CSV] = f"{name}-{which}" if which else name
+    return format_html(
+        '<p class="as-file"><a href="?{}">{}</a></p>', query.urlencode(), _("This table as CSV")
+    )
 
 
 @register.simple_tag

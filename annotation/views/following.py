@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.actions.reports import bells, following, hearing, tongues
 from annotation.actions.reports.readers import waits_for_a_reader
-from annotation.actions.reports.told import standing_of
+from annotation.actions.reports.told import open_to_everybody, standing_of
 from annotation.errors import InvalidInputError
 from annotation.gateways.push import Bell, own_point
 from annotation.models import Language, Report, ReportWish
@@ -50,6 +50,7 @@ def report_follow(request: HttpRequest, token: str) -> HttpResponse:
         "asked_to_withdraw": "withdraw" in request.GET,
         "waits": waits_for_a_reader(found),
         "looks_like": Language.objects.filter(tag=looks_like).first() if looks_like else None,
+        "another": open_to_everybody(found.campaign.slug) is not None,
         "push_key": own_point(),
         "digests": " ".join(found.bells.values_list("digest", flat=True)),
         **_hearing(found),

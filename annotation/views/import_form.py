@@ -43,7 +43,7 @@ class ImportForm(forms.Form):
     file = forms.FileField(
         label=gettext_lazy("File"),
         help_text=gettext_lazy(
-            "CSV, TSV, JSON (Lines, lists, or what Label Studio exports), Parquet, gettext PO, CoNLL-U or IOB2. Of tables a first row names the columns."
+            "CSV, TSV, JSON (Lines, lists, or what Label Studio exports), Parquet, gettext PO, CoNLL-U, IOB2, or a folder of the library datasets as ZIP. Of tables a first row names the columns."
         ),
     )
     format = forms.ChoiceField(label=gettext_lazy("Format"), choices=FORMATS, required=False)

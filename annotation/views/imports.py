@@ -10,7 +10,9 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_http_methods, require_safe
 from kombu.exceptions import OperationalError
 
+from annotation.actions.folders import is_archive, queue_archive
 from annotation.actions.imports import queue_import
+from annotation.actions.uploads import ImportOptions
 from annotation.errors import VernacularError
 from annotation.models import Campaign, SampleImport
 from annotation.permissions import Ability, person_of, required
@@ -34,7 +36,9 @@ def create(request: HttpRequest, slug: str) -> HttpResponse:
         except VernacularError as error:
             form.add_error(None, str(error))
         else:
-            return redirect("import_detail", slug, queued.pk)
+            # The files of a folder stand in the list, newest first.
+            one = len(queued) == 1
+            return redirect(*(("import_detail", slug, queued[0].pk) if one else (request.path,)))
     imports = campaign.imports.select_related("created_by")[:20]
     context = {"form": form, "campaign": campaign, "imports": imports}
     status = 422 if form.errors else 200
@@ -79,20 +83,25 @@ def refused_csv(_request: HttpRequest, slug: str, pk: int) -> StreamingHttpRespo
     )
 
 
-def _queue(request: HttpRequest, campaign: Campaign, form: ImportForm) -> SampleImport:
+def _queue(request: HttpRequest, campaign: Campaign, form: ImportForm) -> list[SampleImport]:
     data = form.cleaned_data
-    queued = queue_import(
-        campaign,
-        file=data["file"],
-        filename=data["file"].name,
-        format=data["format"],
-        columns=form.columns(),
-        defaults=form.defaults(),
-        on_error=data["on_error"],
-        again=data["again"],
-        actor=person_of(request),
+    file, options = (
+        data["file"],
+        ImportOptions(
+            format=data["format"],
+            columns=form.columns(),
+            defaults=form.defaults(),
+            on_error=data["on_error"],
+            again=data["again"],
+            actor=person_of(request),
+        ),
     )
-    transaction.on_commit(partial(_call_worker, queued.pk))
+    if is_archive(file.name):
+        queued = queue_archive(campaign, archive=file, **options)
+    else:
+        queued = [queue_import(campaign, file=file, filename=file.name, **options)]
+    for one in queued:
+        transaction.on_commit(partial(_call_worker, one.pk))
     return queued
 
 

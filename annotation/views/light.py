@@ -14,7 +14,7 @@ from django.contrib import messages
 from django.contrib.staticfiles import finders
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
@@ -25,7 +25,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.actions.handouts import BATCH, Handed, give_back, hand_out, is_open
-from annotation.actions.light import Outcome, Receipt, take_answer
+from annotation.actions.light import Outcome, Receipt
 from annotation.actions.numbers import answer_under
 from annotation.actions.standings import may_answer
 from annotation.actions.together import take_answers
@@ -38,7 +38,7 @@ from annotation.models import (
     QuarantinedAnswer,
     Reservation,
 )
-from annotation.permissions import Ability, has_agreed, may, person_of, required
+from annotation.permissions import Ability, entry_at, entry_of, person_of, required
 from annotation.tasks import keep_soon, mirror_soon, push_soon
 from annotation.views.fields import fields_of, form_of
 from annotation.views.unsaved import forget_unsaved, keeps_unsaved, unsaved
@@ -75,8 +75,7 @@ FLAG_KEYS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def answer_page(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """Show the next text; a form that was sent without a script comes in by the same address."""
-    home = _home(slug, tag)
-    annotator = _annotator(request, home)
+    home, annotator = _found(request)
     if request.method == "POST":
         return _take_form(request, annotator, home=home)
     if not may_answer(annotator, home.campaign):
@@ -106,10 +105,9 @@ def _take_form(
         told |= {"fields": fields_of(request)}
     else:
         told |= {"take_back": True} if kind == "take_back" else {kind or "label": value}
-    try:
-        receipt = take_answer(annotator, home=home, told=told, now=timezone.now())
-    except NotFoundError as error:
-        raise Http404(str(error)) from error
+    (receipt,) = take_answers(annotator, home=home, told=[told], now=timezone.now())
+    if receipt.reason == NotFoundError.code:
+        raise Http404(receipt.detail)
     here = reverse("answer", args=[home.campaign.slug, home.language.tag])
     if receipt.outcome == Outcome.REFUSED:
         messages.error(request, _said_of(receipt))
@@ -172,8 +170,7 @@ def answers(request: HttpRequest, slug: str, tag: str) -> JsonResponse:
 @require_POST
 def hand_back(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """Let others have what this person fetched and will not answer."""
-    home = _home(slug, tag)
-    annotator = _annotator(request, home)
+    home, annotator = _found(request)
     if give_back(annotator, home=home, now=timezone.now()):
         mirror_soon(home.pk)
         messages.success(request, _("The texts you had fetched are free for others again."))
@@ -201,13 +198,12 @@ def _for_the_script(
     """Let the script in as a page would be, and tell it in its own way why not."""
     if not request.user.is_authenticated:
         return _no(401, "signed_out", _("Open your personal link again."))
-    home = CampaignLanguage.objects.select_related("campaign", "language")
-    here = home.filter(campaign__slug=slug, language__tag=tag).first()
+    here = entry_of(person_of(request), slug=slug, tag=tag)
     if here is None:
         return _no(404, "not_found", _("There is no such page."))
-    if not may(request.user, Ability.ANSWER, campaign=here.campaign, language=here.language):
+    if not here.may:
         return _no(403, "not_here", _("You no longer answer in this language."))
-    if not has_agreed(person_of(request)):
+    if not here.agreed:
         return _no(403, "consent", _("Agree on the consent page first."))
     try:
         told = json.loads(request.body or b"{}")
@@ -215,7 +211,10 @@ def _for_the_script(
         told = None
     if not isinstance(told, dict):
         return _no(422, "invalid_input", _("Send an object as JSON."))
-    return work(_annotator(request, here), here, told)
+    if here.annotator is None:
+        # As on the page: staff are added before they answer.
+        raise PermissionDenied
+    return work(here.annotator, here.home, told)
 
 
 def _no(status: int, code: str, detail: str) -> JsonResponse:
@@ -231,18 +230,15 @@ def _said_of(receipt: Receipt) -> str:
     return f"{why}: {receipt.detail}" if why else receipt.detail
 
 
-def _home(slug: str, tag: str) -> CampaignLanguage:
-    homes = CampaignLanguage.objects.select_related("campaign", "language")
-    return get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
-
-
-def _annotator(request: HttpRequest, home: CampaignLanguage) -> Annotator:
-    person = person_of(request)
-    found = Annotator.objects.filter(user=person, language=home.language).first()
-    if found is None:
+def _found(request: HttpRequest) -> tuple[CampaignLanguage, Annotator]:
+    """Where somebody answers, and as whom."""
+    entry = entry_at(request)
+    if entry is None:
+        raise Http404
+    if entry.annotator is None:
         # Staff may look at everything; to answer they are added like anybody else.
         raise PermissionDenied
-    return found
+    return entry.home, entry.annotator
 
 
 def _to_change(annotator: Annotator, *, home: CampaignLanguage, uid: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a personal link signs in for: long on one device, and no longer than the link holds."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash
@@ -13,12 +13,20 @@ from django.utils.translation import get_supported_language_variant
 
 from annotation.actions.invitations import LinkEndedError, LinkError, may_be_renewed
 from annotation.models import Invitation, User
+from annotation.models.often import Often
 from annotation.views.unsaved import keep_unsaved
 
 LASTS = timedelta(days=90)
 KEY = "invitation"
 # In the address of a personal link: the interface language chosen there.
 CHOSEN = "interface"
+STANDING = Often(
+    lambda invitation, now: (
+        Invitation.objects.standing(now).filter(pk=invitation).order_by().values_list("pk")
+    ),
+    invitation=int,
+    now=datetime,
+)
 
 
 class PersonalLinks:
@@ -30,7 +38,7 @@ class PersonalLinks:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Look at the link behind a session, if there is one."""
         pk = request.session.get(KEY) if settings.SESSION_COOKIE_NAME in request.COOKIES else None
-        if pk is None or Invitation.objects.standing(timezone.now()).filter(pk=pk).exists():
+        if pk is None or STANDING.rows(invitation=pk, now=timezone.now()):
             return self.get_response(request)
         logout(request)
         over = Invitation.objects.select_related("created_by").filter(pk=pk).first()

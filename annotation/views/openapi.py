@@ -73,6 +73,7 @@ def _schemas() -> dict[str, Any]:
                 "version": {"type": "integer"},
                 "digest": STRING,
                 "interface": STRING,
+                "after": {**STRING, "description": "Token of an earlier report of the same maker."},
                 "schema_version": {"const": 1},
                 **{f"consent_{name}": BOOLEAN for name in ("train", "test", "quote")},
             },

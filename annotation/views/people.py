@@ -14,15 +14,18 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.agreement import measure_agreement
+from annotation.actions.agreement import known_agreement
 from annotation.actions.entry import homes_of
+from annotation.actions.kept_numbers import kept_for
 from annotation.actions.people import add_speaker, join_team, leave_team
 from annotation.actions.people_tables import (
     AGREEMENT,
+    GIVEN,
     INVITATIONS,
     PEOPLE,
     agreement_rows,
     annotators_in,
+    given_by,
     invitation_rows,
     invitations_in,
     people_rows,
@@ -77,11 +80,14 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
     homes = list(campaign.languages.select_related("language").filter(language__in=own))
     found = annotators_in(campaign, languages=own, wanted=wanted)
     page = Paginator(found, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
+    given = given_by(list(page), campaign=campaign)
     # Whoever was invited gets an account when they first go there.
     strangers = everybody.filter(everywhere=True, user__desk_user_id=None)
     context = {
         "campaign": campaign,
         "page": page,
+        "counted": kept_for(campaign, name=GIVEN),
+        "rows": [(person, given.get(person.pk, 0)) for person in page],
         "wanted": wanted,
         "query": f"&{urlencode({'q': wanted})}" if wanted else "",
         "homes": homes,
@@ -95,7 +101,7 @@ def people(request: HttpRequest, slug: str) -> HttpResponse:
             "user", "language"
         ),
         "now": timezone.now(),
-        "agreement": measure_agreement(campaign, homes=homes),
+        "agreement": known_agreement(campaign, homes=homes, now=timezone.now()),
         "strangers": strangers.select_related("user", "language").order_by("user__username")[
             :STRANGERS_SHOWN
         ],

@@ -5,17 +5,18 @@ import tempfile
 from pathlib import Path
 
 from django import forms
+from django.contrib import messages
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from annotation.actions.agreed_files import FOLDER, agreed_texts, write_agreed
+from annotation.actions.agreed_files import FOLDER, MOST, agreed_file, agreed_texts
 from annotation.actions.publication import LONGEST_LICENCE, outlook, write_publication
-from annotation.errors import VernacularError
+from annotation.errors import BusyError, TransientError, VernacularError
 from annotation.models import Campaign
 from annotation.permissions import Ability, required
 
@@ -26,8 +27,6 @@ _FORMATS = {
     "json": "Label Studio",
     FOLDER: "datasets (ZIP)",
 }
-# More than that would keep a thread of the pages for minutes.
-MOST = 100_000
 
 
 class PublicationForm(forms.Form):
@@ -60,7 +59,7 @@ def publication(request: HttpRequest, slug: str) -> HttpResponseBase:
         try:
             return _as_one_file(campaign, form=form)
         except VernacularError as error:
-            form.add_error(None, f"{error} {error.remedy}")
+            form.add_error(None, str(error))
     texts = agreed_texts(campaign)
     context = {"campaign": campaign, "form": form, "counts": counts, "can": can, "most": MOST}
     context |= {"texts": texts, "formats": _FORMATS.items() if 0 < texts <= MOST else ()}
@@ -71,18 +70,17 @@ def publication(request: HttpRequest, slug: str) -> HttpResponseBase:
 @required(Ability.LEAD)
 @require_safe
 @never_cache
-def agreed(request: HttpRequest, slug: str, format: str) -> FileResponse:
+def agreed(request: HttpRequest, slug: str, format: str) -> HttpResponseBase:
     """Give what people agree on, with its texts; nothing of it stays on the disk."""
     campaign = get_object_or_404(Campaign, slug=slug)
     if format not in _FORMATS or agreed_texts(campaign) > MOST:
         raise Http404
-    with tempfile.TemporaryDirectory() as place:
-        name = f"{slug}-agreed" if format == FOLDER else f"{slug}-agreed.{format}"
-        whole = Path(place) / name
-        write_agreed(campaign, path=whole, format=format)
-        if format == FOLDER:
-            whole = Path(shutil.make_archive(str(whole), "zip", root_dir=place, base_dir=name))
-        return FileResponse(whole.open("rb"), as_attachment=True, filename=whole.name)
+    try:
+        name, file = agreed_file(campaign, format=format)
+    except (BusyError, TransientError) as error:
+        messages.error(request, str(error))
+        return redirect("publication", campaign.slug)
+    return FileResponse(file, as_attachment=True, filename=name)
 
 
 def _as_one_file(campaign: Campaign, *, form: PublicationForm) -> HttpResponse | FileResponse:

@@ -21,8 +21,12 @@ PER_PAGE = 50
 def queue(request: HttpRequest, slug: str) -> HttpResponse:
     """Language by language, then text by text in the order in which they are asked."""
     campaign = get_object_or_404(Campaign, slug=slug)
-    waiting, tag = waiting_in(campaign, now=timezone.now()), request.GET.get("language", "")
-    page = Paginator(open_items(campaign, tag=tag), PER_PAGE).get_page(request.GET.get("page"))
+    everything, tag = waiting_in(campaign, now=timezone.now()), request.GET.get("language", "")
+    waiting = [row for row in everything if row.home.active]
+    pages = Paginator(open_items(campaign, tag=tag), PER_PAGE)
+    # They were counted already, and counting takes longer than the page.
+    pages.count = sum(row.listed for row in everything if tag in ("", row.home.language.tag))
+    page = pages.get_page(request.GET.get("page"))
     context = {
         "campaign": campaign,
         "waiting": waiting,

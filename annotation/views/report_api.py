@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.actions.reports import following
-from annotation.actions.reports.intake import Telling, receive
+from annotation.actions.reports.intake import Telling, receive, report_of
 from annotation.actions.reports.letters import follow_address
 from annotation.actions.reports.limits import client_of
 from annotation.actions.reports.told import record_of
@@ -46,7 +46,10 @@ def told_as_problems(door: Door[P]) -> Door[P]:
         try:
             return door(request, *args, **kwargs)
         except VernacularError as error:
-            return problem(error.status, error.code, str(error))
+            response = problem(error.status, error.code, str(error))
+            if wait := getattr(error, "seconds", 0):
+                response.headers["Retry-After"] = str(wait)
+            return response
         except Http404:
             return problem(404, "not_found", "There is nothing here under that name.")
 
@@ -90,6 +93,7 @@ def report_create(request: HttpRequest, slug: str) -> HttpResponse:
         client=client,
         now=now,
         user=user,
+        first=report_of(after) if (after := _text(told, "after")) else None,
     )
     if got.fresh:
         soon(tend_reports)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from django.core import signing
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -15,9 +15,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.actions.reports.intake import Telling, receive, report_of
-from annotation.actions.reports.limits import client_of, least_seconds
-from annotation.actions.reports.told import open_to_everybody
+from annotation.actions.reports.limits import client_of, is_bursting, least_seconds
+from annotation.actions.reports.told import WRITING, open_to_everybody
 from annotation.errors import VernacularError
+from annotation.methods import proof_of_work
 from annotation.models import (
     Campaign,
     CampaignLanguage,
@@ -29,12 +30,15 @@ from annotation.models import (
     User,
 )
 from annotation.models.reports import Surface, Told
+from annotation.objectives import objective
 from annotation.permissions import Ability, person_of, required
 from annotation.tasks import soon, tend_reports
 from annotation.views.origin import address_of
 
 BEGUN = "vernacular.report.begun"
 FORM_LASTS = 24 * 3600
+# A sum that was done in advance is worth nothing later.
+PROOF_LASTS = 2 * 3600
 PURPOSES = ("train", "test", "quote")
 # A sign that needs no reading beside each reason, as the path of its drawing; the words say it all.
 REASONS = (
@@ -96,15 +100,27 @@ def report_index(request: HttpRequest) -> HttpResponse:
 def report(request: HttpRequest, slug: str) -> HttpResponse:
     """Tell what the model got wrong: one text is enough."""
     campaign = campaign_or_404(slug)
-    error = ""
     # From what was tried: its text comes along in the body, for addresses land in logs.
     if request.method == "POST" and "fill" not in request.POST:
         try:
             return _take(request, campaign)
         except VernacularError as refusal:
-            error = str(refusal)
-    context = form_of(request, campaign) | {"error": error}
-    return render(request, "annotation/report.html", context, status=422 if error else 200)
+            return shown(request, form_of(request, campaign), refusal=refusal)
+    return shown(request, form_of(request, campaign))
+
+
+def shown(
+    request: HttpRequest, context: dict[str, object], *, refusal: VernacularError | None = None
+) -> HttpResponse:
+    """Show the form with all that was told so far and, where it was not taken, why and until when."""
+    context |= {"error": str(refusal or "")}
+    if refusal is None:
+        return render(request, "annotation/report.html", context)
+    wait = getattr(refusal, "seconds", 0)
+    response = render(request, "annotation/report.html", context, status=429 if wait else 422)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
 
 
 @required(Ability.ANSWER)
@@ -113,20 +129,26 @@ def report_item(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """Tell, from a text at hand, that it or what a model makes of it is wrong: one tap leads here."""
     homes = CampaignLanguage.objects.select_related("campaign", "language")
     home = get_object_or_404(homes, campaign__slug=slug, language__tag=tag)
-    sample, error = _at_hand(request, home), ""
+    sample, refusal = _at_hand(request, home), None
     if "begun" in request.POST:
         try:
             return _take(request, home.campaign, at_hand=(sample, home))
-        except VernacularError as refusal:
-            error = str(refusal)
+        except VernacularError as error:
+            refusal = error
     context = form_of(request, home.campaign) | {
-        "error": error,
         "sample": sample,
         "language": home.language,
         "item": request.POST.get("item", ""),
         "of": request.POST.get("of", ""),
     }
-    return render(request, "annotation/report.html", context, status=422 if error else 200)
+    return shown(request, context, refusal=refusal)
+
+
+def _labels(campaign: Campaign, *, tag: str) -> list[tuple[str, str]]:
+    """Return the labels of which one is the answer; none where answers are composed, or written."""
+    if campaign.objective in WRITING or not objective(campaign.objective).PLAIN:
+        return []
+    return [(one.key, one.name_in(tag)) for one in campaign.labels.order_by("position")]
 
 
 def _at_hand(request: HttpRequest, home: CampaignLanguage) -> Sample:
@@ -149,19 +171,27 @@ def _at_hand(request: HttpRequest, home: CampaignLanguage) -> Sample:
 def form_of(request: HttpRequest, campaign: Campaign) -> dict[str, object]:
     """What the form shows: what was told so far, and what there is to choose from."""
     told = request.POST if request.method == "POST" else request.GET
+    # Never from an address: whoever planted a key there could ask for what came under it.
+    key = _key_of(request) or secrets.token_urlsafe(16)
+    begun = request.POST.get("begun") or signing.dumps(timezone.now().timestamp(), salt=BEGUN)
     tag = told.get("language", "")
     homes = campaign.languages.filter(active=True).select_related("language")
     return {
         "campaign": campaign,
         "languages": [home.language for home in homes.order_by("language__tag")],
-        "labels": [(one.key, one.name_in(tag)) for one in campaign.labels.order_by("position")],
+        "labels": _labels(campaign, tag=tag),
         "reasons": REASONS,
         "severities": Told.choices,
         "chosen": told.getlist("reason"),
         "told": told,
-        # Never from an address: whoever planted a key there could ask for what came under it.
-        "key": _key_of(request) or secrets.token_urlsafe(16),
-        "begun": request.POST.get("begun") or signing.dumps(timezone.now().timestamp(), salt=BEGUN),
+        "key": key,
+        "bursting": is_bursting(campaign, now=timezone.now()),
+        "seed": proof_of_work.seed_of(begun, key),
+        "puzzles": proof_of_work.PUZZLES,
+        "bits": proof_of_work.BITS,
+        # The secret page of an earlier report, told in the body alone: addresses land in logs.
+        "after": request.POST.get("after", "")[:64],
+        "begun": begun,
     }
 
 
@@ -172,7 +202,8 @@ def _take(
     at_hand: tuple[Sample, CampaignLanguage] | None = None,
 ) -> HttpResponse:
     told = request.POST
-    least = least_seconds(campaign, now=timezone.now())
+    proven = is_proven(told)
+    least = least_seconds(campaign, now=timezone.now(), proven=proven)
     if not _took_its_time(told.get("begun", ""), least=least):
         raise VernacularError(
             _("That was very quick."), remedy=_("Look at it once more, then send it.")
@@ -208,6 +239,8 @@ def _take(
         client=client_of(address_of(request), agent=request.headers.get("User-Agent", ""), now=now),
         now=now,
         user=user,
+        first=report_of(told["after"]) if told.get("after") else None,
+        proven=proven,
         # A field that no person sees was filled in.
         suspect=bool(told.get("website")),
     )
@@ -222,13 +255,30 @@ def _key_of(request: HttpRequest) -> str:
     return key if KEY.fullmatch(key) else ""
 
 
+def is_proven(told: QueryDict) -> bool:
+    """Whether the browser did the sum for this very form; it holds once, as the form's key does."""
+    begun, key = told.get("begun", ""), told.get("key", "")
+    numbers = told.get("proof", "").split(",")
+    if not all(one.isdecimal() and len(one) < 12 for one in numbers) or not KEY.fullmatch(key):
+        return False
+    if not 0 <= _open_for(begun) <= PROOF_LASTS:
+        return False
+    seed = proof_of_work.seed_of(begun, key)
+    return proof_of_work.is_solved(seed, [int(one) for one in numbers])
+
+
 def _took_its_time(begun: str, *, least: int) -> bool:
     """Whether a form was open for so long as a person needs; without the sign, it was not."""
+    return _open_for(begun) >= least
+
+
+def _open_for(begun: str) -> float:
+    """Return for how many seconds a form has been open by its sign; -1 without one of ours."""
     try:
         since = float(signing.loads(begun, salt=BEGUN, max_age=FORM_LASTS))
     except (signing.BadSignature, TypeError, ValueError):
-        return False
-    return timezone.now().timestamp() - since >= least
+        return -1
+    return timezone.now().timestamp() - since
 
 
 def campaign_or_404(slug: str) -> Campaign:

@@ -4,36 +4,37 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.actions.reports import merging, originals
+from annotation.actions.reports import brigades, masking, merging, originals, planning, welfare
 from annotation.actions.reports import triage as actions
 from annotation.actions.reports.alike import Alike, candidates
 from annotation.actions.reports.bulk import CLOSING, Outcome, steps_back, take_back, way_back
 from annotation.actions.reports.queue import places
 from annotation.actions.reports.table import RULES, Actor, votes_of
+from annotation.actions.reports.told import led_to, words_of
 from annotation.actions.reports.tongues import doubted
 from annotation.actions.reports.transitions import broken_link
+from annotation.actions.reports.weighing import unseen
 from annotation.errors import InvalidInputError
 from annotation.models import (
     Campaign,
     CampaignLanguage,
     Report,
     ReportEvent,
+    ReportPlan,
     ReportState,
     ReportVote,
-    Reproduction,
-    User,
 )
 from annotation.models.reports import CLOSED_UNMENDED, Reason
 from annotation.permissions import Ability, may, person_of, required
@@ -55,7 +56,9 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
     now, user = timezone.now(), person_of(request)
     alike = candidates(found) if found.is_open else []
     beside = _beside(request, alike)
-    if beside is not None:
+    both = [found, beside.report] if beside else [found]
+    veils = welfare.veils_of(both, user=user, now=now)
+    if beside is not None and not any(veil.kept for veil in veils.values()):
         merging.look_at_both(found, beside.report, user=user, now=now)
     context = {
         "campaign": home.campaign,
@@ -68,7 +71,8 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         "alike": alike,
         "looks_like": doubted(found),
         "beside": beside,
-        "pair": [found, beside.report] if beside else [],
+        "pair": [(one, *_told(one), veils[one.pk]) for one in both],
+        "told": _told(found),
         "may_merge": State.MERGED in here,
         "back": request.GET.get("back", ""),
         "followers": found.followers.all()[:SHOWN],
@@ -79,8 +83,15 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
         ],
         "here": here,
         "questions": actions.QUESTIONS.items(),
+        "plan": ReportPlan.objects.filter(report=found).select_related("by").first(),
+        "used_up": found.is_open and planning.texts_left(found, home=home) == 0,
+        "plannable": found.state in planning.PLANNED_IN,
+        "default_plan": found.planned or actions.DEFAULT_PLAN,
+        "masks": found.masks.select_related("by", "undone_by"),
+        "standing_mask": masking.standing_masks(found).exclude(sealed="").exists(),
         "log": found.log.select_related("actor"),
-        "links": found.links.exclude(kind="neighbour").exclude(kind="probe"),
+        "links": led_to(found),
+        "unseen": unseen(found) if found.is_open else 0,
         "broken": broken_link(found),
         "original": originals.standing(found, user=user, now=now),
         "messages_told": [
@@ -88,9 +99,17 @@ def detail(request: HttpRequest, slug: str, tag: str, pk: int) -> HttpResponse:
             for one in found.messages.all()
         ],
         "workaround": found.workarounds.filter(ended_at=None).first(),
-        "blurred": found.severity == 4 or "insult" in found.reasons,
+        "veil": veils[found.pk],
+        "kinds": welfare.KINDS.items(),
+        "shown_kinds": welfare.shown_kinds(user),
+        "hard_a_day": settings.ENV.hard_texts_a_day,
     }
     return render(request, "annotation/report_detail.html", context)
+
+
+def _told(report: Report) -> tuple[str, str]:
+    """What the model said and what it should be, in words."""
+    return words_of(report, report.output_text), words_of(report, report.expected_text)
 
 
 def _beside(request: HttpRequest, alike: list[Alike]) -> Alike | None:
@@ -142,22 +161,33 @@ def actor_of(request: HttpRequest, campaign: Campaign) -> Actor:
 def votes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
     """What speakers are asked of reports: is it wrong, what the model says? One after the other.
 
-    They see the text and the answer, and never what whoever reported would have instead.
+    They see the text and the answer, and never what whoever reported would have instead. Where a
+    released fix is doubted they are asked whether it is better.
     """
     home = _home(slug, tag)
     user = person_of(request)
+    if request.method == "POST" and "more" in request.POST:
+        welfare.show_more(user, now=timezone.now())
+        return redirect("report_votes", slug, tag)
     if request.method == "POST":
         found = _report(home, _pk(request, "report"))
-        if found.state != State.AWAITING_TRIAGE:
+        about = _about(found)
+        if not about:
             messages.info(request, _("This one is decided already."))
             return redirect("report_votes", slug, tag)
         verdict, note = request.POST.get("verdict", ""), request.POST.get("note", "")
         work = partial(
-            actions.vote, found, voter=user, verdict=verdict, note=note, now=timezone.now()
+            actions.vote,
+            found,
+            voter=user,
+            verdict=verdict,
+            note=note,
+            about=about,
+            now=timezone.now(),
         )
         attempt(request, work, done=_("Thank you."))
         return redirect("report_votes", slug, tag)
-    left = _unvoted(home, user)
+    left = actions.unvoted(home, user)
     line = places(left, campaign=home.campaign, now=timezone.now())
     first = left.get(pk=line[0].pk) if line else None
     if first is not None and not actions.may_vote(first, user):
@@ -168,23 +198,19 @@ def votes(request: HttpRequest, slug: str, tag: str) -> HttpResponse:
         "campaign": home.campaign,
         "language": home.language,
         "report": first,
+        "about": _about(first) if first else "",
         "said": names.get(said.label, said.said) if said else "",
         "left": len(line),
-        "blurred": bool(first and (first.severity == 4 or "insult" in first.reasons)),
+        "veil": welfare.veil_of(first, user=user, now=timezone.now()) if first else welfare.OPEN,
     }
     return render(request, "annotation/report_votes.html", context)
 
 
-def _unvoted(home: CampaignLanguage, user: User) -> "QuerySet[Report]":
-    """What waits for speakers, was seen to happen, and somebody neither told nor has voted on."""
-    rows = Report.objects.in_language(home.campaign, home.language)
-    voted = ReportVote.objects.filter(voter=user, about=ReportVote.About.DEFECT)
-    return (
-        rows.filter(state=State.AWAITING_TRIAGE)
-        .filter(Exists(Reproduction.objects.filter(report=OuterRef("pk"))))
-        .exclude(Exists(voted.filter(report=OuterRef("pk"))))
-        .exclude(user=user)
-    )
+def _about(report: Report) -> str:
+    """Return what speakers are asked of a report now: is it wrong, or is it better; or nothing."""
+    if report.state == State.AWAITING_TRIAGE:
+        return ReportVote.About.DEFECT
+    return ReportVote.About.BETTER if report.state in actions.WATCHED else ""
 
 
 def _confirm(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
@@ -202,6 +228,10 @@ def _close(request: HttpRequest, found: Report, actor: Actor, now: datetime) -> 
         raise InvalidInputError(_("Choose why it is closed."))
     reason, note = CLOSING[State(to)], request.POST.get("note", "")
     return actions.close(found, to=to, reason=reason, actor=actor, now=now, note=note)
+
+
+def _look(_request: HttpRequest, found: Report, actor: Actor, _now: datetime) -> object:
+    return actions.look_at(found, actor=actor)
 
 
 def _let_through(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
@@ -240,6 +270,58 @@ def _answer_again(_request: HttpRequest, found: Report, _actor: Actor, now: date
     return actions.end_workaround(found, now=now)
 
 
+def _plan(request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
+    told = {name: request.POST.get(name, "").strip() for name in ("texts", "gold", "budget")}
+    wrong = [one for one in told.values() if one and not (one.isdecimal() and len(one) < 7)]
+    if wrong or not told["texts"]:
+        raise InvalidInputError(_("Write whole numbers."))
+    return planning.plan(
+        found,
+        texts=int(told["texts"]),
+        gold_percent=int(told["gold"] or 0),
+        budget=int(told["budget"]) if told["budget"] else None,
+        actor=actor,
+        now=now,
+    )
+
+
+def _mask(request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
+    if actor.user is None:
+        raise PermissionDenied
+    told = request.POST.get("words", "")
+    made = masking.mask_words(found, told=told, user=actor.user, now=now)
+    number = sum(one.places for one in made)
+    done = ngettext(
+        "%(number)s place masked by hand", "%(number)s places masked by hand", number
+    ) % {"number": number}
+    messages.info(request, done)
+    return made
+
+
+def _unmask(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
+    if actor.user is None:
+        raise PermissionDenied
+    return masking.undo_mask(found, user=actor.user, now=now)
+
+
+def _no_brigade(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
+    if actor.user is None:
+        raise PermissionDenied
+    return brigades.undo_brigade(found, user=actor.user, now=now)
+
+
+def _veil(request: HttpRequest, _found: Report, actor: Actor, _now: datetime) -> object:
+    if actor.user is None:
+        raise PermissionDenied
+    return welfare.show_kinds(actor.user, kinds=request.POST.getlist("kind"))
+
+
+def _more(_request: HttpRequest, _found: Report, actor: Actor, now: datetime) -> object:
+    if actor.user is None:
+        raise PermissionDenied
+    return welfare.show_more(actor.user, now=now)
+
+
 def _original(_request: HttpRequest, found: Report, actor: Actor, now: datetime) -> object:
     if actor.user is None:
         raise PermissionDenied
@@ -251,6 +333,7 @@ _ACTS: dict[str, tuple[Act, object]] = {
     "confirm": (_confirm, gettext_lazy("Confirmed. Texts like it are looked for.")),
     "ask": (_ask, gettext_lazy("Asked. Its clock stands still meanwhile.")),
     "close": (_close, gettext_lazy("Closed. Whoever reported hears why.")),
+    "look": (_look, gettext_lazy("From now on this report counts in full.")),
     "let_through": (_let_through, gettext_lazy("Speakers see it now.")),
     "quarantine": (_quarantine, gettext_lazy("Only moderators see it now.")),
     "merge": (_merge, gettext_lazy("Put together. It can be taken apart again.")),
@@ -259,6 +342,12 @@ _ACTS: dict[str, tuple[Act, object]] = {
     "resume": (_resume, gettext_lazy("Work goes on.")),
     "keep_off": (_keep_off, gettext_lazy("The model answers no texts like it until then.")),
     "answer_again": (_answer_again, gettext_lazy("The model answers such texts again.")),
+    "plan": (_plan, gettext_lazy("Planned. It holds from when the report is confirmed.")),
+    "mask": (_mask, gettext_lazy("Masked. You can undo it until the original expires.")),
+    "unmask": (_unmask, gettext_lazy("It stands there again as it was told.")),
+    "no_brigade": (_no_brigade, gettext_lazy("Each of these reports counts again.")),
+    "veil": (_veil, gettext_lazy("Saved. You can change it again at any time.")),
+    "more": (_more, gettext_lazy("Ten more are shown today. Rest when you like.")),
     "original": (_original, gettext_lazy("Noted. A second person has to agree.")),
 }
 

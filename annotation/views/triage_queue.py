@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.actions.reports import bulk, doors
+from annotation.actions.reports import bulk, doors, welfare
 from annotation.actions.reports import triage as actions
+from annotation.actions.reports.limits import is_bursting
 from annotation.actions.reports.queue import TABS, counts_of, page_of, ranked
 from annotation.actions.reports.table import Actor
 from annotation.errors import InvalidInputError
@@ -44,7 +45,7 @@ TITLES = {
 }
 # What several can have done to them at once, by where they stand.
 OFFERED = {
-    "triage": ("confirm", "quarantine"),
+    "triage": ("confirm", "look", "quarantine"),
     "asked": (),
     "moderator": ("let_through",),
     "mending": ("hold", "resume"),
@@ -52,6 +53,7 @@ OFFERED = {
 }
 WORDS = {
     "confirm": gettext_lazy("Confirm that it is wrong"),
+    "look": gettext_lazy("Looked at: it counts in full"),
     "let_through": gettext_lazy("Let speakers see it"),
     "quarantine": gettext_lazy("Hide it from all but moderators"),
     "hold": gettext_lazy("Put it on hold for two weeks"),
@@ -78,12 +80,16 @@ def overview(request: HttpRequest, slug: str) -> HttpResponse:
     )
     leads = may(request.user, Ability.LEAD, campaign=campaign)
     strays = ranked(campaign, language=None, now=timezone.now(), most=SHOWN) if leads else []
+    veils = welfare.veils_of(
+        [one.report for one in strays], user=person_of(request), now=timezone.now()
+    )
     context = {
         "campaign": campaign,
-        "rows": counted.order_by("language__tag"),
+        "rows": counted.order_by("-waiting", "-open", "language__tag"),
         "door": PublicDoor.objects.filter(campaign=campaign).first(),
+        "bursting": is_bursting(campaign, now=timezone.now()),
         "leads": leads,
-        "strays": strays,
+        "strays": [(one, veils[one.report.pk]) for one in strays],
         "languages": [home.language for home in counted],
     }
     return render(request, "annotation/reports_overview.html", context)

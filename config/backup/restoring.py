@@ -114,6 +114,6 @@ def _say(database: str, statement: str) -> None:
 def _doubt() -> str:
     table = CampaignLanguage._meta.db_table
     return (
-        f"UPDATE {table} SET pushing_until = '2000-01-01 00:00:00'"  # noqa: S608 - our table
+        f"UPDATE {table} SET pushing_until = '2000-01-01 00:00:00', patrolled_at = NULL"  # noqa: S608 - our table
         " WHERE desk_project_id IS NOT NULL"
     )

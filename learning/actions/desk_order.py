@@ -8,6 +8,7 @@ from annotation.models import CampaignLanguage, Item
 from learning.actions.gold import GoldDraw, suggestion
 from learning.methods.acquisition import lots
 from learning.methods.batches import Selected
+from learning.methods.rationale import GOLD
 from learning.models import Pick, Round
 
 _KINDS = {"audit": Item.Kind.AUDIT, "relabel": Item.Kind.REPEAT}
@@ -89,6 +90,6 @@ def _gold(draw: GoldDraw, *, place: int, home: CampaignLanguage, round_: Round) 
         "slot": Pick.Slot.GOLD,
         "strategy": "gold",
         "propensity": draw.propensity,
-        "rationale": f"{home.language.tag}: a known answer, to learn how far answers can be relied on.",
+        "rationale": f"{GOLD % {'language': home.language.tag}}.",
     }
     return Draft(item, reason)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from annotation.models import CampaignLanguage, Consensus, GoldItem, Item
+from annotation.models import CampaignLanguage, GoldItem, Item
 from learning.actions.doubts import positions_mean_classes
 from learning.methods.gain import LEAST_GOLD, LEAST_RANDOM, Arm, Floats, Gain, selection_gain
 from learning.methods.metrics import Estimate
@@ -71,12 +71,12 @@ def _picked(round_: Round, home: CampaignLanguage, *, random: bool) -> list[Row]
         item__state=Item.State.ANSWERED,
         item__kind=Item.Kind.AUDIT if random else Item.Kind.ACQUISITION,
     )
-    agreed = Consensus.objects.filter(sample__items__pick__in=picks)
-    labels = dict(agreed.values_list("sample_id", "label__position"))
-    rows = picks.order_by("item__sample__uid").values_list(
-        "item__sample_id", "item__sample__text", "round__number"
+    agreed = picks.filter(item__sample__consensus__isnull=False).order_by("item__sample__uid")
+    return list(
+        agreed.values_list(
+            "item__sample__text", "item__sample__consensus__label__position", "round__number"
+        )
     )
-    return [(text, labels[pk], number) for pk, text, number in rows if pk in labels]
 
 
 def _gold(home: CampaignLanguage) -> list[Row]:

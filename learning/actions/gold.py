@@ -6,13 +6,14 @@ lest its answer be remembered.
 """
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef, Q
 
 from annotation.actions.exposures import told_people
 from annotation.actions.standings import counting
-from annotation.models import Annotator, CampaignLanguage, GoldItem, Item, Sample
+from annotation.models import Annotator, CampaignLanguage, GoldItem, Item
 from learning.actions.doubts import as_classes
 from learning.actions.pools import label_keys
 from learning.methods.acquisition import lots
@@ -41,9 +42,7 @@ def draw_gold(home: CampaignLanguage, *, round_: Round, beside: int) -> list[Gol
     active = Annotator.objects.filter(language=home.language_id, active=True)
     team = counting(round_.campaign, active).count()
     candidates = _candidates(home, team=team)
-    draw = lots((str(pk) for pk, _ in candidates), seed=round_.seed, purpose="gold")
-    order = sorted(range(len(candidates)), key=lambda i: (candidates[i][1], int(draw[i])))
-    chosen = [candidates[i] for i in order[:wished]]
+    chosen = _in_order(candidates, seed=round_.seed)[:wished]
     told = told_people(home)
     suggestions = _suggestions([pk for pk, _ in chosen], home=home, round_=round_)
     return [
@@ -57,22 +56,36 @@ def draw_gold(home: CampaignLanguage, *, round_: Round, beside: int) -> list[Gol
     ]
 
 
+def gold_beside(
+    home: CampaignLanguage, *, wished: int, seed: int, without: Container[int] = ()
+) -> list[int]:
+    """Return samples with a known answer that may go out beside what a report brings, as in a round."""
+    if wished <= 0:
+        return []
+    active = Annotator.objects.filter(language=home.language_id, active=True)
+    candidates = _candidates(home, team=counting(home.campaign, active).count())
+    fresh = [(pk, tier) for pk, tier in candidates if pk not in without]
+    return [pk for pk, _tier in _in_order(fresh, seed=seed)[:wished]]
+
+
+def _in_order(candidates: list[tuple[int, int]], *, seed: int) -> list[tuple[int, int]]:
+    """Return the least exposed first, else by lot."""
+    draw = lots((str(pk) for pk, _ in candidates), seed=seed, purpose="gold")
+    order = sorted(range(len(candidates)), key=lambda i: (candidates[i][1], int(draw[i])))
+    return [candidates[i] for i in order]
+
+
 def _candidates(home: CampaignLanguage, *, team: int) -> list[tuple[int, int]]:
     """Return (sample, exposures) of gold that may go out: ready, not retired, not out, not worn out.
 
     What everybody was told in sessions or examples is hidden from nobody; what somebody was
     told goes out after what nobody was.
     """
-    ready = Sample.objects.ready().filter(campaign=home.campaign_id, language=home.language_id)
     out = Item.objects.open().filter(sample=OuterRef("sample"))
     shown = Count("sample__items", filter=~Q(sample__items__state=Item.State.WITHDRAWN))
     rows = (
-        GoldItem.objects.filter(
-            ~Exists(out),
-            sample__in=ready,
-            retired_at=None,
-            example=None,
-        )
+        GoldItem.objects.present(home.campaign_id, language=home.language_id)
+        .filter(~Exists(out), example=None)
         .exclude(origin=GoldItem.SPEAKERS)
         .annotate(shown=shown)
         .filter(shown__lt=MOST_EXPOSURES)

@@ -14,6 +14,13 @@ from learning.actions.desk_order import Draft, drafts_of
 from learning.actions.gold import draw_gold
 from learning.actions.looks import looks_to_wait_for
 from learning.actions.pools import active_languages, preview_quota, request_of
+from learning.actions.round_words import (
+    FEWER,
+    NOBODY_TO_ASK,
+    NOTHING_ALLOWED,
+    NOTHING_LEFT,
+    NOTHING_SCORED,
+)
 from learning.actions.scoring import likely_scored
 from learning.actions.serving import serving_version
 from learning.actions.supplies import why_margin
@@ -26,10 +33,6 @@ from learning.models import Allotment, Pick, QuotaAccount, Round
 __all__ = ["open_round", "preview_quota", "seed_of", "select_round"]
 
 BEFORE = (Round.Status.SCORING, Round.Status.SELECTING)
-NOTHING_LEFT = "Nothing left to ask: every text of every language was asked."
-NOBODY_TO_ASK = "Nobody to ask: no language that has texts left has an active annotator."
-NOTHING_ALLOWED = "Nothing to ask: the languages that have texts left may get no items."
-NOTHING_SCORED = "Nothing to ask: no unasked sample has a prediction yet."
 ATTEMPTS = 5
 
 log = structlog.get_logger(__name__)
@@ -164,7 +167,7 @@ def _commit(
     round_.status = Round.Status.COLLECTING
     if batch.shortfall:
         reasons = ", ".join(batch.shortfall_reasons)
-        notes.append(f"{batch.shortfall} fewer than wanted: {reasons}.")
+        notes.append(FEWER % {"number": batch.shortfall, "reasons": reasons})
     round_.note = " ".join(notes)[:300]
     if not batch.items:
         round_.status, round_.closed_at = Round.Status.CLOSED, now

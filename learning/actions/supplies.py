@@ -19,6 +19,7 @@ from django.db.models.functions import Cast, Length
 from annotation.models import Annotation, CampaignLanguage, Sample
 from learning.actions.asked import asked_before
 from learning.actions.embeddings import Passing, gather
+from learning.actions.round_words import BY_MARGIN
 from learning.methods.requests import SelectionRequest
 from learning.models import Look, LookedAt, Round
 
@@ -90,7 +91,7 @@ def why_margin(round_: Round) -> str:
     failed = round_.looks.filter(status=Look.Status.FAILED).first()
     wanted = ", ".join(sorted(round_.mix)) or round_.strategy
     told = failed.error.rstrip(".") if failed else NO_EMBEDDINGS
-    return f"Ranked by margin, not by {wanted}: {told}."
+    return BY_MARGIN % {"wanted": wanted, "why": told}
 
 
 def _by_margin(request: SelectionRequest) -> SelectionRequest:

@@ -5,6 +5,18 @@ from dataclasses import dataclass
 
 MOST = 300
 NAME = 60
+# What a sentence is put together from, in English; pages say the same in their reader's language.
+WHERE = "%(language)s quota %(rank)s of %(got)s"
+AUDIT = "drawn at random from %(texts)s texts, so that quality can be measured"
+AGAIN = "asked once more, since its answers leave doubt"
+AGAIN_BETWEEN = "asked once more, since its answers leave doubt between %(best)s and %(second)s"
+TORN = "torn between %(best)s and %(second)s, %(points)s points apart"
+SURE = "sure of %(best)s, the only label"
+FAR = "far from what was asked so far"
+CLOSE = "close to what was asked so far"
+DEBT = "makes up for earlier rounds"
+EQUAL = "stands for %(number)s equal texts"
+GOLD = "%(language)s: a known answer, to learn how far answers can be relied on"
 
 
 @dataclass(frozen=True)
@@ -39,13 +51,14 @@ def sentence(reasons: Reasons) -> str:
     'Wolof quota 1 of 9; drawn at random from 300 texts, so that quality can be measured.'
     """
     where = f"{reasons.language} ({reasons.dialect})" if reasons.dialect else reasons.language
-    parts = [f"{where[:NAME]} quota {reasons.rank} of {reasons.got}", _why(reasons)]
+    quota = {"language": where[:NAME], "rank": reasons.rank, "got": reasons.got}
+    parts = [WHERE % quota, _why(reasons)]
     if reasons.slot != "audit" and reasons.distance is not None and reasons.usual is not None:
         parts.append(_how_far(reasons.distance, usual=reasons.usual))
     if reasons.slot == "debt":
-        parts.append("makes up for earlier rounds")
+        parts.append(DEBT)
     if reasons.equal > 1:
-        parts.append(f"stands for {reasons.equal} equal texts")
+        parts.append(EQUAL % {"number": reasons.equal})
     return f"{'; '.join(part for part in parts if part)[: MOST - 1]}."
 
 
@@ -61,18 +74,18 @@ def with_distance(told: str, *, distance: float, usual: float | None) -> str:
 
 def _why(reasons: Reasons) -> str:
     best, second = (name[:NAME] for name in reasons.doubt)
+    named = {"best": best, "second": second}
     if reasons.slot == "audit":
-        return f"drawn at random from {reasons.texts} texts, so that quality can be measured"
+        return AUDIT % {"texts": reasons.texts}
     if reasons.slot == "relabel":
-        between = f" between {best} and {second}" if second else ""
-        return f"asked once more, since its answers leave doubt{between}"
+        return AGAIN_BETWEEN % named if second else AGAIN
     if second and reasons.apart is not None:
-        return f"torn between {best} and {second}, {100 * reasons.apart:.1f} points apart"
-    return f"sure of {best}, the only label"
+        return TORN % (named | {"points": f"{100 * reasons.apart:.1f}"})
+    return SURE % named
 
 
 def _how_far(distance: float, *, usual: float) -> str:
     """Compare with how far known samples are from one another: cosines have no scale of their own."""
     if distance > 1.25 * usual:
-        return "far from what was asked so far"
-    return "close to what was asked so far" if distance < 0.75 * usual else ""
+        return FAR
+    return CLOSE if distance < 0.75 * usual else ""

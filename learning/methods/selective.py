@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv
+import scipy  # its parts come when first asked for: the web process stays light
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +76,7 @@ def clopper_pearson(wrong: int, *, items: int, delta: float = DELTA) -> float:
     """
     if wrong >= items:
         return 1.0
-    return float(betaincinv(wrong + 1, items - wrong, 1.0 - delta))
+    return float(scipy.special.betaincinv(wrong + 1, items - wrong, 1.0 - delta))
 
 
 def answer_alone(

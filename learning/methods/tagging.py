@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+import scipy  # its parts come when first asked for: the web process stays light
 
 from annotation.methods.span_chain import Chain, Lattice, best_path, lattice, span_probability
 from annotation.methods.spans import Span, encode, stretches
@@ -161,7 +161,7 @@ def opinions(disagreement: npt.ArrayLike, *, passes: int) -> Floats:
     high: Floats = np.ones(len(wanted))
     for _ in range(60):
         lean = (low + high) / 2
-        told = np.log(2) + sum(xlogy(p, p) for p in ((1 + lean) / 2, (1 - lean) / 2))
+        told = np.log(2) + sum(scipy.special.xlogy(p, p) for p in ((1 + lean) / 2, (1 - lean) / 2))
         low, high = np.where(told < wanted, lean, low), np.where(told < wanted, high, lean)
     sides = np.array([*([1.0, -1.0] * pairs), *([0.0] * (passes % 2))])
     first = (1 + lean[:, None] * sides) / 2

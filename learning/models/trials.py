@@ -29,6 +29,9 @@ class Trial(models.Model):
     )
     error = models.CharField(max_length=200, blank=True)
     asked_at = models.DateTimeField()
+    # Two workers never answer the same: whoever moves this from empty, or from long ago, answers.
+    claimed_at = models.DateTimeField(null=True, blank=True)
+    given_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

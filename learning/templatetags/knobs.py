@@ -8,6 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from annotation.models import Campaign, CampaignLanguage
+from learning.actions.round_words import capped_words, note_of, why_of
 from learning.models import QuotaChange
 
 register = template.Library()
@@ -16,13 +17,19 @@ register = template.Library()
 @register.filter
 def capped(reason: str) -> str:
     """Why a language gets no more, in words."""
-    words = {
-        "pool": _("its texts"),
-        "duplicates": _("equal texts"),
-        "annotators": _("its people"),
-        "limit": _("your limit"),
-    }
-    return words.get(reason, reason)
+    return capped_words(reason)
+
+
+@register.filter
+def why_asked(told: str) -> str:
+    """Why a text was asked, in the reader's language."""
+    return why_of(told)
+
+
+@register.filter
+def round_note(told: str) -> str:
+    """Why a round ended as it did, in the reader's language."""
+    return note_of(told)
 
 
 @register.simple_tag

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_safe
 
 from annotation.permissions import Ability, required
 from annotation.views.spreadsheets import spreadsheet
+from learning.actions.report_boost import asked_for_reports
 from learning.models import Pick, Round
 
 PICKS_PER_PAGE = 50
@@ -31,6 +32,7 @@ def detail(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     page = Paginator(picks, PICKS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "looks": round_.looks.all(),
+        "for_reports": asked_for_reports(round_),
         "measured": any(pick.nearest_distance is not None for pick in page),
         "round": round_,
         "campaign": round_.campaign,

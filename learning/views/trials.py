@@ -24,6 +24,7 @@ from annotation.views.origin import address_of
 from annotation.views.report_api import body_of, told_as_problems
 from annotation.views.reports import campaign_or_404
 from learning.actions import trying
+from learning.actions.served_writing import writes
 from learning.models import Trial
 from learning.tasks import answer_trial
 
@@ -59,6 +60,8 @@ def try_it(request: HttpRequest, slug: str) -> HttpResponse:
         "languages": [home.language for home in homes.order_by("language__tag")],
         "told": request.POST,
         "error": error,
+        "writes": writes(campaign),
+        "nothing": trying.why_nothing(campaign),
     }
     return render(request, "learning/try.html", context, status=422 if error else 200)
 
@@ -69,7 +72,8 @@ def trial(request: HttpRequest, uid: UUID) -> HttpResponse:
     """What was said of a text; while nobody has said it yet, the page comes again by itself."""
     found = _trial(uid)
     answer = _shown(found.answer) | _likely(found)
-    context = {"trial": found, "campaign": found.campaign, "answer": answer}
+    campaign = found.campaign
+    context = {"trial": found, "campaign": campaign, "answer": answer, "writes": writes(campaign)}
     response = render(request, "learning/trial.html", context)
     if found.state == Trial.State.WAITING:
         response.headers["Refresh"] = str(AGAIN_S)

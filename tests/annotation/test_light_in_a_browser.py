@@ -185,12 +185,21 @@ class Phone:
         self.page.evaluate(f"most => {{ ({WORK})(most); }}", most)
 
     def crash(self) -> None:
+        for process in self.processes():
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+        with suppress(Exception):
+            self.context.close()
+        # As on a phone: the next browser does not start before the last one has let go of its files.
+        until(lambda: not self.processes())
+
+    def processes(self) -> list[int]:
+        found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if str(self.folder).encode() in (folder / "cmdline").read_bytes():
-                    os.kill(int(folder.name), signal.SIGKILL)
-        with suppress(Exception):
-            self.context.close()
+                    found.append(int(folder.name))
+        return found
 
     def has_got_past(self, texts: int) -> bool:
         self.page.evaluate("1")  # what it told meanwhile is heard only by asking

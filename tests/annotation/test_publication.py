@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -141,7 +141,12 @@ def test_the_command_and_the_page_give_the_same_and_the_page_says_what_stays(
             f"mail-answers/{name}" for name in ("answers.jsonl", "card.json", "README.md")
         }
         assert len(archive.read("mail-answers/answers.jsonl").splitlines()) == 6
-    assert client.post("/campaigns/mail/publication/", {"licence": " "}).status_code == 422
+    with pytest.raises(CommandError) as refused:
+        call_command("publish_answers", "mail", str(tmp_path / "out"), licence="CC-BY-4.0")
+    assert str(refused.value).count("Name a folder") == 1
+    refusal = client.post("/campaigns/mail/publication/", {"licence": "-\n-"})
+    assert refusal.status_code == 422
+    assert refusal.content.decode().count("Give an SPDX identifier") == 1
     Consent.objects.update(publish_labels=False)
     assert NO_CONSENT in client.get("/campaigns/mail/publication/").content.decode().replace(
         "&#x27;", "'"

@@ -287,3 +287,22 @@ def test_nobody_gets_a_text_again_that_they_have_answered_as_another_item(world:
     world.push()
     assert world.fetch(world.awa) == []
     assert world.fetch(world.moussa) == [again]
+
+
+def test_a_quarter_may_be_gone_before_more_is_looked_for_and_an_old_lease_is_renewed(
+    world: World,
+):
+    for priority in range(16):
+        world.item(priority=priority)
+    assert len(at_once(world, world.awa, with_desk=False, most=8)[0]) == 8
+    held = list(Reservation.objects.order_by("pk"))
+    Reservation.objects.filter(pk__in=[one.pk for one in held[:2]]).update(
+        released_at=timezone.now(), ended="answered"
+    )
+    assert len(at_once(world, world.awa, with_desk=False, most=8)[0]) == 6
+    Reservation.objects.filter(pk=held[2].pk).update(released_at=timezone.now(), ended="answered")
+    assert len(at_once(world, world.awa, with_desk=False, most=8)[0]) == 8
+    later = timezone.now() + timedelta(hours=settings.ENV.reservation_hours * 0.75)
+    at_once(world, world.awa, with_desk=False, most=8, now=later)
+    assert Reservation.objects.held(now=later + timedelta(hours=1)).count() >= 5
+    assert not Reservation.objects.filter(released_at=None, until__lt=later).exists()

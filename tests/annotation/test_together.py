@@ -119,3 +119,50 @@ def test_twenty_ask_no_more_than_two(home: CampaignLanguage, awa: Annotator) -> 
             assert set(outcomes(send(home, awa, *told))) == {"stored"}
         counts.append(len(seen))
     assert counts[0] == counts[1] < 20
+
+
+def test_what_is_sent_again_is_heard_once_with_no_question_more_however_much_it_is(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    told = [said(leased(home, awa), note=f"n{n}") for n in range(20)]
+    assert outcomes(send(home, awa, *told)) == ["stored"] * 20
+    then = list(Annotation.objects.order_by("pk").values())
+    send(home, awa, told[0])
+    with CaptureQueriesContext(connection) as few:
+        send(home, awa, told[0])
+    with CaptureQueriesContext(connection) as many:
+        assert outcomes(send(home, awa, *told)) == ["same"] * 20
+    assert len(many) <= len(few) + 1
+    assert list(Annotation.objects.order_by("pk").values()) == then
+    assert AnnotationRevision.objects.count() == 20
+
+
+def test_a_change_among_what_is_sent_again_is_stored_and_an_old_one_is_not(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    told = [said(leased(home, awa)) for _ in range(4)]
+    send(home, awa, *told)
+    other = said(leased(home, awa))
+    changed = told[1] | {"edit": 1, "label": "accounts"}
+    again = [told[0], changed, told[2] | {"label": "accounts"}, told[3], other]
+    assert outcomes(send(home, awa, *again)) == ["same", "revised", "revised", "same", "stored"]
+    assert Annotation.objects.get(uid=told[1]["uid"]).label.key == "accounts"
+    # The first version comes late once more.
+    assert outcomes(send(home, awa, told[1])) == ["same"]
+    assert Annotation.objects.get(uid=told[1]["uid"]).label.key == "accounts"
+
+
+def test_nobody_hears_that_another_persons_number_was_stored_or_for_another_text(
+    home: CampaignLanguage, awa: Annotator
+) -> None:
+    fatou, item, other = make_annotator("fatou"), leased(home, awa), leased(home, awa)
+    mine = said(item)
+    send(home, awa, mine)
+    until = timezone.now() + timedelta(hours=1)
+    Reservation.objects.create(item=item, annotator=fatou, until=until)
+    assert outcomes(send(home, fatou, mine)) == ["refused"]
+    assert outcomes(send(home, awa, mine | {"item": str(other.uid)})) == ["refused"]
+    awa.active = False
+    awa.save()
+    assert outcomes(send(home, awa, mine)) == ["refused"]
+    assert Annotation.objects.count() == 1

@@ -141,8 +141,12 @@ def test_the_door_waits_for_no_broker(
 def test_a_broker_that_is_away_is_left_to_the_timetable(home, monkeypatch, caplog):
     from config.celery import app
 
-    monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    # This one first: it is the other where it is not set, and would be put back to what that is here.
     monkeypatch.setattr(app.conf, "broker_write_url", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(app.conf, "broker_url", "redis://127.0.0.1:1/0")
+    # Lines to that broker are kept by this test alone.
+    monkeypatch.setattr(app, "_pool", None)
+    monkeypatch.setattr(app.amqp, "_producer_pool", None)
     with caplog.at_level(logging.WARNING):
         assert tasks.ask_for_sweep(home.pk) is False
         start = time.monotonic()

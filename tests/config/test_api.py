@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
+from annotation.actions import agreed_files
 from annotation.actions.keys import create_key, digest_of, revoke_key
 from annotation.api import imports
 from annotation.models import (
@@ -64,7 +66,20 @@ SCOPES = {
     "get_prediction": "predict",
     "list_evaluations": "read",
     "list_gates": "read",
+    "get_agreed": "export",
+    "get_marks": "export",
+    "get_corrections": "export",
+    "create_folder": "import",
+    "list_webhooks": "webhooks",
+    "create_webhook": "webhooks",
+    "get_webhook": "webhooks",
+    "change_webhook": "webhooks",
+    "remove_webhook": "webhooks",
+    "turn_webhook_secret": "webhooks",
+    "ping_webhook": "webhooks",
+    "list_deliveries": "webhooks",
 }
+NEWS_BODY = {"url": "https://news.example/here", "state": "stopped"}
 CSV = b"text,language\nNanga def?,wo\n"
 
 
@@ -105,7 +120,7 @@ def validate(answer: HttpResponse, path: str, method: str) -> dict[str, Any]:
 
 
 def filled(path: str, campaign: Campaign) -> str:
-    return path.format(slug=campaign.slug, number=1, uid=uuid4())
+    return path.format(slug=campaign.slug, number=1, uid=uuid4(), tag="wo")
 
 
 def test_the_committed_schema_is_what_is_served() -> None:
@@ -125,7 +140,7 @@ def test_no_door_opens_to_a_wrong_key_scope_person_or_campaign(
     method: str, path: str, mood: Campaign, noor: User
 ) -> None:
     scope = SCOPES[SCHEMA["paths"][f"/api/v1{path}"][method]["operationId"]]
-    here, body = filled(path, mood), {"text": "a", "language": "wo"}
+    here, body = filled(path, mood), {"text": "a", "language": "wo", **NEWS_BODY}
     here += "?filename=a.csv" if scope == "import" else ""
     revoked, secret = create_key(noor, name="old", scopes=[scope])
     revoke_key(revoked, now=timezone.now())
@@ -238,7 +253,7 @@ def test_what_was_refused_may_be_sent_again_under_the_same_key(mood: Campaign, n
     secret, name = opened(noor), {"Idempotency-Key": "4711"}
     refused = send(secret, query="&on_error=shout", **name)
     assert refused.status_code == 422
-    assert "shout" in refused.json()["detail"]
+    assert refused.json()["errors"][0]["where"][-1] == "on_error"
     assert send(secret, **name).status_code == 202
 
 
@@ -246,11 +261,47 @@ def test_a_file_that_is_too_large_or_makes_no_sense_is_refused(
     mood: Campaign, noor: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = opened(noor)
-    assert send(secret, b"").status_code == 422
     assert send(secret, query="&column=text").status_code == 422
+    assert not SampleImport.objects.exists()
+    empty, image = send(secret, b""), send(secret, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    told = [validate(one, "/campaigns/{slug}/imports", "post") for one in (empty, image)]
+    assert [one["status"] for one in told] == ["failed", "failed"]
+    assert "empty" in told[0]["error"]
+    SampleImport.objects.all().delete()
     monkeypatch.setattr(imports, "MOST_BYTES", 10)
     assert send(secret).status_code == 413
     assert not SampleImport.objects.exists()
+
+
+def test_one_file_of_what_is_agreed_is_written_at_a_time(mood: Campaign, noor: User) -> None:
+    secret, path = opened(noor), "/campaigns/mood/agreed?format=csv"
+    with agreed_files.alone():
+        busy = call(secret, path)
+    assert (busy.status_code, busy.json()["title"], busy["Retry-After"]) == (409, "busy", "60")
+    # Whatever became of the one before, the next is let in.
+    assert call(secret, "/campaigns/mood/agreed?format=shout").status_code == 422
+    assert call(secret, path).status_code == 200
+
+
+@pytest.mark.parametrize("format", ["parquet", "datasets"])
+def test_a_process_of_the_pages_never_holds_the_library_of_parquet(
+    format: str, mood: Campaign, noor: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, path = opened(noor), f"/campaigns/mood/agreed?format={format}"
+    client.force_login(noor)
+    Consensus.objects.create(
+        sample=make_sample(mood), people={}, label=mood.labels.get(key="dates"), confidence=0.9,
+        weight=0.5, answers=2, revisions=[], aggregator="majority",
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # whoever imports it here fails
+    begins = b"PAR1" if format == "parquet" else b"PK"
+    assert b"".join(call(secret, path)).startswith(begins)
+    page = f"/campaigns/mood/publication/agreed/{format}/"
+    assert b"".join(client.get(page)).startswith(begins)
+    with agreed_files.alone():
+        assert client.get(page)["Location"] == "/campaigns/mood/publication/"
+    monkeypatch.setattr(agreed_files, "LONGEST_S", 0.001)
+    assert (call(secret, path).status_code, client.get(page).status_code) == (503, 302)
 
 
 def serve(campaign: Campaign) -> ModelVersion:
@@ -324,5 +375,17 @@ def test_keys_are_made_listed_and_revoked_by_command(
 
 def test_a_nul_in_an_address_is_refused_before_it_is_looked_up(client: Client) -> None:
     client.force_login(make_user("noor", staff=True))
-    for address in ("/campaigns/?q=%00", "/api/v1/campaigns?after=%00", "/campaigns/a%00b/"):
+    for address in ("/campaigns/?q=%00", "/campaigns/a%00b/"):
         assert client.get(address).status_code == 400
+    told = client.get("/api/v1/campaigns/a%00b")
+    assert (told.status_code, told["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_parameters_of_the_api_hold_no_nul_and_others_are_not_looked_at(
+    mood: Campaign, noor: User
+) -> None:
+    secret = opened(noor)
+    assert call(secret, "/campaigns?after=%00").status_code == 422
+    assert call(secret, "/campaigns/mood/items?language=%00").status_code == 422
+    assert send(secret, query="&default=source=%00").status_code == 422
+    assert call(secret, "/campaigns?nothing=%00").status_code == 200

@@ -224,9 +224,11 @@ def servers(postgres: str) -> tuple[str, str]:
     with psycopg.connect(urls[0]) as held:
         held.execute(
             "CREATE TABLE annotation_campaignlanguage"
-            " (id serial PRIMARY KEY, desk_project_id bigint, pushing_until timestamptz)"
+            " (id serial PRIMARY KEY, desk_project_id bigint, pushing_until timestamptz,"
+            " patrolled_at timestamptz)"
         )
-        held.execute("INSERT INTO annotation_campaignlanguage (desk_project_id) VALUES (4), (NULL)")
+        told_before = "INSERT INTO annotation_campaignlanguage (desk_project_id, patrolled_at)"
+        held.execute(f"{told_before} VALUES (4, now()), (NULL, NULL)".encode())
         held.execute("CREATE EXTENSION pg_trgm")
         held.execute("CREATE TABLE said (at timestamptz, how float8, what text, raw bytea)")
         held.execute("CREATE INDEX said_like ON said USING gin (what gin_trgm_ops)")
@@ -259,5 +261,8 @@ def test_postgresql_comes_back_row_by_row_from_the_moment_it_was_pinned(
     with psycopg.connect(empty) as opened:
         marked = opened.execute("SELECT pushing_until IS NULL FROM annotation_campaignlanguage")
         assert sorted(marked.fetchall()) == [(False,), (True,)]
+        # All that a desk has is read anew, not what is new since a time that it has not seen.
+        patrolled = opened.execute("SELECT count(patrolled_at) FROM annotation_campaignlanguage")
+        assert patrolled.fetchone() == (0,)
         with pytest.raises(ConflictError, match="1 others"):
             restore(point, place=fresh, now=NOW, overwrite=True)

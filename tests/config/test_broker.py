@@ -3,9 +3,15 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from kombu import Connection, Consumer, Producer, Queue
 
+from annotation.actions import health
+from annotation.errors import TransientError
+from annotation.gateways import messages as broker_gateway
+from config import metrics
 from config.celery import app
+from config.env import Env
 
 pytestmark = pytest.mark.redis
 
@@ -60,3 +66,39 @@ def test_a_message_that_ends_after_its_connection_was_let_go_is_a_loss_and_no_de
     with pytest.raises(at_work.connection_errors):
         channel.qos.reject(messages[0].delivery_tag, requeue=True)
     channel.qos.restore_unacked_once()  # as at exit, when nobody listens any more
+
+
+def test_messages_go_by_redis_unless_a_broker_of_their_own_is_set() -> None:
+    redis_only = Env(redis_url="unix:///run/r.sock")
+    assert redis_only.messages_url == "redis+socket:///run/r.sock"
+    both = Env(redis_url="redis://a/0", broker_url="amqp://awa:secret@b//")
+    assert Connection(both.messages_url).as_uri() == "amqp://awa:**@b:5672//"
+    assert Env(redis_url="", broker_url="").messages_url == "memory://"
+
+
+def test_what_waits_in_another_broker_is_counted_and_one_that_is_away_is_said_to_be() -> None:
+    with Connection("memory://") as line:
+        for text in ("one", "two"):
+            line.SimpleQueue("counted").put(text)
+    assert broker_gateway.waiting("memory://", ("counted", "never-needed")) == {
+        "counted": 2,
+        "never-needed": 0,
+    }
+    with pytest.raises(TransientError, match="does not answer"):
+        broker_gateway.waiting("amqp://awa:secret@127.0.0.1:1//", ("default",))
+
+
+@pytest.mark.django_db
+def test_health_and_metrics_ask_the_broker_that_carries_messages(
+    monkeypatch: pytest.MonkeyPatch, redis_server: str
+) -> None:
+    monkeypatch.setattr(settings.ENV, "redis_url", redis_server)
+    monkeypatch.setattr(settings.ENV, "broker_url", "memory://")
+    with Connection("memory://") as line:
+        line.SimpleQueue("gpu").put("work")
+    assert "1 gpu" in health.check_broker().detail
+    told = {gauge.name: gauge.rows for gauge in metrics._of_redis()}
+    assert dict(told["queue_messages"])["gpu",] == 1
+    assert "queue_age_seconds" not in told
+    monkeypatch.setattr(settings.ENV, "broker_url", "amqp://awa:secret@127.0.0.1:1//")
+    assert "RabbitMQ" in health.check_broker().remedy

@@ -4,10 +4,12 @@ import re
 import runpy
 import shlex
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -113,13 +115,69 @@ def test_images_are_named_by_release_and_databases_have_no_way_in() -> None:
     named = re.findall(
         r"docker\.io/\S+?:[\w.-]+", DOCKERFILE + (DOCKER / "compose.yaml").read_text()
     )
-    assert len(named) == 4
+    assert len({*named}) == 4
+    # Each has a setting that takes it by digest, and one default wherever it stands.
+    pinned = runpy.run_path(str(DOCKER / "digests.py"))["images"]()
+    assert {f"docker.io/{place}:{tag}" for place, tag in pinned.values()} == {*named}
+    assert {f"{name}_IMAGE" for name in ("PYTHON", "NGINX", "POSTGRES", "REDIS")} == {*pinned}
+    stages_of = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    foreign = [one for one in stages_of if "$" in one]
+    assert {*foreign} == {"${PYTHON_IMAGE}", "${NGINX_IMAGE}"}
+    for name in OURS:
+        assert {*SERVICES[name]["build"]["args"]} == {"PYTHON_IMAGE", "NGINX_IMAGE"}
     assert not [one for one in named if one.endswith(":latest")]
     for name in FOREIGN:
         assert SERVICES[name]["networks"] == ["inside"]
         assert "ports" not in SERVICES[name]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["proxy"]
+
+
+class Registry(BaseHTTPRequestHandler):
+    """Tells digests to who has a ticket, and knows nothing of Redis until it is told."""
+
+    known: ClassVar[set[str]] = {"python", "nginx", "postgres"}
+
+    def do_HEAD(self) -> None:
+        name = self.path.split("/")[3]
+        if self.headers["Authorization"] != "Bearer good":
+            self.send_response(401)
+            there = f'Bearer realm="http://{self.headers["Host"]}/ticket",service="s",scope="x"'
+            self.send_header("WWW-Authenticate", there)
+        elif name not in self.known or "index" not in self.headers["Accept"]:
+            self.send_response(404)
+        else:
+            self.send_response(200)
+            self.send_header("Docker-Content-Digest", f"sha256:{name.encode().hex():0<64}")
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"token": "good"}')
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_images_are_pinned_all_or_none_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    pin = runpy.run_path(str(DOCKER / "digests.py"))["main"]
+    file = tmp_path / ".env"
+    file.write_text("PAGES_NAME=awa.example\nREDIS_IMAGE=old\n")
+    with HTTPServer(("127.0.0.1", 0), Registry) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        asked = [f"--registry=http://127.0.0.1:{registry.server_port}", f"--file={file}"]
+        with pytest.raises(SystemExit, match="redis:7-bookworm was not found"):
+            pin(asked)
+        assert "REDIS_IMAGE=old" in file.read_text()
+        Registry.known.add("redis")
+        pin(asked)
+        registry.shutdown()
+    told = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert told.pop("PAGES_NAME") == "awa.example"
+    digest = f"sha256:{b'redis'.hex():0<64}"
+    assert told["REDIS_IMAGE"] == f"docker.io/library/redis:7-bookworm@{digest}"
+    assert len(told) == 4
 
 
 def test_the_proxy_is_told_every_name_that_its_templates_ask_for() -> None:

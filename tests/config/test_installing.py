@@ -39,6 +39,7 @@ def make_environment(
         sets={"things": list(wanted)},
         needs_mb=1,
         log=root / "var/log/things.log",
+        quick=False,
     )
     (environment.folder / "bin").mkdir(parents=True, exist_ok=True)
     (environment.folder / f"lib/python{installing.PYTHON}").mkdir(parents=True, exist_ok=True)
@@ -201,8 +202,9 @@ def test_each_command_asks_only_for_what_it_needs(
     assert [one.folder.name for one in bootstrap.needed(command)] == wanted
 
 
-def test_tests_bring_the_tools_that_users_do_not_need() -> None:
-    assert set(bootstrap.needed("test")[0].sets) == {"project", "dev"}
+def test_tests_bring_the_tools_that_users_do_not_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "stamped", lambda _one: {})
+    assert set(bootstrap.needed("test")[0].sets) == {"project", "dev", "telemetry"}
     assert set(bootstrap.needed("up")[0].sets) == {"project"}
 
 
@@ -230,3 +232,120 @@ def test_manage_imports_no_django_before_its_environment() -> None:
     )
     loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
     assert not loaded & {"django", "celery", "pydantic", "torch"}
+
+
+QUICK_PIP = """#!{python}
+import sys
+from pathlib import Path
+folder = Path(sys.argv[0]).parent.parent
+with (folder / "calls").open("a") as calls:
+    calls.write(" ".join(sys.argv[1:]) + "\\n")
+if "config" in sys.argv:
+    print({settings!r})
+if "--target" in sys.argv:
+    uv = Path(sys.argv[sys.argv.index("--target") + 1]) / "bin/uv"
+    uv.parent.mkdir(parents=True)
+    uv.write_text("#!{python}\\nimport json, os, sys\\n"
+        "open(" + repr(str(folder / 'known')) + ", 'w').write(json.dumps(dict(os.environ)))\\n"
+        "open(" + repr(str(folder / 'quick')) + ", 'w').write(' '.join(sys.argv[1:]) + sys.stdin.read())\\n"
+        "sys.exit({code})\\n")
+    uv.chmod(0o755)
+"""
+
+
+def make_quick(root: Path, *, code: int = 0, settings: str = "") -> Environment:
+    """An environment whose pip brings a uv that notes what it was asked."""
+    environment = replace(make_environment(root), quick=True)
+    script = QUICK_PIP.format(python=sys.executable, code=code, settings=settings)
+    environment.python.write_text(script)
+    return environment
+
+
+def pip_calls(environment: Environment) -> list[str]:
+    """What pip itself had to install."""
+    lines = (environment.folder / "calls").read_text().splitlines()
+    return [line for line in lines if " install " in line and "--target" not in line]
+
+
+def told_by_environment(environment: Environment) -> dict[str, str]:
+    """What the quicker one was told where only its owner looks."""
+    known = json.loads((environment.folder / "known").read_text())
+    return {name: value for name, value in known.items() if name.startswith("UV_")}
+
+
+def test_what_pip_is_set_to_is_told_to_the_quicker_one_and_nothing_of_it_stays(
+    tmp_path: Path,
+) -> None:
+    settings = "global.find-links='/wheels'\nglobal.extra-index-url='https://a/ https://b/'"
+    environment = make_quick(tmp_path, settings=settings)
+    assert install(environment) is True
+    asked = (environment.folder / "quick").read_text()
+    assert asked.startswith(f"pip install --quiet --python {environment.python} ")
+    assert " --index-strategy unsafe-best-match " in asked
+    assert asked.endswith("one==1")
+    known = told_by_environment(environment)
+    assert (known["UV_FIND_LINKS"], known["UV_INDEX"]) == ("/wheels", "https://a/ https://b/")
+    assert pip_calls(environment) == []
+    assert not (environment.folder / ".quick").exists()
+
+
+def test_the_environment_wins_over_files_and_installing_over_what_is_set_for_all(
+    tmp_path: Path,
+) -> None:
+    # As pip lists it: by the alphabet, the environment first; a file's several lines as one.
+    settings = ":env:.config-file='/mine'\n:env:.index-url='https://env/'\n"
+    settings += "global.find-links='\\n/a\\n/b'\nglobal.index-url='https://all/'\n"
+    settings += "global.no-index='false'\nglobal.trusted-host='x'\ninstall.trusted-host='y z'"
+    environment = make_quick(tmp_path, settings=settings)
+    assert install(environment) is True
+    assert pip_calls(environment) == [], "nothing of this has to be left to pip"
+    known = told_by_environment(environment)
+    assert known["UV_DEFAULT_INDEX"] == "https://env/"
+    assert (known["UV_INSECURE_HOST"], known["UV_FIND_LINKS"]) == ("y z", "/a,/b")
+    assert "--no-index" not in (environment.folder / "quick").read_text()
+
+
+def test_passwords_of_an_index_are_in_no_list_of_processes_and_what_uv_is_set_to_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_PRERELEASE"):
+        monkeypatch.setenv(name, "another")
+    monkeypatch.setenv("UV_CACHE_DIR", "/kept")
+    secret = "https://me:a-token@index/"  # noqa: S105 - of an index that is not
+    environment = make_quick(tmp_path, settings=f"global.index-url='{secret}'")
+    assert install(environment) is True
+    assert "a-token" not in (environment.folder / "quick").read_text()
+    assert told_by_environment(environment) == {
+        "UV_CACHE_DIR": "/kept",
+        "UV_DEFAULT_INDEX": secret,
+        "UV_NO_CONFIG": "1",
+    }
+
+
+def test_pip_itself_installs_where_the_quicker_one_fails_or_cannot_be_told_how(
+    tmp_path: Path,
+) -> None:
+    for number, how in enumerate(({"code": 2}, {"settings": "global.require-hashes='true'"})):
+        environment = make_quick(tmp_path / str(number), **how)
+        assert install(environment) is True
+        assert len(pip_calls(environment)) == 1
+
+
+def test_whoever_stops_the_quicker_one_has_not_asked_for_the_slower(tmp_path: Path) -> None:
+    environment = make_quick(tmp_path, code=0)
+    script = environment.python.read_text().replace(
+        "sys.exit(0)", "import os; os.kill(os.getpid(), 15)"
+    )
+    environment.python.write_text(script)
+    with pytest.raises(SetupError):
+        install(environment)
+    assert pip_calls(environment) == []
+    assert environment.unfinished.exists(), "half of it may be there: it begins from nothing"
+
+
+def test_traces_come_only_to_who_asks_and_then_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "stamped", lambda _one: {"project": "1"})
+    assert set(bootstrap.needed("setup")[0].sets) == {"project"}
+    assert set(bootstrap.needed("setup", telemetry=True)[0].sets) == {"project", "telemetry"}
+    monkeypatch.setattr(bootstrap, "stamped", lambda _one: {"project": "1", "telemetry": "2"})
+    assert set(bootstrap.needed("up")[0].sets) == {"project", "telemetry"}

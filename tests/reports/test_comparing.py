@@ -7,7 +7,16 @@ from django.test import Client
 from django.utils import timezone
 
 import learning.tasks
-from annotation.actions.reports import alike, following, limits, merging, timers
+from annotation.actions.reports import (
+    alike,
+    brigades,
+    following,
+    knocks,
+    limits,
+    merging,
+    timers,
+    weighing,
+)
 from annotation.actions.reports.alike import candidates
 from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.reports.table import SYSTEM
@@ -48,7 +57,7 @@ def near(report: Report) -> list[int]:
 
 
 def test_the_same_told_in_other_letters_or_words_is_found_once_by_a_worker_and_erased(
-    campaign: Campaign,
+    campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     initial_version(campaign)
     first = tell(campaign, SAID)
@@ -67,6 +76,11 @@ def test_the_same_told_in_other_letters_or_words_is_found_once_by_a_worker_and_e
     row = ReportLikeness.objects.get(report=shuffled, other=first)
     assert row.sense == pytest.approx(1.0, abs=1e-3)
     assert ReportLikeness.objects.filter(report=shuffled).count() <= alike.MOST
+    transition(romanised, to="closed_wont_fix", actor=SYSTEM, now=timezone.now(), reason="unwise")
+    monkeypatch.setattr(report_comparing, "_digest_of", lambda _campaign: "of the next network")
+    anew = set(report_comparing._due(campaign))  # what is closed is never embedded again
+    assert (first in anew, romanised in anew) == (True, False)
+    monkeypatch.undo()
     following.withdraw(first, now=timezone.now())
     assert first.pk not in near(romanised)
     assert not ReportImprint.objects.filter(report=first).exists()
@@ -97,11 +111,14 @@ def test_many_browsers_of_one_network_move_no_priority(campaign: Campaign) -> No
         merging.look_at_both(other, target, user=make_user(f"m{number}"), now=timezone.now())
         merging.merge(other, into=target, actor=SYSTEM, now=timezone.now())
     target.refresh_from_db()
-    assert (target.reporters, target.severity) == (1, 2)
+    assert (target.reporters, target.severity, target.frozen) == (1, 2, True)
+    brigades.undo_brigade(target, user=make_user("lead"), now=timezone.now())
     for number in range(5):
         other = tell(campaign, f"{SAID} {number} !", client=f"other{number}.one")
         merging.merge(other, into=target, actor=SYSTEM, now=timezone.now())
     target.refresh_from_db()
+    assert (target.reporters, target.severity) == (1, 2)  # nobody has looked at those yet
+    weighing.look(target)
     assert (target.reporters, target.severity) == (6, 3)
 
 
@@ -121,6 +138,7 @@ def test_one_network_has_a_limit_whatever_browser_it_says_to_be(
     agents = ("Firefox", "Chrome", "Safari")
     monkeypatch.setattr(limits, "NETWORK_PER_HOUR", 4)
     monkeypatch.setattr(limits, "PER_HOUR", 2)
+    monkeypatch.setattr(knocks, "PER_HOUR", 2)
     told = [post(agent).status_code for agent in agents for _ in range(3)]
     assert told == [201, 201, 429, 201, 201, 429, 429, 429, 429]
     assert post("Firefox", "10.9.9.9").status_code == 201
@@ -151,7 +169,7 @@ def test_in_a_burst_only_who_was_right_before_goes_by_and_junk_is_remembered(
 def test_a_process_takes_in_only_so_much_and_says_when_to_come_again(
     campaign: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "MOST_TAKEN", 3)
+    monkeypatch.setattr(knocks, "MOST_TAKEN", 3)
     for number in range(3):
         tell(campaign, f"{SAID} {number}")
     with pytest.raises(limits.TooManyReportsError, match="Nothing is lost"):

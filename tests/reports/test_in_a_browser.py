@@ -8,10 +8,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.actions.reports import hearing, timers, triage
+from annotation.actions.reports import hearing, limits, timers, triage
 from annotation.actions.reports.intake import Telling, receive
 from annotation.actions.reports.table import Actor
-from annotation.models import Campaign, PublicDoor, Report, ReportEvent, User
+from annotation.models import Campaign, PublicDoor, Report, ReportArrival, ReportEvent, User
 from learning.models import Deployment, ModelVersion, Trial
 from tests.make import make_annotator, make_campaign, make_language, make_sample, make_user
 from tests.training.test_pages_in_a_browser import _overflow
@@ -219,3 +219,22 @@ def _open(
     )
     context.add_cookies([{"name": n, "value": v, "url": server.url} for n, v in cookies.items()])
     return context.new_page()
+
+
+def test_a_browser_does_the_sum_of_a_burst_while_somebody_writes(
+    browser: "Browser", live_server: "LiveServer"
+) -> None:
+    from playwright.sync_api import expect
+
+    campaign = make_campaign(slug="here", languages=("wo",))
+    until = timezone.now() + limits.BURST_LASTS
+    PublicDoor.objects.create(campaign=campaign, open=True, burst_until=until)
+    page = browser.new_page()
+    page.goto(f"{live_server.url}{reverse('report', args=['here'])}")
+    expect(page.locator("[name=proof]")).not_to_have_value("", timeout=60_000)
+    page.fill("#text", "Xam naa ko bu baax")
+    page.wait_for_timeout(1000 * limits.LEAST_SECONDS + 100)
+    page.click("button.primary")
+    page.wait_for_url("**/reports/follow/**")
+    page.close()
+    assert ReportArrival.objects.get().proven

@@ -16,8 +16,9 @@ from learning.actions import trying
 from learning.actions.report_reproducing import reproduce, reproduce_due
 from learning.models import Deployment, ModelVersion, Trial
 from tests.make import make_campaign, make_user
+from training.actions.comparing import labels_said
 from training.actions.report_collecting import draft_case
-from training.actions.report_verifying import cases_of, labels_said
+from training.actions.report_verifying import cases_of
 from training.models import RegressionCase, ReportCase
 
 pytestmark = pytest.mark.django_db
@@ -132,6 +133,6 @@ def test_a_case_of_a_composed_answer_is_written_by_people_and_put_to_versions(
     version = campaign.model_versions.get()
     ((_, said, held),) = cases_of(report, version=version)
     assert held == right
-    (one, other) = labels_said(version, texts=["Awa ak Inti", "Inti ak Awa"], tag="wo")
+    (one, other) = labels_said(version, texts=["Awa ak Inti", "Inti ak Awa"], tags=["wo"] * 2)
     assert (one.key, one.value is not None) == (said, True)
     assert (one == other) == (kind == "several")

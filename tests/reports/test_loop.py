@@ -15,9 +15,11 @@ from annotation.actions.reports.table import SYSTEM
 from annotation.actions.reports.transitions import StepError, transition
 from annotation.methods.texts import GLUE, digest, glued
 from annotation.models import Campaign, Item, Report, ReportEvent, ReportState, Sample, User
+from learning.actions.desk_order import batch_name
+from learning.actions.report_boost import boost_of
 from learning.actions.report_reproducing import reproduce_due
 from learning.actions.serving import serving_version
-from tests.make import LABELS, make_annotator, make_language, make_sample
+from tests.make import LABELS, make_annotator, make_campaign, make_language, make_sample, make_user
 from tests.training.conftest import tiny_networks  # noqa: F401 - the tiny network in place of the shipped
 from tests.training.test_gold_calls import TEXTS, add_run, make_run, said_by
 from tests.training.test_runs import answered
@@ -26,7 +28,8 @@ from training.actions import report_care
 from training.actions.datasets import take_snapshot
 from training.actions.gates import judge
 from training.actions.promotion import rollback
-from training.actions.report_collecting import boost_of, draft_case
+from training.actions.report_collecting import draft_case
+from training.actions.report_neighbours import neighbours
 from training.actions.report_verifying import judge_probe, open_probes
 from training.methods.mended import judged, power
 from training.models import (
@@ -43,7 +46,8 @@ State = ReportState
 
 
 def tell(campaign: Campaign, text: str, **over: Any) -> Report:
-    fields = {"text": text, "tag": "wo", "consent_test": True, "reasons": ["meaning"]} | over
+    fields = {"text": text, "tag": "wo", "reasons": ["meaning"]} | over
+    fields = {"consent_test": True, "consent_train": True} | fields
     got = receive(
         campaign, telling=Telling(**fields), key=f"{text}{over}", client=text, now=timezone.now()
     )
@@ -108,8 +112,27 @@ def taken_into_the_loop(report: Report) -> Sample:
     return twin
 
 
+def told_why(report: Report) -> None:
+    """The round's page says which texts were asked because of it; its own page what it led to."""
+    client = Client()
+    client.force_login(make_user("noor", staff=True, is_superuser=True))
+    round_ = report.campaign.rounds.order_by("number")[0]
+    # They were asked before there was any round, and would be told of by none.
+    Item.objects.filter(kind="report").update(batch=batch_name(round_))
+    page = client.get(reverse("round_detail", args=[report.campaign.slug, round_.number]))
+    (asked,) = page.context["for_reports"]
+    links = report.links.exclude(item=None)
+    assert {one.item_id for one in asked.links} == set(links.values_list("item", flat=True))
+    assert (asked.most, f"Report {report.pk}" in page.content.decode()) == (12, True)
+    there = reverse("report_detail", args=[report.campaign.slug, "wo", report.pk])
+    led = client.get(there).context["links"]
+    assert len(led) == report.links.count()
+    assert {"text like it that speakers answer", "regression case"} <= {one.words for one in led}
+
+
 def proven(report: Report, *, twin: Sample) -> Verification:
     """Its examples were learned, its case and what is like it were not, speakers find it mended."""
+    told_why(report)
     check = report.verifications.get()
     assert check.cases_hold
     rows = SnapshotRow.objects.filter(snapshot__runs__candidate=check.version)
@@ -306,3 +329,17 @@ def test_what_is_like_half_of_a_pair_that_a_case_asks_about_is_never_learned() -
         answered(campaign, text=glued([half, "kenn xamul loolu ba tey"]))
     kept = {row.sample.text for row in take_snapshot(campaign).rows.select_related("sample")}
     assert {text.partition(GLUE)[0] for text in kept} == {other}
+
+
+def test_texts_like_it_are_looked_for_by_consent_alone() -> None:
+    campaign = make_campaign(slug="alike", languages=("wo",))
+    like = make_sample(campaign, "wo", "the market opens late on fridays in winter")
+    for number in range(12):
+        make_sample(campaign, "wo", f"{number} goats crossed the river by night, {number} drowned")
+    asked = tell(campaign, "the market opens late on fridays and closes before noon")
+    assert neighbours(asked, most=1) == [like]
+    silent = tell(campaign, "the market opens late and closes at noon", consent_train=False)
+    drawn = neighbours(silent, most=4)
+    Report.objects.filter(pk=silent.pk).update(input_text="goats crossed a river")
+    silent.refresh_from_db()
+    assert neighbours(silent, most=4) == drawn

@@ -81,7 +81,8 @@ def test_the_worst_the_most_told_and_the_oldest_come_first(
     often = tell(campaign, "bu bari")
     for n in range(3):
         tell(campaign, "bu bari", expected=f"{n}", severity="wrong")
-    often.refresh_from_db()
+    for one in (worst, often):  # newcomers' weigh little before
+        triage.look_at(one, actor=Actor(ReportEvent.By.COORDINATOR, make_user(f"of {one.pk}")))
     assert often.reporters == 4
     rows = [one.report for one in ranked(campaign, language=wolof, now=now)]
     assert rows == [worst, often, old, mild]
@@ -254,3 +255,17 @@ def test_nobody_waits_for_ever(campaign: Campaign) -> None:
     timers.tend(now + timedelta(days=181))
     report.refresh_from_db()
     assert (report.state, report.log.last().reason) == (State.CLOSED_WONT_FIX, "no_reader")
+
+
+def test_a_clock_that_is_put_back_puts_off_nothing_for_long(campaign: Campaign, lead: User) -> None:
+    report, now = tell(campaign), timezone.now()
+    for _ in range(8):
+        actor = Actor(By.COORDINATOR, lead)
+        triage.ask_back(report, question="which_word", actor=actor, now=now + timedelta(days=31))
+        following.answer(report, text="the second", now=now)
+    moments = list(report.log.order_by("number").values_list("at", flat=True))
+    assert moments == sorted(moments)
+    report.refresh_from_db()
+    assert report.due_at is not None
+    assert report.due_at <= now + timedelta(days=31 + 7)
+    assert not broken_link(report)

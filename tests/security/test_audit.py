@@ -2,15 +2,18 @@
 
 import csv
 import io
+import json
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.test import Client
 
-from annotation.actions.auditing import record
+from annotation.actions.auditing import moved, record, state_of
 from annotation.actions.keys import create_key
-from annotation.models import AuditEntry, Membership, Scope, User
-from tests.make import make_campaign, make_language, make_user
+from annotation.models import AuditEntry, Membership, Objection, Scope, User
+from config.audited_commands import audited
+from tests.make import make_campaign, make_language, make_sample, make_user
+from training.models import RegressionCase
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +87,23 @@ def test_djangos_admin_and_keys_are_audited_and_secrets_are_not_told(
     assert secret not in str(AuditEntry.objects.values())
 
 
+def test_no_word_that_somebody_typed_is_in_an_entry_and_that_it_moved_is(noor: User) -> None:
+    campaign = make_campaign(slug="mood")
+    sample = make_sample(campaign, text="my aunt's words")
+    case = RegressionCase(text="my aunt's words", source="hers")
+    rows: list[models.Model] = [sample, case, Objection(decision="", state="open"), campaign]
+    before = state_of(rows)
+    sample.text, sample.dialect, campaign.title = "her other words", "hers", "Mood"
+    case.text, case.source = "her other words", "aunt"
+    rows[2].decision, rows[2].state = "her words", "kept"  # type: ignore[attr-defined]
+    found = moved(before, state_of(rows))
+    told = json.dumps(record("x", actor=noor, changed=found).changed)
+    assert not [word for word in ("aunt", "other", "her", "words") if word in told]
+    assert found[f"sample {sample.pk}.text"] == ["•••", "•••"]
+    assert found["objection None.state"] == ["open", "kept"]
+    assert found[f"campaign {campaign.pk}.title"][1] == "Mood"
+
+
 def test_refusals_looks_and_own_affairs_leave_nothing(client: Client) -> None:
     lee = make_user("lee")
     make_campaign(slug="mood")
@@ -92,6 +112,36 @@ def test_refusals_looks_and_own_affairs_leave_nothing(client: Client) -> None:
     client.get("/me/")
     client.post("/sign-out/")
     assert not AuditEntry.objects.exists()
+
+
+def test_commands_are_audited_without_words_that_may_be_somebodys(noor: User) -> None:
+    make_campaign(slug="mood", languages=("wo",))
+    line = [
+        "manage.py",
+        "add_annotator",
+        "wo",
+        "--name",
+        "Aminata",
+        "--email=a@example.org",
+        "mood",
+        "7",
+    ]
+    with pytest.raises(SystemExit):
+        _fail_after_a_change(line)
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.campaign, entry.actor) == ("manage.py add_annotator", "mood", None)
+    assert entry.named["arguments"] == "wo --name ••• --email=••• mood 7"
+    assert (entry.named["ended"], bool(entry.named["by"])) == ("failed", True)
+    assert entry.wrote == {"annotation_user": [1, 0, 0]}
+    with audited(["manage.py", "list_campaigns"]):
+        User.objects.count()
+    assert AuditEntry.objects.count() == 1
+
+
+def _fail_after_a_change(line: list[str]) -> None:
+    with audited(line):
+        make_user("awa")
+        raise SystemExit(1)
 
 
 def test_pages_and_files_tell_it_to_those_who_lead_and_run_nothing(client: Client) -> None:

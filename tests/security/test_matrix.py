@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from copy import deepcopy
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -16,27 +16,38 @@ from django.utils.safestring import SafeString
 
 from annotation.actions.health import Health, PartHealth
 from annotation.models import Scope
+from annotation.views import turnstile
 from config.api import FILE
 from tests.security.doors import ADDRESSES, COMING_IN, DOORS, operations, patterns
 from tests.security.world import ROLES, World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Iterator[World]:
     there = PartHealth("Redis", Health.GOOD, "")
     monkeypatch.setattr("annotation.views.health.check_broker", lambda: there)
     # Thousands are refused here, and each would be told with its traceback, for minutes.
     logging.disable(logging.CRITICAL)
+    # A session that lies in its cookie is put back with the cookie, and asks the database nothing.
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     # Who comes in is decided before a page is drawn, and other tests look at pages.
+    monkeypatch.setattr("django.template.loader.render_to_string", lambda *_, **__: SafeString(""))
     monkeypatch.setattr("django.template.base.Template.render", lambda *_: SafeString(""))
     yield World()
     logging.disable(logging.NOTSET)
+    # What was kept of the page that refuses is as empty as all else that was drawn here.
+    turnstile._page.cache_clear()
 
 
+# Who asks by methods that a door has not, too.
+ASKS_ALL = {"stranger", "annotator", "superuser"}
 # Both a line of a file of texts and a call of the API.
-SENT = b'{"text": "Nanga def?", "language": "wo"}'
+SENT = (
+    b'{"text": "Nanga def?", "language": "wo",'
+    b' "url": "https://news.example/here", "state": "stopped"}'
+)
 
 
 # Signing in is signing in by any method; a report is taken back by DELETE and its secret.
@@ -73,12 +84,15 @@ class Visitor:
 
     def __init__(self, world: World, role: str) -> None:
         self.client: Client = world.client(role)
-        self.cookies = deepcopy(self.client.cookies)
+        self.cookies = self.client.cookies.output(header="", sep=";")
+        self.allowed: dict[str, str] = {}
 
     def ask(self, method: str, address: str) -> tuple[str, list[str]]:
-        self.client.cookies = deepcopy(self.cookies)
+        self.client.cookies = SimpleCookie(self.cookies)
         with tried() as seen:
             answer = self.client.generic(method, address)
+        if answer.status_code == 405:
+            self.allowed[address] = answer.headers.get("Allow", method)
         return outcome(answer), seen.written
 
 
@@ -99,16 +113,21 @@ def test_nobody_comes_in_but_as_the_table_says(world: World) -> None:
         *_djangos_admin(world),
         *_api(world),
     ]
-    assert not surprises, "\n".join(surprises)
+    assert not surprises, "\n".join(surprises[:40])
 
 
 def _pages(world: World) -> Iterator[str]:
     """Every address, by GET and POST, as everybody: who comes in, and who writes."""
-    for role in ROLES:
-        visitor = Visitor(world, role)
+    may_all = Visitor(world, "superuser")
+    for role in reversed(ROLES):
+        visitor = may_all if role == "superuser" else Visitor(world, role)
         for door in DOORS.values():
             for method in ("GET", "POST"):
-                seen, written = visitor.ask(method, door.address(world))
+                address = door.address(world)
+                # Which methods a door has is no question of roles: three of them ask all the same.
+                if role not in ASKS_ALL and method not in may_all.allowed.get(address, method):
+                    continue
+                seen, written = visitor.ask(method, address)
                 wanted = door.expected(role, method)
                 writes = door.lets_in(role) and (method == "POST" or door.get.endswith("w"))
                 if seen not in wanted:
@@ -141,7 +160,10 @@ def _other_methods(world: World) -> Iterator[str]:
     visitor = Visitor(world, "superuser")
     for door in DOORS.values():
         for method in ("PUT", "DELETE"):
-            seen, written = visitor.ask(method, door.address(world))
+            address = door.address(world)
+            if method not in visitor.allowed.get(address, method):
+                continue  # the answer to the other method has said so
+            seen, written = visitor.ask(method, address)
             if written and not door.get.endswith("w") and door.name not in DELETED_OR_SIGNED:
                 yield f"{method} {door.name}: {seen} {written}"
 
@@ -172,14 +194,17 @@ def _api(world: World) -> Iterator[str]:
     told, found = operations(), dict(_operations())
     if set(found) != set(told):
         yield f"operations without a line in doors.txt, or lines without: {set(found) ^ set(told)}"
-    known = {"number": 1, "uid": world.words["trial"], "slug": "here"}
+    client = world.client("stranger")
+    known = {"number": 1, "tag": "wo", "uid": world.words["trial"], "slug": "here"}
     for name, (method, path) in found.items():
         asked, needs = told.get(name, ("", ""))
-        address = path.format(**known) + ("?filename=a.jsonl" if name == "create_import" else "")
+        sent = name in ("create_import", "create_folder")
+        address = path.format(**known) + ("?filename=a.jsonl" if sent else "")
         for role in [None, *(role for role in ROLES if role != "stranger")]:
             for kind in ("scope", "others", "elsewhere"):
                 scopes = set(Scope.values) - {asked} if kind == "others" else {asked}
-                answer = _call(address, method, world.key(role, scopes, kind == "elsewhere"))
+                headers = world.key(role, scopes, kind == "elsewhere")
+                answer = _call(client, address, method, headers)
                 wanted = _wanted(needs, role=role, kind=kind, path=path)
                 there = wanted == "in" and answer == "404" and "{" in path.replace("{slug}", "")
                 if answer != wanted and not there:
@@ -192,12 +217,10 @@ def _operations() -> Iterator[tuple[str, tuple[str, str]]]:
             yield operation["operationId"], (method, path)
 
 
-def _call(address: str, method: str, headers: dict[str, str]) -> str:
+def _call(client: Client, address: str, method: str, headers: dict[str, str]) -> str:
     with tried():
         kind = "application/octet-stream" if "filename" in address else "application/json"
-        answer = Client(raise_request_exception=False).generic(
-            method.upper(), address, SENT, content_type=kind, headers=headers
-        )
+        answer = client.generic(method.upper(), address, SENT, content_type=kind, headers=headers)
     told = answer.headers.get("Content-Type", "")
     title = answer.json()["title"] if told.endswith("problem+json") else ""
     refused = {"not_signed_in": "401", "not_allowed": "403", "not_found": "404"}

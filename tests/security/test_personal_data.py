@@ -1,5 +1,6 @@
 """Personal data: listed, given and taken away, whole; and nothing of ours is kept for ever unasked."""
 
+import ast
 import json
 import re
 from datetime import timedelta
@@ -123,7 +124,7 @@ def test_what_is_over_is_forgotten() -> None:
 # Each of these runs what it reads, or fetches what it is told to run.
 DANGEROUS = re.compile(
     r"import (?:pickle|dill|marshal|shelve)\b|pickle\.loads?\(|joblib\.load|torch\.load\(|yaml\.load\("
-    r"|allow_pickle=True|trust_remote_code=True|(?<![\w.])(?:eval|exec)\(|shell=True"
+    r"|allow_pickle=True|trust_remote_code\"?\s*[:=]\s*True|(?<![\w.])(?:eval|exec)\(|shell=True"
     r"|ET\.(?:parse|fromstring|XML)\(|xml\.(?:dom|sax)"
 )
 # Tensors alone come of it: nothing else is unpacked.
@@ -140,3 +141,23 @@ def test_nothing_of_ours_runs_what_it_reads() -> None:
         if DANGEROUS.search(line) and ALLOWED not in line
     ]
     assert found == []
+
+
+def test_weights_are_tensors_alone_wherever_a_checkpoint_is_opened() -> None:
+    opened = [
+        (call, ast.unparse(call.func), {one.arg: one.value for one in call.keywords})
+        for file in (ROOT / "learning").rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and re.fullmatch(r"\w+\.from_pretrained", ast.unparse(call.func))
+    ]
+    networks = [
+        one for one in opened if one[1].split(".")[0] not in ("AutoConfig", "AutoTokenizer")
+    ]
+    assert len(networks) >= 3
+    for call, _, told in networks:
+        assert ast.unparse(told["use_safetensors"]) == "True", ast.unparse(call)
+    # Said there, or by the options that are handed on.
+    assert not [
+        ast.unparse(one[0]) for one in opened if not {"trust_remote_code", None} & {*one[2]}
+    ]

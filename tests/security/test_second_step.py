@@ -2,14 +2,17 @@
 
 import time
 
+import django_otp
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 from django_otp.oath import TOTP
 from django_otp.plugins.otp_static.models import StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from annotation.actions.invitations import origin_of
 from annotation.actions.second_step import confirm, take_away
 from annotation.errors import VernacularError
 from annotation.models import AuditEntry, LinkMiss, Membership, User
@@ -61,7 +64,9 @@ def enrolled(user: User, clock: list[float]) -> tuple[Client, list[str]]:
     assert "data:image/svg+xml" in shown.content.decode()
     assert client.post(SET_UP, {"code": "000000"}).status_code == 422
     TOTPDevice.objects.update(throttling_failure_count=0)
+    before = client.session.session_key
     done = client.post(SET_UP, {"code": code_of(user, clock)})
+    assert client.session.session_key != before
     codes = done.context["codes"]
     assert len(codes) == 10
     return client, codes
@@ -79,14 +84,30 @@ def test_a_password_alone_opens_nothing_once_there_is_a_phone(
     assert second.post("/campaigns/new/", {"title": "x"})["Location"] == ASK
     partial = second.get("/campaigns/", headers={"HX-Request": "true"})
     assert (partial.status_code, partial["HX-Redirect"]) == (204, ASK)
-    used = code_of(noor, clock)
+    used, before = code_of(noor, clock), second.session.session_key
     assert second.post(ASK, {"code": used, "next": "/campaigns/"})["Location"] == "/campaigns/"
+    # Whoever knew the number of a session that had only a password knows no other.
+    assert second.session.session_key != before
     assert second.get("/campaigns/").status_code == 200
     third = signed_in(noor)
     assert third.post(ASK, {"code": used}).status_code == 422  # each code counts once
     TOTPDevice.objects.update(throttling_failure_count=0)
     foreign = {"code": code_of(noor, clock), "next": "https://evil.example/"}
     assert third.post(ASK, foreign)["Location"] == "/"
+
+
+def test_what_another_has_or_has_not_confirmed_proves_nothing(
+    noor: User, clock: list[float]
+) -> None:
+    enrolled(noor, clock)
+    client = signed_in(noor)
+    others = TOTPDevice.objects.create(user=make_user("inti"), confirmed=True)
+    unsure = TOTPDevice.objects.create(user=noor, confirmed=False)
+    for phone in (others, unsure):
+        session = client.session
+        session[django_otp.DEVICE_ID_SESSION_KEY] = phone.persistent_id
+        session.save()
+        assert client.get("/campaigns/")["Location"].startswith(ASK)
 
 
 def test_a_recovery_code_opens_once_and_is_kept_as_a_digest(noor: User, clock: list[float]) -> None:
@@ -205,6 +226,17 @@ def test_a_lost_phone_is_taken_away_by_another_superuser_and_written_down(
         call_command("take_second_step_away", "nobody", reason="x")
     with pytest.raises(VernacularError):
         confirm(noor, code="123456")
+
+
+def test_too_many_wrong_passwords_from_an_address_wait_whoevers_they_are(noor: User) -> None:
+    now = timezone.now()
+    LinkMiss.objects.bulk_create(
+        LinkMiss(origin=origin_of("sign-in from 203.0.113.9"), created_at=now) for _ in range(30)
+    )
+    right = {"username": "noor", "password": "secret"}
+    held = Client(REMOTE_ADDR="203.0.113.9").post("/sign-in/", right)
+    assert (held.status_code, "Too many" in held.content.decode()) == (200, True)
+    assert Client(REMOTE_ADDR="203.0.113.8").post("/sign-in/", right).status_code == 302
 
 
 def test_too_many_wrong_passwords_have_to_wait_whoever_tries(noor: User) -> None:

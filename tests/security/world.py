@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import models
 from django.test import Client
+from django.test.client import ClientHandler
 from django.urls import reverse
 from django.utils import timezone
 
@@ -66,6 +67,8 @@ class World:
     """Everything of one campaign that an address can name, by the word that the table has for it."""
 
     def __init__(self) -> None:
+        # Middleware is put together once for all browsers, not once for each.
+        self.handler = ClientHandler(enforce_csrf_checks=False)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(rich, "LANGUAGES", rich.LANGUAGES[-4:])
             self.here = rich.make_rich_campaign(slug="here")
@@ -74,6 +77,10 @@ class World:
         self.people = {
             name: make_user(name) for name in ROLES if name not in ("stranger", "reader")
         }
+        # Whoever has a password is asked for by a second step, which has tests of its own.
+        for person in self.people.values():
+            person.set_unusable_password()
+            person.save()
         User.objects.filter(username__in=("staff", "superuser")).update(is_staff=True)
         User.objects.filter(username="superuser").update(is_superuser=True)
         self._give_roles()
@@ -115,7 +122,7 @@ class World:
         self.given[CalibrationSession] = session = self._row(
             CalibrationSession, kind="qualify", result="", ended_at=None
         )
-        trial = self._row(Trial, state="done", text="x")
+        trial = self._row(Trial, state="done", text="x", answer={"version": 1})
         receipt = self._reported()
         report = receipt.report
         waits = {"outcome": "", "closed_at": None, "decided_by": None}
@@ -190,6 +197,7 @@ class World:
     def client(self, role: str) -> Client:
         """A browser of somebody with that role."""
         client = Client(raise_request_exception=False)
+        client.handler = self.handler
         if role == "reader":
             client.post(reverse("go", args=[self.ticket.token]))
         elif role != "stranger":

@@ -1,16 +1,20 @@
 """A generator against the champion: asked blindly, judged by people in each language, or not at all."""
 
+import io
 import json
 from io import StringIO
 from pathlib import Path
 
+import polib
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
+from annotation.actions.keys import create_key
+from annotation.methods.readers import Wanted, read_rows
 from annotation.methods.texts import parts_of
-from annotation.models import Annotation, Annotator, Campaign, Consent, Item, Sample
+from annotation.models import Annotation, Annotator, Campaign, Consent, Item, Membership, Sample
 from annotation.objectives import ratings
 from tests.make import (
     make_annotator,
@@ -245,6 +249,36 @@ def test_corrections_are_given_out_with_consent_and_never_of_gold(tmp_path: Path
     assert "awa" not in str(row).lower()
     with pytest.raises(CommandError, match="Cannot write"):
         run("export_corrections", campaign.slug, str(tmp_path / "c.jsonl"))
+
+
+def test_corrections_leave_as_po_and_come_in_again(tmp_path: Path) -> None:
+    campaign = make_campaign(objective="ratings", labels=tuple(ratings.LABELS), languages=("wo",))
+    said = 'Na nga\ndef? "x" \\n \u2028 #, fuzzy'
+    rate(campaign, "Naka\u2028\nmsgid nga\x04How are you?\nWell?", said)
+    rate(campaign, "Other\x04How are you?\nWell?", "Naka wa kër ga?", name="binta")
+    rate(campaign, "Without a source", "Amul cosaan")
+    lead = make_user("lead")
+    Membership.objects.create(user=lead, campaign=campaign, role="admin")
+    key = create_key(lead, name="x", scopes=["export"])[1]
+    place = f"/api/v1/campaigns/{campaign.slug}/languages/wo/corrections"
+    program = Client(headers={"Authorization": f"Bearer {key}"})
+    answer = program.get(place)
+    assert answer["Content-Disposition"].endswith('-wo.po"')
+    whole = b"".join(answer)
+    rows = list(read_rows(io.BytesIO(whole), format="po", wanted=Wanted()))
+    assert [(row.values["text"], row.values["language"]) for row in rows] == [
+        (said, "wo"), ("Naka wa kër ga?", "wo"), ("Amul cosaan", "wo"),
+    ]  # fmt: skip
+    messages = [row.values["meta"]["msgid"] for row in rows]
+    assert messages == ["How are you?\nWell?", "How are you?\nWell?", "Without a source"]
+    assert len({row.values["id"] for row in rows}) == 3
+    polib.pofile(whole.decode(), check_for_duplicates=True)
+    lines = b"".join(program.get(f"{place}?format=jsonl"))
+    assert [json.loads(one)["corrected"] for one in lines.splitlines()][1:] == [
+        "Naka wa kër ga?",
+        "Amul cosaan",
+    ]
+    assert program.get(f"{place}?format=docx").status_code == 422
 
 
 def test_preferences_are_shares_of_those_who_chose(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_label_that_is_missed_is_told_beside_the_mean(client: Client) -> Non
     there = f"/campaigns/{campaign.slug}/versions/{run.base.number}/"
     page = client.get(there).content.decode()
     assert "Each label by itself" in page
-    lines = client.get(f"{there}labels.csv").content.decode().splitlines()
+    lines = b"".join(client.get(f"{there}labels.csv")).decode("utf-8-sig").splitlines()
     assert lines[0].startswith("language,label,name,gold,f1,f1_low,f1_high,precision")
     assert len(lines) == 1 + len(labels)
     assert any(line.startswith("wo,dates,") and ",20," in line for line in lines)

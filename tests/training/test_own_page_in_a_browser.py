@@ -12,7 +12,7 @@ from tests.annotation.test_welcome_in_a_browser import LONG, MOST_BYTES, flaws
 from tests.training.giving import allow, give, learn, make_group, version
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
     from pytest_django.fixtures import SettingsWrapper
     from pytest_django.live_server_helper import LiveServer
 
@@ -32,6 +32,11 @@ def awa(browser: "Browser", settings: "SettingsWrapper") -> User:
     User.objects.filter(pk=ibou.user_id).update(name=LONG)
     allow(ibou, name_me=True)
     return keep_address(awa.user, address="awa@example.org")
+
+
+def press(page: "Page", selector: str) -> None:
+    with page.expect_navigation():
+        page.locator(selector).click()
 
 
 @pytest.mark.parametrize(
@@ -83,10 +88,10 @@ def test_what_people_get_back_is_light_and_readable_by_all(
         heavy = sum(weights.values())
         wrong += [f"{title}: {heavy} bytes"] if heavy > MOST_BYTES else []
         wrong += [url for url in weights if url.endswith(".js")]
-    page.locator("main button").click()
+    press(page, "main button")
     assert page.locator("h1").count() == 1
     page.goto(f"{live_server.url}/me/take-back/")
-    page.locator("button[value=all]").click()
+    press(page, "button[value=all]")
     wrong += flaws(page, f"taken-{scheme}-{language}-{width}", scripts=scripts)
     assert wrong == []
     awa.refresh_from_db()

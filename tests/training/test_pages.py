@@ -59,11 +59,11 @@ def test_pages_do_not_ask_more_of_the_database_when_there_is_more_to_show(
 ) -> None:
     small = make_campaign(languages=("wo",), slug="small")
     # The rich one has rounds, runs and gates; what those cost is the only difference.
-    assert queries(noor, f"/campaigns/{small.slug}/") <= 47
-    assert queries(noor, f"/campaigns/{campaign.slug}/") <= 56
-    assert queries(noor, "/campaigns/") <= 10
-    assert queries(noor, f"/campaigns/{campaign.slug}/rounds/1/") <= 10
-    assert queries(noor, f"/campaigns/{campaign.slug}/people/") <= 16
+    assert queries(noor, f"/campaigns/{small.slug}/") <= 53
+    assert queries(noor, f"/campaigns/{campaign.slug}/") <= 62
+    assert queries(noor, "/campaigns/") <= 14
+    assert queries(noor, f"/campaigns/{campaign.slug}/rounds/1/") <= 12
+    assert queries(noor, f"/campaigns/{campaign.slug}/people/") <= 21
     assert queries(noor, f"/campaigns/{campaign.slug}/quarantine/") <= 7
     assert queries(noor, f"/campaigns/{campaign.slug}/versions/") <= 16
     run = TrainingRun.objects.latest("pk")
@@ -205,7 +205,8 @@ def test_the_web_loads_no_network() -> None:
     code = (
         "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings';"
         "django.setup(); import config.urls, config.wsgi;"
-        "heavy = {'torch', 'transformers', 'sklearn', 'label_studio_sdk'} & set(sys.modules);"
+        "names = 'torch transformers sklearn label_studio_sdk pyarrow scipy.special scipy.sparse';"
+        "heavy = set(names.split()) & set(sys.modules);"
         "sys.exit(f'loaded {heavy}' if heavy else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -7,10 +7,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from annotation.models import Campaign, Language
+from annotation.models import Annotator, Campaign, Language
 from tests.make import make_user
 from tests.rich import make_rich_campaign
-from tests.training.test_pages_in_a_browser import addresses
+from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
 ALONE = {"br", "hr", "img", "input", "link", "meta", "path", "rect", "circle", "line", "use"}
@@ -48,6 +48,54 @@ class Samples(HTMLParser):
                 turned = any(one[2] or one[0] == "bdi" for one in inside)
                 if said != lang or not turned:
                     self.wrong.append(f"{data.strip()[:60]!r}: lang={said!r}, not {lang!r}")
+
+
+def addresses(campaign: Campaign) -> list[str]:
+    run = TrainingRun.objects.get(campaign=campaign, round__number=2)
+    speaker = Annotator.objects.first()
+    text = campaign.samples.filter(language__tag="ar").first()
+    assert speaker
+    assert text
+    pages = (
+        "",
+        "guidelines/ar/",
+        "languages/ar/",
+        "languages/ar/catalogue/",
+        "imports/",
+        f"imports/{campaign.imports.get().pk}/",
+        "people/",
+        "people/add/",
+        "publication/",
+        "quarantine/",
+        "queue/",
+        "quota/",
+        "rounds/1/",
+        "runs/",
+        f"runs/{run.pk}/",
+        f"runs/{run.pk}/gate/",
+        "gate/",
+        "cases/",
+        "versions/",
+        "versions/5/",
+        "versions/compare/?a=2&b=5",
+        f"people/{speaker.pk}/answers/",
+        f"texts/{text.uid}/",
+        "versions/2/confidence/",
+        "versions/1/roll-back/",
+        "finish/",
+        "webhooks/",
+    )
+    here = [f"/campaigns/{campaign.slug}/{page}" for page in pages]
+    languages = ["/languages/", f"/languages/{campaign.slug}/", f"/languages/{campaign.slug}/ar/"]
+    others = [
+        "/campaigns/",
+        "/campaigns/new/",
+        "/health/",
+        "/me/keys/",
+        "/nowhere/",
+        "/campaigns/empty/",
+    ]
+    return [*here, *languages, *others]
 
 
 @pytest.fixture

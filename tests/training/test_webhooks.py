@@ -377,8 +377,9 @@ def test_the_command_does_what_the_page_does(campaign: Campaign) -> None:
     for words in (("add", "none", URL), ("add", "news", URL), ("try", 99)):
         with pytest.raises(CommandError):
             run(*words)
-    with pytest.raises(CommandError, match="no news called"):
+    with pytest.raises(CommandError, match="no news called") as refused:
         run("add", "news", f"{URL}/2", "--kind", "weather")
+    assert str(refused.value).count("There are:") == 1
     run("remove", webhook.pk)
     assert not Webhook.objects.exists()
 
@@ -388,3 +389,17 @@ def test_a_campaign_tells_no_more_addresses_than_it_may(campaign: Campaign) -> N
         listen(campaign, url=f"{URL}/{number}")
     with pytest.raises(ConflictError, match="Remove one first"):
         listen(campaign)
+
+
+def test_another_secret_is_shown_once_and_no_other_by_loading_it_again(
+    client: Client, campaign: Campaign
+) -> None:
+    client.force_login(make_user("root", staff=True))
+    webhook = listen(campaign)
+    page = f"/campaigns/{campaign.slug}/webhooks/"
+    answer = client.post(f"{page}{webhook.pk}/", {"do": "secret"})
+    assert (answer.status_code, answer["Location"]) == (302, page)
+    webhook.refresh_from_db()
+    assert client.get(page).context["secret"] == secret_of(webhook)
+    assert not client.get(page).context["secret"]
+    assert webhook.turn == 2

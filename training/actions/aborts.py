@@ -3,11 +3,11 @@
 from datetime import datetime
 
 from django.db.models import Q
-from django.utils.translation import gettext as _
 
 from annotation.actions.leases import lapsed
 from annotation.errors import ConflictError
 from annotation.models import User
+from learning.actions.round_words import ABORTED, SOMEBODY
 from training.models import TrainingRun
 
 Status = TrainingRun.Status
@@ -39,5 +39,4 @@ def abort_run(run: TrainingRun, *, actor: User | None, now: datetime) -> Trainin
 def abort_note(run: TrainingRun) -> str:
     """Say who ended the run, for the round's note."""
     who = run.abort_asked_by
-    sentence = _("Training was aborted by %(who)s; what people answered is kept for the next run.")
-    return sentence % {"who": who.get_full_name() or who.username if who else _("somebody")}
+    return ABORTED % {"who": who.get_full_name() or who.username if who else SOMEBODY}

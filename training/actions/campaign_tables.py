@@ -9,13 +9,27 @@ from annotation.methods.texts import shown
 from annotation.models import Campaign
 from learning.actions.outlook import outlook_of
 from learning.models import SelectionGain
-from training.actions.overview import Overview, overview_of
+from training.actions.overview import CampaignRow, Overview, overview_of
 from training.actions.parity import parity_of
 from training.actions.run_rows import RUNS, row_of, runs_of, told
 from training.actions.version_rows import version_rows
 from training.models import TrainingRun
 
 Table = tuple[Sequence[str], Iterable[Sequence[Any]]]
+
+
+def campaigns(rows: Iterable[CampaignRow]) -> Table:
+    """The campaigns that somebody watches, one a line."""
+    told = [
+        (
+            *(row.campaign.slug, row.campaign.title, row.campaign.question, row.campaign.status),
+            *(row.languages, row.samples, row.answers),
+            *((row.round.number, row.round.status) if row.round else (None, None)),
+        )
+        for row in rows
+    ]
+    head = ("campaign", "title", "question", "status", "languages", "texts", "answers")
+    return (*head, "round", "round_status"), told
 
 
 def languages(campaign: Campaign) -> Table:
@@ -29,14 +43,14 @@ def languages(campaign: Campaign) -> Table:
             *(row.answered, row.asked, row.pool, row.gold, row.people),
             *(row.quarantined, row.guideline or None),
         )
-        for row in overview_of(campaign).languages
+        for row in overview_of(campaign, now=timezone.now()).languages
     ]
     return (*head, "pool", "gold", "people", "quarantined", "guideline"), rows
 
 
 def trends(campaign: Campaign) -> Table:
     """Accuracy of what served when each round opened."""
-    overview: Overview = overview_of(campaign)
+    overview: Overview = overview_of(campaign, now=timezone.now())
     rows = [
         (row.home.language.tag, column, point.value, point.low, point.high)
         for row in overview.languages
@@ -91,7 +105,7 @@ def outlook(campaign: Campaign) -> Table:
 def rounds(campaign: Campaign) -> Table:
     """The rounds with what came of them."""
     rows = []
-    for one in overview_of(campaign).rounds:
+    for one in overview_of(campaign, now=timezone.now()).rounds:
         run: TrainingRun | None = getattr(one, "training_run", None)
         gate = run.gate if run else None
         moments = (one.opened_at.isoformat(), one.closed_at.isoformat() if one.closed_at else None)

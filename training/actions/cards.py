@@ -8,11 +8,11 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from annotation.models import GoldItem
+from annotation.models import GoldItem, Severity
 from learning.actions.identities import size_of
 from learning.models import Deployment, ModelVersion
 from training.actions.lineage import Family, Tainted, tainted
-from training.models import DataSnapshot, Evaluation, GateRun, TrainingRun
+from training.models import CaseCheck, DataSnapshot, Evaluation, GateRun, TrainingRun
 
 # With fewer gold items an interval is wide enough to hide a language that is served badly.
 ENOUGH_GOLD = 100
@@ -54,6 +54,7 @@ def card_of(version: ModelVersion, *, flags: Mapping[int, Tainted] | None = None
         "learned_from": learned,
         "quality": quality,
         "gates": [_told_gate(gate) for gate in _gates(version)],
+        "cases": cases_of(version),
         "deployments": [
             {
                 "number": row.number,
@@ -129,6 +130,32 @@ def limits_of(
         )
     )
     return limits
+
+
+def cases_of(version: ModelVersion) -> dict[str, Any]:
+    """Return how the version fared on the regression cases at its last gate, and each that got worse.
+
+    By number, and never by their words: those may be somebody's who did not agree to be quoted.
+    """
+    last = version.gates_as_candidate.order_by("pk").last()
+    asked = CaseCheck.objects.filter(gate=last).select_related("case__language")
+    rows = list(asked.order_by("case")) if last else []
+    return {
+        "asked": len(rows),
+        "right": sum(one.candidate_right for one in rows),
+        "disputed": sum(one.disputed for one in rows),
+        "learned": sum(one.learned for one in rows),
+        "worse": [
+            {
+                "case": one.case_id,
+                "language": one.case.language.tag,
+                "severity": Severity(one.severity).name.lower(),
+                "severity_words": str(Severity(one.severity).label),
+            }
+            for one in rows
+            if one.broken
+        ],
+    }
 
 
 def _list(tags: Sequence[str]) -> str:

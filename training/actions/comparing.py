@@ -1,22 +1,25 @@
 """Comparing: candidate, champion and anchors on the same gold, and on the regression cases."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from django.db.models import Prefetch
 
+from annotation.actions.choosing import label_for
 from annotation.actions.judging import judging
 from annotation.errors import TransientError, VernacularError
-from annotation.models import Campaign, GateMetric, GoldItem, Label, Language, Severity
+from annotation.models import Campaign, GateMetric, GoldItem, Label, Language
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
+from training.actions.case_versions import Terms, is_right, terms_of
 from training.actions.cases import learned_cases
 from training.actions.evaluation import Gold, answers_of, evaluate, gold_of
 from training.actions.shapes import shape_of
 from training.methods import gate as checks
-from training.models import Evaluation, RegressionCase, ReportCase, TrainingRun
+from training.models import Evaluation, RegressionCase, TrainingRun
 
 # So often gold may arrive while it is measured before the look waits for a quieter time.
 MOST_MEASURES = 3
@@ -41,24 +44,26 @@ class Compared:
 
 @dataclass(frozen=True)
 class AskedCase:
-    """A regression case with the code of the answer that each version gave."""
+    """A regression case with the answer that each version gave."""
 
     case: RegressionCase
-    champion: Any
-    candidate: Any
-    right: frozenset[Any]
+    champion: Label
+    candidate: Label
+    champion_right: bool
+    candidate_right: bool
+    terms: Terms
     learned: bool = False
-    grave: bool = False
 
     def told(self) -> checks.Case:
         """The case as the gate wants to have it."""
         return checks.Case(
             self.case.language.tag,
             self.case.text,
-            self.champion in self.right,
-            self.candidate in self.right,
+            self.champion_right,
+            self.candidate_right,
             self.learned,
-            self.grave,
+            self.terms.grave,
+            self.terms.disputed,
         )
 
 
@@ -134,41 +139,43 @@ def ask_cases(
     A case whose text the candidate has learned, or nearly the same, is asked and told as such.
     """
     languages = campaign.languages.filter(active=True).values("language")
-    cases = list(
+    found = list(
         RegressionCase.objects.filter(campaign=campaign, active=True, language__in=languages)
-        .select_related("language")
+        .select_related("language", "campaign")
         .prefetch_related(Prefetch("expected", queryset=Label.everything.all()))
         .order_by("pk")
     )
+    terms = terms_of(found)
+    cases = [case for case in found if not terms[case.pk].written]
     if not cases:
         return []
-    from learning.inference import logits_of
-
     texts, tags = [case.text for case in cases], [case.language.tag for case in cases]
-    shape = shape_of(campaign)
-    said = [
-        shape.said(shape.read(partial(logits_of, version), texts=texts, languages=tags))
-        for version in (champion, candidate)
-    ]
-    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
+    said = [labels_said(version, texts=texts, tags=tags) for version in (champion, candidate)]
     learned = learned_cases(cases, candidate=candidate)
-    told = ReportCase.objects.filter(case__in=cases, report__severity__gte=Severity.HIGH)
-    grave = set(told.values_list("case", flat=True))
-    return [
-        AskedCase(
-            case,
-            old,
-            new,
-            frozenset(
-                shape.truth(
-                    [(one.position, one.key, one.value) for one in case.expected.all()], keys=keys
-                )
-            ),
-            case.pk in learned,
-            case.pk in grave,
-        )
-        for case, old, new in zip(cases, *said, strict=True)
-    ]
+    asked = []
+    for case, old, new in zip(cases, *said, strict=True):
+        keys = [label.key for label in case.expected.all()]
+        was, now = (is_right(terms[case.pk], case=case, said=one, right=keys) for one in (old, new))
+        asked.append(AskedCase(case, old, new, was, now, terms[case.pk], case.pk in learned))
+    return asked
+
+
+def labels_said(version: ModelVersion, *, texts: Sequence[str], tags: Sequence[str]) -> list[Label]:
+    """Return what a version answers to each text, composed answers too, as the campaign's labels."""
+    if not texts:
+        return []
+    from learning.inference import logits_of  # torch is for workers only
+
+    campaign = version.campaign
+    shape = shape_of(campaign)
+    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
+    ask = partial(logits_of, version)
+    codes = shape.said(shape.read(ask, texts=texts, languages=list(tags)))
+    known: dict[Any, Label] = {}
+    for code in codes:
+        if code not in known:
+            known[code] = label_for(campaign, answer=shape.answer(code, keys=keys))
+    return [known[code] for code in codes]
 
 
 def _anchors_before(run: TrainingRun) -> dict[int, ModelVersion | None]:

@@ -13,7 +13,7 @@ from annotation.actions.judgements import OUTCOMES
 from annotation.errors import ConflictError
 from annotation.methods.readers.sides import FIRST, SECOND
 from annotation.methods.texts import normalise, parts_of
-from annotation.models import Annotation, Campaign, Consent, Sample
+from annotation.models import Annotation, Campaign, Consent, Language, Sample
 from annotation.objectives.ratings import CORRECTED, WRONG
 from training.actions.gold_marks import GoldMarks
 
@@ -84,10 +84,10 @@ def records_of(campaign: Campaign) -> Iterator[dict[str, Any]]:
     return (one.record() for one in found(campaign))
 
 
-def corrections_of(campaign: Campaign) -> Iterator[Corrected]:
+def corrections_of(campaign: Campaign, *, language: Language | None = None) -> Iterator[Corrected]:
     """Yield what people corrected, in the order of the texts and then of the answers."""
     _refuse_other(campaign, kind="ratings")
-    for one in _standing(campaign):
+    for one in _standing(campaign, language=language):
         better = str(one.answer.get(CORRECTED) or "")
         if not better:
             continue
@@ -165,10 +165,11 @@ def _refuse_other(campaign: Campaign, *, kind: str) -> None:
         )
 
 
-def _standing(campaign: Campaign) -> Iterator[Annotation]:
+def _standing(campaign: Campaign, *, language: Language | None = None) -> Iterator[Annotation]:
     """The newest answer of each person on each text, where a model may learn of it."""
     marks = GoldMarks.of(campaign)
     pool = Sample.objects.filter(campaign=campaign).pool()
+    pool = pool if language is None else pool.filter(language=language)
     given = (
         Annotation.objects.answered()
         .filter(item__sample__in=pool, annotator__active=True, label__isnull=False)

@@ -19,6 +19,12 @@ from annotation.models import Campaign, Consensus, Item
 from learning.actions.duplicates import due_searches, open_searches, worth_waiting
 from learning.actions.looks import due_looks, looks_to_wait_for
 from learning.actions.pools import askable
+from learning.actions.round_words import (
+    JUDGING_FAILED,
+    NOTHING_TAUGHT,
+    SCORING_FAILED,
+    TRAINING_FAILED,
+)
 from learning.actions.rounds import open_round, select_round
 from learning.actions.scoring import (
     likely_scored,
@@ -112,7 +118,7 @@ def _score(round_: Round, now: datetime) -> list[Work]:
         waited_for = scoring.shards.all()
     failed = waited_for.filter(status=ScoringShard.Status.FAILED).first()
     if failed and not waited_for.filter(status__in=UNFINISHED).exists():
-        _give_up(round_, note=f"Scoring failed: {failed.error}", now=now)
+        _give_up(round_, note=SCORING_FAILED % {"error": failed.error}, now=now)
         return []
     return _shards_of(scoring, now=now)
 
@@ -159,7 +165,7 @@ def _collect(round_: Round, now: datetime) -> list[Work]:
         if run is not None:
             return []
         if not _asked(round_).filter(state__in=Item.OPEN).exists():
-            _close(round_, note="No answer taught anything new.", now=now)
+            _close(round_, note=NOTHING_TAUGHT, now=now)
             return []
     owed = round_.campaign.languages.filter(active=True, items__state=Item.State.QUEUED)
     pushes = [
@@ -208,7 +214,7 @@ def _train(round_: Round, now: datetime) -> list[Work]:
     elif run.status == TrainingRun.Status.FINISHED:
         _move(round_, to=Status.JUDGING)
     elif run.status == TrainingRun.Status.FAILED:
-        _give_up(round_, note=f"Training failed: {run.error}", now=now)
+        _give_up(round_, note=TRAINING_FAILED % {"error": run.error}, now=now)
     elif claimable(run.pk, now=lambda: now):
         return [Work("training.tasks.train", {"run_id": run.pk})]
     return []
@@ -218,7 +224,7 @@ def _judge(round_: Round, now: datetime) -> list[Work]:
     run = TrainingRun.objects.get(round=round_)
     gate = getattr(run, "gate", None)
     if gate is None and run.judgings >= MOST_JUDGINGS and run.error:
-        _give_up(round_, note=f"Judging failed: {run.error}", now=now)
+        _give_up(round_, note=JUDGING_FAILED % {"error": run.error}, now=now)
         return []
     if gate is None:
         return [Work("training.tasks.judge", {"run_id": run.pk})]

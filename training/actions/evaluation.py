@@ -14,7 +14,7 @@ import numpy as np
 from django.db import transaction
 
 from annotation.actions.judging import judging
-from annotation.models import Campaign, GoldItem, Language, Sample
+from annotation.models import Campaign, GoldItem, Language
 from learning.models import ModelVersion, Temperature
 from training.actions.by_label import told_by_label
 from training.actions.calibrations import check_calibrations, fit_calibrations
@@ -57,8 +57,7 @@ def gold_of(campaign: Campaign, *, split: str) -> list[Gold]:
 def _gold(
     campaign: Campaign, *, language: Language, split: str, keys: tuple[str, ...], shape: Shape
 ) -> Gold:
-    ready = Sample.objects.filter(campaign=campaign, language=language).ready()
-    items = GoldItem.objects.filter(sample__in=ready, split=split, retired_at=None)
+    items = GoldItem.objects.present(campaign.pk, language=language.pk).filter(split=split)
     rows = list(
         items.order_by("sample__uid").values_list(
             "sample_id",

@@ -292,10 +292,13 @@ def _cases(found: Stored, seen: Seen) -> str:
     total, broken, learned = (int(found["numbers"][n]) for n in ("cases", "broken", "learned"))
     if not total:
         return _("There are no regression cases.")
-    fair = total - learned
+    disputed = int(found["numbers"].get("disputed", 0))
+    fair = total - learned - disputed
     told = []
     if broken:
         told.append(_worse(broken, fair=fair, named=[one for one in seen.cases if one.broken]))
+        if found["holds"]:
+            told.append(_("That is within 2 % of the lesser cases of each language."))
     elif fair:
         said = ngettext(
             "All %d regression case is as right as before.",
@@ -312,6 +315,13 @@ def _cases(found: Stored, seen: Seen) -> str:
             learned,
         )
         told.append(said % {"learned": learned, "total": total})
+    if disputed:
+        said = ngettext(
+            "%(disputed)d of %(total)d decides nothing: speakers dispute what it asks for.",
+            "%(disputed)d of %(total)d decide nothing: speakers dispute what they ask for.",
+            disputed,
+        )
+        told.append(said % {"disputed": disputed, "total": total})
     return " ".join(told)
 
 

@@ -4,16 +4,13 @@ import hashlib
 import logging
 from contextlib import suppress
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import numpy as np
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
-from annotation.actions.choosing import label_for
 from annotation.errors import ConflictError, TransientError, VernacularError
-from annotation.models import Label
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.comparing import AskedCase, Compared, GoldMovedError, ask_cases, compare
@@ -26,7 +23,6 @@ from training.actions.gold_marks import GoldMarks
 from training.actions.gold_versions import past_best_of, versions_of_gold, worn_of
 from training.actions.hindsight import look_back
 from training.actions.runs import readable
-from training.actions.shapes import shape_of
 from training.methods import gate as checks
 from training.methods.findings import LanguageFinding
 from training.methods.paired import ALPHA
@@ -173,14 +169,6 @@ def _record(
     """Write the gate with all that it rests on; whoever was quicker has said the same."""
     homes = gate.run.campaign.languages.select_related("language")
     languages = {home.language.tag: home.language for home in homes}
-    campaign = gate.run.campaign
-    shape = shape_of(campaign)
-    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
-
-    @cache
-    def label(code: Any) -> Label:
-        return label_for(campaign, answer=shape.answer(code, keys=keys))
-
     try:
         with transaction.atomic():
             gate.save(force_insert=True)
@@ -193,11 +181,16 @@ def _record(
                 CaseCheck(
                     gate=gate,
                     case=asked.case,
-                    champion_label=label(asked.champion),
-                    candidate_label=label(asked.candidate),
-                    champion_right=asked.champion in asked.right,
-                    candidate_right=asked.candidate in asked.right,
+                    champion_label=asked.champion,
+                    candidate_label=asked.candidate,
+                    champion_right=asked.champion_right,
+                    candidate_right=asked.candidate_right,
                     learned=asked.learned,
+                    terms={
+                        "version": asked.terms.number,
+                        "severity": asked.terms.severity,
+                        "disputed": asked.terms.disputed,
+                    },
                 )
                 for asked in cases
             )

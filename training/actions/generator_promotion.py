@@ -11,6 +11,7 @@ from annotation.models import Campaign, User
 from learning.actions.generators import deploy_generator, folder_of, serving_generator
 from learning.models import Deployment, GeneratorDeployment, GeneratorVersion
 from training.actions.comparing_generators import elsewhere
+from training.actions.written_cases import refuse_broken_cases
 from training.models import BlindComparison, BlindVerdict, GeneratorLesson, Verdict
 
 
@@ -67,6 +68,7 @@ def _refuse_stale(
             f"Nobody has compared {candidate} in {', '.join(missing)}, which came after the verdict.",
             remedy="Compare it with what serves once more, in every language.",
         )
+    refuse_broken_cases(candidate, champion=comparison.champion)
     if taken_back(comparison.home).get(candidate.pk):
         raise ConflictError(
             f"{candidate} learned answers that were taken back since.",

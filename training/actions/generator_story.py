@@ -5,11 +5,17 @@ from dataclasses import dataclass
 
 from django.db.models import Count
 
-from annotation.models import Annotation, Campaign
+from annotation.models import Annotation, Campaign, Language
 from learning.actions.generators import serving_generator
 from learning.models import GeneratorDeployment, GeneratorVersion
 from training.actions.generator_promotion import promotion_by, taken_back
-from training.models import BlindComparison, BlindVerdict, Verdict
+from training.models import (
+    BlindCheck,
+    BlindComparison,
+    BlindVerdict,
+    GeneratorLesson,
+    Verdict,
+)
 
 NEWEST = 50
 
@@ -81,3 +87,23 @@ def _compared(comparison: BlindComparison, *, serving: GeneratorVersion | None) 
     )
     answers = given.count() if comparison.campaign_id else 0
     return Compared(comparison, newest, answers, may, waits)
+
+
+def learned_by(version: GeneratorVersion) -> list[tuple[Language, int]]:
+    """Return how many answers of each language a generator, and what it came from, learned."""
+    chain, at = [version], version.base
+    while at is not None and at not in chain:
+        chain.append(at)
+        at = at.base
+    rows = GeneratorLesson.objects.filter(version__in=chain).order_by()
+    told = rows.values("annotation__item__sample__language").annotate(rows=Count("pk"))
+    counts = {one["annotation__item__sample__language"]: one["rows"] for one in told}
+    languages = Language.objects.filter(pk__in=counts).order_by("tag")
+    return [(one, counts[one.pk]) for one in languages]
+
+
+def found_of(version: GeneratorVersion) -> list[BlindCheck]:
+    """Return what people found at the newest look at a generator, language by language."""
+    looks = BlindVerdict.objects.filter(comparison__candidate=version)
+    newest = looks.order_by("created_at", "pk").last()
+    return list(newest.checks.select_related("language")) if newest else []

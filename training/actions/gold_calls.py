@@ -12,15 +12,24 @@ from collections.abc import Iterator
 
 from django.db import transaction
 from django.db.models import Count
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation.models import Annotator, Campaign, CampaignLanguage, GoldItem, Item, Sample
 from learning.actions.serving import serving_version
 from learning.methods.acquisition import lots
+from learning.methods.phrases import values_of
 from training.actions.distillation import for_gold, studied
 from training.actions.gold_marks import GoldMarks
 from training.models import GateCheck, GateRun, GoldCall, GoldCandidate, Verdict
 
 PEOPLE = 2
+# Why fewer texts went out than are missing, in English; pages say it in their reader's language.
+FEW_PEOPLE = "Fewer than %(people)s people can answer here: invite speakers."
+FEW_TEXTS = (
+    "Only %(texts)s texts are left that neither were asked nor resemble or"
+    " translate what was: import more, or import gold."
+)
 # Whatever teaches comes first at the desk.
 LAST = 1_000_000.0
 # So many texts are read together while it is looked for some that resemble nothing.
@@ -86,6 +95,23 @@ def is_wanted(gate: GateRun, campaign: Campaign) -> bool:
     )
 
 
+def note_of_call(told: str) -> str:
+    """Say in the reader's language why fewer texts were asked; as it was written if that is unknown."""
+    if values := values_of(told, pattern=FEW_PEOPLE):
+        return _("Fewer than %(people)s people can answer here: invite speakers.") % values
+    if values := values_of(told, pattern=FEW_TEXTS):
+        left = int(values["texts"])
+        sentence = ngettext(
+            "Only %(left)d text is left that neither was asked nor resembles or translates what was:"
+            " import more, or import gold.",
+            "Only %(left)d texts are left that neither were asked nor resemble or translate what was:"
+            " import more, or import gold.",
+            left,
+        )
+        return sentence % {"left": left}
+    return told
+
+
 def _call(gate: GateRun, check: GateCheck, *, campaign: Campaign, taken: GoldMarks) -> GoldCall:
     home = CampaignLanguage.objects.get(campaign=campaign, language=check.language)
     waiting = waiting_by_language(campaign).get(check.language_id, 0)
@@ -95,14 +121,11 @@ def _call(gate: GateRun, check: GateCheck, *, campaign: Campaign, taken: GoldMar
     people = Annotator.objects.filter(language=check.language, active=True)
     note, drawn = "", list[Sample]()
     if people.values("user").distinct().count() < PEOPLE:
-        note = f"Fewer than {PEOPLE} people can answer here: invite speakers."
+        note = FEW_PEOPLE % {"people": PEOPLE}
     elif wish:
         drawn = list(_drawn(home, gate=gate, taken=taken, most=wish))
         if len(drawn) < wish:
-            note = (
-                f"Only {len(drawn)} texts are left that neither were asked nor resemble or"
-                " translate what was: import more, or import gold."
-            )
+            note = FEW_TEXTS % {"texts": len(drawn)}
     call = GoldCall.objects.create(
         gate=gate,
         language=check.language,
@@ -163,11 +186,8 @@ def _touched(campaign: Campaign) -> GoldMarks:
 
 
 def _has_come(campaign: Campaign, check: GateCheck) -> bool:
-    gold = GoldItem.objects.filter(
-        sample__in=Sample.objects.filter(campaign=campaign, language=check.language_id).ready(),
-        split=GoldItem.Split.GATE,
-        retired_at=None,
-    ).count()
+    present = GoldItem.objects.present(campaign.pk, language=check.language_id)
+    gold = present.filter(split=GoldItem.Split.GATE).count()
     if gold >= check.items + check.items_missing:
         return True
     # All that was asked for is answered, and some of it was dropped: the look takes what came.

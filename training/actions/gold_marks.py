@@ -8,6 +8,7 @@ from django.db.models import Q
 from annotation.methods.grams import Grams
 from annotation.methods.texts import GLUE, digest, parts_of
 from annotation.models import Campaign, Item, Sample
+from learning.actions.generators import JUDGING
 from training.methods.leaks import Likeness
 from training.models import RegressionCase
 
@@ -27,6 +28,8 @@ class GoldMarks:
     likeness: Likeness = field(default_factory=lambda: Likeness(()))
     halves: frozenset[str] = frozenset()
     cases: Grams = field(default_factory=lambda: Grams(()))
+    # Of cases of what writes: their sources, which are the half of a sample, however short.
+    sources: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, campaign: Campaign) -> "GoldMarks":
@@ -40,7 +43,10 @@ class GoldMarks:
         marks = cls.made(_examining(campaign), cases=rows)
         # What says much the same as a case would teach the case; gold is held to its text alone.
         told = [part for _, text in rows if text for part in (text, *_long_parts(text))]
-        return replace(marks, cases=Grams(told))
+        sources: frozenset[str] = frozenset()
+        if campaign.objective in JUDGING:
+            sources = frozenset(row[0] for row in rows)
+        return replace(marks, cases=Grams(told), sources=sources)
 
     @classmethod
     def binding(cls, campaign: Campaign) -> "GoldMarks":
@@ -83,11 +89,14 @@ class GoldMarks:
             or bool(sample.group and sample.group in self.groups)
             or self.likeness.like(sample.text)
             or not self.halves.isdisjoint(_halves(sample.text))
-            or any(
-                self.cases.like(text, threshold=ALIKE)
-                for text in (sample.text, *_long_parts(sample.text))
-            )
+            or any(self.cases.like(text, threshold=ALIKE) for text in self._compared(sample.text))
+            or not self.sources.isdisjoint(digest(one) for one in parts_of(sample.text))
         )
+
+    def _compared(self, text: str) -> list[str]:
+        """Return what of a sample is held against the cases: all of it, and its halves."""
+        parts = parts_of(text) if self.sources else _long_parts(text)
+        return [text, *parts]
 
 
 def _halves(text: str) -> list[str]:

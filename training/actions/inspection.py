@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Count
+from django.utils import timezone
 
 from annotation.models import Campaign, GoldItem, Sample, SampleImport
 from learning.actions.outlook import OutlookRow, outlook_of
@@ -68,7 +69,7 @@ def _languages(campaign: Campaign) -> list[dict[str, Any]]:
             "answered": row.answered,
             "quarantined": row.quarantined,
         }
-        for row in standings_of(campaign, rounds=[], serving=None)
+        for row in standings_of(campaign, rounds=[], serving=None, now=timezone.now())
     ]
 
 

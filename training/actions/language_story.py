@@ -14,11 +14,15 @@ from django.utils.translation import ngettext
 from annotation.actions.credit import Credit, credit_of
 from annotation.actions.reports.readers import unread_reports
 from annotation.methods.charts import Estimate
-from annotation.models import CampaignLanguage, GoldItem, PublicDoor, Sample
+from annotation.models import CampaignLanguage, GoldItem, PublicDoor
 from annotation.permissions import team_of
+from learning.actions.generators import serving_generator
+from learning.actions.served_writing import writes
 from learning.models import Deployment, LanguageCalibration, ModelVersion
+from training.actions.counts import pool_of
 from training.actions.parity import ParityRow, parity_of
 from training.actions.service_times import Service
+from training.actions.written_cases import asked_of
 from training.models import CaseCheck, Evaluation, GateRun, LanguageFigures, Slice
 
 # Fewer people than this are told as "< 5": who they are could be guessed.
@@ -98,9 +102,8 @@ def story_of(home: CampaignLanguage, *, now: datetime) -> Story:
     deployment = Deployment.objects.serving(campaign)
     serving = deployment.version if deployment else None
     credit = credit_of(campaign, language=home.language)
-    here = Sample.objects.filter(campaign=campaign, language=home.language)
-    gold = GoldItem.objects.filter(sample__in=here.ready(), retired_at=None).count()
-    pool = here.unasked().count()
+    gold = GoldItem.objects.present(campaign.pk, language=home.language_id).count()
+    pool = pool_of(home)
     team = team_of(campaign, home.language).count()
     return Story(
         row=row,
@@ -155,6 +158,8 @@ def _cases(home: CampaignLanguage, serving: ModelVersion | None) -> Cases:
     """Count what the newest gate that ran a case said of the version that serves."""
     cases = home.campaign.regression_cases.filter(language=home.language_id, active=True)
     total = cases.count()
+    if total and writes(home.campaign):
+        return _written(home, total=total)
     if serving is None or not total:
         return Cases(total, 0, 0)
     gates = GateRun.objects.filter(candidate=serving) | GateRun.objects.filter(champion=serving)
@@ -165,6 +170,17 @@ def _cases(home: CampaignLanguage, serving: ModelVersion | None) -> Cases:
         for case, candidate, candidate_right, champion_right in checks.values_list(*columns)
     }
     return Cases(total, sum(newest.values()), len(newest))
+
+
+def _written(home: CampaignLanguage, *, total: int) -> Cases:
+    """Count what is known of what the generator that serves wrote for the cases."""
+    serving = serving_generator(home.campaign)
+    if serving is None:
+        return Cases(total, 0, 0)
+    cases = home.campaign.regression_cases.filter(language=home.language_id, active=True)
+    asked = asked_of(serving, cases=cases.values_list("pk", flat=True))
+    known = [one.right for one in asked if one.right is not None]
+    return Cases(total, sum(known), len(known))
 
 
 def _missing(

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.utils.translation import gettext as _
 
-from annotation.actions.hours import timed_seconds
 from annotation.methods.charts import Estimate
-from annotation.models import Annotation, Campaign, CampaignLanguage, SampleImport
+from annotation.models import Campaign, CampaignLanguage, SampleImport
 from learning.models import Round, SelectionGain
+from training.actions.counts import Spent, lately
 from training.actions.needs import Event, Need, events_of
-from training.actions.parity import ParityRow, Spent
+from training.actions.parity import ParityRow
 from training.models import TrainingRun
 
 MOST_EVENTS = 14
@@ -58,32 +58,23 @@ class GainCurve:
         return self.points[-1]
 
 
-def since(campaign: Campaign, moment: datetime) -> Since:
-    """Sum up a campaign from a moment on; the number of queries does not grow with it."""
+def since(campaign: Campaign, moment: datetime, *, days: int = 0) -> Since:
+    """Sum up a campaign from a moment on, which lies ``days`` back if that is one of the page's spans.
+
+    The number of queries does not grow with it.
+    """
     texts = campaign.imports.filter(finished_at__gte=moment).aggregate(n=Sum("rows_kept"))["n"]
     moves = campaign.deployments.filter(created_at__gte=moment, kind="promotion")
     events = [event for event in _events(campaign) if event.at >= moment]
     return Since(
         at=moment,
-        spent=_spent(campaign, moment),
+        spent=lately(campaign, since=moment, days=days),
         texts=texts or 0,
         rounds=campaign.rounds.filter(closed_at__gte=moment, status=Round.Status.CLOSED).count(),
         promotions=moves.count(),
         events=events[:MOST_EVENTS],
         more=max(len(events) - MOST_EVENTS, 0),
     )
-
-
-def _spent(campaign: Campaign, moment: datetime) -> Spent:
-    given = Annotation.objects.answered().filter(
-        item__campaign_language__campaign=campaign, created_at__gte=moment
-    )
-    numbers = given.aggregate(
-        answers=Count("pk"),
-        people=Count("annotator", distinct=True),
-        seconds=timed_seconds(),
-    )
-    return Spent(numbers["answers"], numbers["people"], numbers["seconds"])
 
 
 def _events(campaign: Campaign) -> list[Event]:

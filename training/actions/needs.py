@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotation.models import Campaign, Consensus, Item, Objection, SampleImport
+from learning.actions.round_words import note_of
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.lineage import tainted
@@ -50,7 +51,10 @@ def needs_of(
     needs = [*_withdrawal_needs(campaign), *needs, *_dispute_needs(campaign)]
     last = rounds[0] if rounds else None
     if last and last.status == Round.Status.FAILED:
-        sentence = _("Round %(number)d failed: %(why)s") % {"number": last.number, "why": last.note}
+        sentence = _("Round %(number)d failed: %(why)s") % {
+            "number": last.number,
+            "why": note_of(last.note),
+        }
         needs.insert(0, Need(sentence, "round_detail", (campaign.slug, last.number)))
     judged = next((r for r in rounds if _gate(r)), None)
     gate = _gate(judged) if judged else None

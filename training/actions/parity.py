@@ -8,27 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
-
-from annotation.actions.hours import timed_seconds
 from annotation.methods.charts import Estimate
-from annotation.models import Annotation, Annotator, Campaign, CampaignLanguage, GoldItem, Language
+from annotation.models import Campaign, CampaignLanguage, GoldItem, Language
 from learning.models import Deployment, LanguageCalibration
+from training.actions.counts import Spent, spent_in
 from training.actions.service_times import Service, service_of
 from training.methods.gaps import Ends, cost_per_point, difference, falls_behind
 from training.models import Evaluation, LanguageFigures
 
 # Moves of the pointer that a trend shows, the newest.
 SERVED = 8
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What speakers gave in one language of a campaign."""
-
-    answers: int = 0
-    people: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +82,7 @@ def parity_of(campaigns: Sequence[Campaign], *, now: datetime) -> list[ParityRow
         best=_best(rows, served=served, measured=measured),
         figures=_by_place(LanguageFigures.objects.filter(version__in=serving)),
         sizes=_by_place(LanguageCalibration.objects.filter(version__in=serving)),
-        spent=spent_in(campaigns),
+        spent=spent_in(campaigns, now=now),
         service=service_of(campaigns, now=now),
     )
     return [_row(home, known) for home in rows]
@@ -152,30 +141,6 @@ def _best(
 
 def _by_place(rows: Any) -> dict[Place, Any]:
     return {(row.version_id, row.language_id): row for row in rows}
-
-
-def spent_in(campaigns: Sequence[Campaign]) -> dict[int, Spent]:
-    """Return what speakers gave, by campaign language; a look of over five minutes counts as five.
-
-    Simulated annotators have no time that anybody pays; what they gave is counted all the same, so
-    that a demo shows what it would.
-    """
-    people = Q(annotator__kind=Annotator.Kind.PERSON)
-    rows = (
-        Annotation.objects.answered()
-        .filter(item__campaign_language__campaign__in=campaigns)
-        .order_by()
-        .values("item__campaign_language")
-        .annotate(
-            answers=Count("pk"),
-            people=Count("annotator", distinct=True, filter=people),
-            seconds=timed_seconds(),
-        )
-    )
-    return {
-        row["item__campaign_language"]: Spent(row["answers"], row["people"], row["seconds"])
-        for row in rows
-    }
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,25 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from annotation.actions.reports.table import MOST_ATTEMPTS, SYSTEM
+from annotation.actions.reports.table import SYSTEM
 from annotation.actions.reports.transitions import StepError, transition
+from annotation.actions.reports.triage import reopen
 from annotation.errors import VernacularError
-from annotation.models import CampaignLanguage, Report, ReportLink, ReportState, Severity
+from annotation.models import CampaignLanguage, Report, ReportLink, ReportState
 from annotation.models.reports import Reason
+from learning.actions.served_writing import writes
 from learning.actions.serving import serving_version
-from learning.models import ModelVersion
+from learning.models import GeneratorVersion, ModelVersion
+from training.actions import report_writing
+from training.actions.comparing import labels_said
 from training.actions.report_collecting import (
     ask_neighbours,
     find_more,
     forget_words,
     start_collecting,
 )
-from training.actions.report_verifying import cases_of, labels_said, open_verification
+from training.actions.report_verifying import cases_of, open_verification
+from training.actions.written_cases import due_versions, put_cases
 from training.models import CaseCheck, ReportCase, TrainingRun, Verdict, Verification
 
 logger = logging.getLogger(__name__)
@@ -39,17 +44,20 @@ CARED = (
 
 def is_anything_due() -> bool:
     """Tell whether a worker should be asked to come."""
-    return Report.objects.filter(state__in=CARED).exists()
+    return Report.objects.filter(state__in=CARED).exists() or bool(due_versions())
 
 
 def tend(now: datetime) -> int:
     """Take every report on that the loop has done something for; return how many moved."""
     forget_words(now)
+    for version in due_versions():
+        _put_cases(version, now=now)
     moved = 0
     for report in Report.objects.filter(state__in=CARED).select_related("campaign", "language"):
         before = report.events
         try:
-            _CARE[report.state](report, now)
+            care = WRITTEN if writes(report.campaign) else _CARE
+            care.get(report.state, _CARE[report.state])(report, now)
         except StepError:
             pass  # not yet; what is missing stands on its page
         except VernacularError as error:
@@ -61,6 +69,14 @@ def tend(now: datetime) -> int:
     for home in homes.select_related("campaign", "language"):
         ask_neighbours(home)
     return moved
+
+
+def _put_cases(version: GeneratorVersion, *, now: datetime) -> None:
+    """Have a generator write for its cases; one that cannot be asked holds nothing else up."""
+    try:
+        put_cases(version, now=now)
+    except VernacularError as error:
+        logger.warning("the cases of %s have to wait: %s", version, type(error).__name__)
 
 
 def _confirmed(report: Report, now: datetime) -> None:
@@ -139,7 +155,8 @@ def _says_the_same(proof: Verification, serving: ModelVersion, *, now: datetime)
     told = cases_of(report, version=serving)
     probes = list(proof.probes.select_related("sample", "new_label"))
     tag = report.language.tag if report.language else ""
-    said = labels_said(serving, texts=[one.sample.text for one in probes], tag=tag)
+    texts = [one.sample.text for one in probes]
+    said = labels_said(serving, texts=texts, tags=[tag] * len(texts))
     alike = all(one.new_label_id == label.pk for one, label in zip(probes, said, strict=True))
     if not alike or not told or not all(right for _case, _said, right in told):
         return False
@@ -177,8 +194,8 @@ def _watched(report: Report, now: datetime) -> None:
         learned=False,
         gate__created_at__gt=report.since,
     )
-    if red.exists():
-        _reopen(report, now=now)
+    if any(one.broken for one in red):
+        reopen(report, reason=Reason.RED_AGAIN, now=now)
         return
     if (
         serving is None
@@ -187,27 +204,13 @@ def _watched(report: Report, now: datetime) -> None:
         return
     told = cases_of(report, version=serving)
     if any(not right for _case, _said, right in told):
-        _reopen(report, now=now)
+        reopen(report, reason=Reason.RED_AGAIN, now=now)
         return
     ReportLink.objects.get_or_create(
         report=report,
         kind=Kind.VERSION,
         ref=f"green {serving.pk}",
         defaults={"attempt": report.attempts, "at": now},
-    )
-
-
-def _reopen(report: Report, *, now: datetime) -> None:
-    """Open a report again, one step worse than it was."""
-    transition(
-        report,
-        to=State.REOPENED,
-        actor=SYSTEM,
-        now=now,
-        reason=Reason.RED_AGAIN,
-        severity=min(Severity.CRITICAL, report.severity + 1),
-        attempts=(report.attempts // MOST_ATTEMPTS + 1) * MOST_ATTEMPTS,
-        client="",
     )
 
 
@@ -219,4 +222,12 @@ _CARE: dict[str, Callable[[Report, datetime], None]] = {
     State.FIX_PENDING_RELEASE: _pending,
     State.RELEASED: _watched,
     State.CLOSED_FIXED: _watched,
+}
+# Where what was reported is what a generator wrote.
+WRITTEN: dict[str, Callable[[Report, datetime], None]] = {
+    State.TRAINING: report_writing.training,
+    State.VERIFYING: report_writing.verifying,
+    State.FIX_PENDING_RELEASE: report_writing.pending,
+    State.RELEASED: report_writing.watched,
+    State.CLOSED_FIXED: report_writing.watched,
 }

@@ -1,16 +1,13 @@
 """Verifying a fix: the report's cases, then unseen texts judged blindly by other speakers."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from functools import partial
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
-from annotation.actions.choosing import label_for
 from annotation.actions.reports.table import MOST_ATTEMPTS, SYSTEM
 from annotation.actions.reports.timers import HOLDS_FOR
 from annotation.actions.reports.transitions import StepError, transition
@@ -24,15 +21,25 @@ from annotation.models import (
     ReportLink,
     ReportState,
     Sample,
+    Severity,
     User,
 )
 from annotation.models.reports import Reason
 from learning.models import ModelVersion
+from training.actions.case_versions import is_right, terms_of
+from training.actions.comparing import labels_said
 from training.actions.datasets import lineage_rows
 from training.actions.report_neighbours import neighbours
-from training.actions.shapes import shape_of
 from training.methods import mended
-from training.models import CaseCheck, Probe, ProbeChoice, ReportCase, Verification
+from training.models import (
+    CaseCheck,
+    Probe,
+    ProbeChoice,
+    ReportCase,
+    Verification,
+    WritingCheck,
+    WritingProbe,
+)
 
 State, Kind, Choice = ReportState, ReportLink.Kind, ProbeChoice.Choice
 Stage = Verification.State
@@ -40,34 +47,25 @@ MOST_PROBES = 40
 ENOUGH_PROBES = mended.LEAST_PROBES
 
 
-def labels_said(version: ModelVersion, *, texts: Sequence[str], tag: str) -> list[Label]:
-    """Return what a version answers to each text, composed answers too, as the campaign's labels."""
-    if not texts:
-        return []
-    from learning.inference import logits_of  # torch is for workers only
-
-    campaign = version.campaign
-    shape = shape_of(campaign)
-    keys = list(campaign.labels.order_by("position").values_list("key", flat=True))
-    ask = partial(logits_of, version)
-    codes = shape.said(shape.read(ask, texts=texts, languages=[tag] * len(texts)))
-    known: dict[Any, Label] = {}
-    for code in codes:
-        if code not in known:
-            known[code] = label_for(campaign, answer=shape.answer(code, keys=keys))
-    return [known[code] for code in codes]
-
-
 def cases_of(report: Report, *, version: ModelVersion) -> list[tuple[int, str, bool]]:
-    """Put a report's active cases to a version: the case, the key of what it said, whether right."""
+    """Put a report's active cases to a version: the case, the key of what it said, whether right.
+
+    What speakers dispute is asked, too, and counts for nothing: it is left out here.
+    """
     rows = list(
-        ReportCase.objects.filter(report=report, case__active=True).select_related("case__language")
+        ReportCase.objects.filter(report=report, case__active=True).select_related(
+            "case__language", "case__campaign"
+        )
     )
+    terms = terms_of([row.case for row in rows])
     told = []
     for row in rows:
-        said = labels_said(version, texts=[row.case.text], tag=row.case.language.tag)[0]
-        right = set(row.case.expected(manager="everything").values_list("key", flat=True))
-        told.append((row.case_id, said.key, said.key in right))
+        asked = terms[row.case_id]
+        if asked.disputed or asked.written:
+            continue
+        said = labels_said(version, texts=[row.case.text], tags=[row.case.language.tag])[0]
+        right = row.case.expected(manager="everything").values_list("key", flat=True)
+        told.append((row.case_id, said.key, is_right(asked, case=row.case, said=said, right=right)))
     return told
 
 
@@ -83,9 +81,9 @@ def open_verification(
     told = cases_of(report, version=version)
     probes = _unseen(report, version=version)
     tag = report.language.tag if report.language else ""
-    texts = [one.text for one in probes]
-    old = labels_said(against, texts=texts, tag=tag)
-    new = labels_said(version, texts=texts, tag=tag)
+    texts, tags = [one.text for one in probes], [tag] * len(probes)
+    old = labels_said(against, texts=texts, tags=tags)
+    new = labels_said(version, texts=texts, tags=tags)
     chosen = _telling(probes, old, new)
     with transaction.atomic():
         made = Verification.objects.create(
@@ -94,7 +92,7 @@ def open_verification(
             against=against,
             attempt=report.attempts,
             cases=[list(one) for one in told],
-            cases_hold=bool(told) and all(right for _case, _said, right in told),
+            cases_hold=bool(told) and all(right for _case, said_of, right in told),
             opened_at=now,
         )
         Probe.objects.bulk_create(
@@ -182,24 +180,31 @@ def decide(verification: Verification, *, now: datetime) -> Verification:
         held = Verification.objects.select_for_update().get(pk=verification.pk)
         if held.state != Stage.JUDGING:
             return held
-        choices = [_said(probe) for probe in held.probes.prefetch_related("choices")]
+        choices = [said_of(probe) for probe in held.probes.prefetch_related("choices")]
         judged = [one for one in choices if len(one) >= mended.JUDGES]
         found = mended.judged(
             judged, cases_hold=held.cases_hold, others_hold=_others_hold(held), least=ENOUGH_PROBES
         )
-        reasons = list(found.reasons)
-        if found.passed and _alone(held):
-            reasons.append("Whoever verified it had also decided about it, and nobody else.")
-        held.state = Stage.FAILED if reasons else Stage.PASSED
-        held.wins, held.losses, held.ties = found.wins, found.losses, found.ties
-        held.right, held.p_value, held.right_low = found.right, found.p_value, found.right_low
-        held.reasons, held.decided_at = reasons, now
+        write_down(held, found, alone=_alone(held), now=now)
         held.save()
-        _take_on(held, now=now)
+        take_on(held, ref=f"{held.version_id}.{held.attempt}", now=now)
     return held
 
 
-def _said(probe: Probe) -> list[tuple[bool, bool]]:
+def write_down(
+    check: Verification | WritingCheck, found: mended.Mended, *, alone: bool, now: datetime
+) -> None:
+    """Put into a check what follows from its cases and choices."""
+    reasons = list(found.reasons)
+    if found.passed and alone:
+        reasons.append("Whoever verified it had also decided about it, and nobody else.")
+    check.state = Stage.FAILED if reasons else Stage.PASSED
+    check.wins, check.losses, check.ties = found.wins, found.losses, found.ties
+    check.right, check.p_value, check.right_low = found.right, found.p_value, found.right_low
+    check.reasons, check.decided_at = reasons, now
+
+
+def said_of(probe: Probe | WritingProbe) -> list[tuple[bool, bool]]:
     """Return what each judge found: (old right, new right)."""
     told = []
     for one in probe.choices.all():
@@ -210,28 +215,26 @@ def _said(probe: Probe) -> list[tuple[bool, bool]]:
 
 
 def _others_hold(verification: Verification) -> bool:
-    """Tell whether no other case of the language turned wrong at the version's gate."""
+    """Tell whether no other case of the language, medium or worse, turned wrong at its gate."""
     checks = CaseCheck.objects.filter(
         gate__candidate=verification.version,
         case__language=verification.report.language,
         case__active=True,
-        champion_right=True,
-        candidate_right=False,
-        learned=False,
     )
-    return not checks.exists()
+    return not any(one.broken and one.severity >= Severity.MEDIUM for one in checks)
 
 
 def _alone(verification: Verification) -> bool:
+    judges = ProbeChoice.objects.filter(probe__verification=verification)
+    return are_alone(verification.report, set(judges.values_list("user", flat=True)))
+
+
+def are_alone(report: Report, judges: Collection[int]) -> bool:
     """Tell whether everybody who verified had triaged the report or labelled its neighbours.
 
     With two judges a probe nobody is alone; one of them at least has to come from outside, where
     the language has anybody else.
     """
-    judges = set(
-        ProbeChoice.objects.filter(probe__verification=verification).values_list("user", flat=True)
-    )
-    report = verification.report
     told = set(report.log.exclude(actor=None).values_list("actor", flat=True))
     texts = report.links.filter(kind=Kind.NEIGHBOUR).values("sample")
     labelled = Annotation.objects.answered().filter(item__sample__in=texts)
@@ -239,18 +242,19 @@ def _alone(verification: Verification) -> bool:
     others = Annotator.objects.filter(language=report.language, active=True).exclude(
         user__in=[*told, *([report.user_id] if report.user_id else [])]
     )
-    return len(judges) < mended.JUDGES or (judges <= told and others.exists())
+    return len(judges) < mended.JUDGES or (set(judges) <= told and others.exists())
 
 
-def _take_on(verification: Verification, *, now: datetime) -> None:
-    report = Report.objects.get(pk=verification.report_id)
-    if report.state != State.VERIFYING or report.attempts != verification.attempt:
+def take_on(check: Verification | WritingCheck, *, ref: str, now: datetime) -> None:
+    """Take a report on from what was found: to its release, to another try, or to wait."""
+    report = Report.objects.get(pk=check.report_id)
+    if report.state != State.VERIFYING or report.attempts != check.attempt:
         return
-    passed = verification.state == Stage.PASSED
+    passed = check.state == Stage.PASSED
     ReportLink.objects.get_or_create(
         report=report,
         kind=Kind.VERIFIED if passed else Kind.FAILED,
-        ref=f"{verification.version_id}.{verification.attempt}",
+        ref=ref,
         defaults={"attempt": report.attempts, "at": now},
     )
     if passed:

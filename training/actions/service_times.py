@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from annotation.actions.reports.queue import UNSEEN
 from annotation.methods.report_clocks import running
 from annotation.models import Campaign, Report, ReportEvent, ReportState
 from annotation.models.reports import CLOSED, OPEN, Severity
@@ -77,12 +78,12 @@ def _read(campaigns: Sequence[Campaign], *, now: datetime) -> Told:
         .filter(received_at__gte=now - LOOKED_BACK)
         .exclude(state__in=APART)
         .order_by("-received_at")
-        .values_list("pk", "campaign", "language", "state", "severity")[:MOST]
+        .values_list("pk", "campaign", "language", "state", "severity", "unseen_since")[:MOST]
     )
     found: Told = {}
     each: dict[int, _Told] = {}
-    for pk, campaign, language, state, severity in reports:
-        each[pk] = _Told(state, severity)
+    for pk, campaign, language, state, severity, unseen in reports:
+        each[pk] = _Told(state, min(severity, UNSEEN) if unseen else severity)
         found.setdefault((campaign, language), []).append(each[pk])
     if not each:
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, Q
 
@@ -13,10 +14,10 @@ from annotation.models import (
     GateMetric,
     GoldItem,
     Guideline,
-    Item,
     QuarantinedAnswer,
 )
 from learning.models import ModelVersion, Round
+from training.actions.counts import Texts, texts_in
 from training.models import Evaluation
 
 Estimates = Mapping[tuple[int, int], Estimate]
@@ -39,19 +40,20 @@ class LanguageRow:
 
 
 def standings_of(
-    campaign: Campaign, *, rounds: Sequence[Round], serving: ModelVersion | None
+    campaign: Campaign, *, rounds: Sequence[Round], serving: ModelVersion | None, now: datetime
 ) -> list[LanguageRow]:
     """One row a language, newest numbers; the number of queries does not grow with languages."""
-    texts, people, desk = _texts(campaign), _people(campaign), _desk(campaign)
+    texts = texts_in([campaign], now=now)
+    gold, people, desk = _gold(campaign), _people(campaign), _desk(campaign)
     shown = [r.version for r in reversed(rounds)] + ([serving] if serving else [])
     estimates = estimates_of(shown)
     return [
         LanguageRow(
             home=home,
-            pool=texts["pool"].get(home.language_id, 0),
-            gold=texts["gold"].get(home.language_id, 0),
-            asked=desk["asked"].get(home.pk, 0),
-            answered=desk["answered"].get(home.pk, 0),
+            pool=texts.get(home.pk, Texts()).pool,
+            gold=gold.get(home.language_id, 0),
+            asked=texts.get(home.pk, Texts()).asked,
+            answered=texts.get(home.pk, Texts()).answered,
             quarantined=desk["quarantined"].get(home.pk, 0),
             people=people.get(home.language_id, 0),
             guideline=desk["guideline"].get(home.pk, 0),
@@ -78,13 +80,9 @@ def estimates_of(
     return {(v, lang): Estimate(value, low, high) for v, lang, value, low, high in rows}
 
 
-def _texts(campaign: Campaign) -> dict[str, dict[int, int]]:
-    pool = campaign.samples.order_by().unasked().values_list("language").annotate(Count("id"))
+def _gold(campaign: Campaign) -> dict[int, int]:
     gold = GoldItem.objects.filter(sample__campaign=campaign, retired_at=None)
-    return {
-        "pool": dict(pool),
-        "gold": dict(gold.values_list("sample__language").annotate(Count("id"))),
-    }
+    return dict(gold.values_list("sample__language").annotate(Count("id")))
 
 
 def _people(campaign: Campaign) -> dict[int, int]:
@@ -94,11 +92,8 @@ def _people(campaign: Campaign) -> dict[int, int]:
 
 def _desk(campaign: Campaign) -> dict[str, dict[int, int]]:
     here = Q(campaign_language__campaign=campaign)
-    items = Item.objects.filter(here).exclude(state=Item.State.WITHDRAWN)
     strange = QuarantinedAnswer.objects.filter(here, resolved_at=None)
     counted = {
-        "asked": items,
-        "answered": items.filter(state=Item.State.ANSWERED),
         "quarantined": strange,
         "guideline": Guideline.objects.filter(here),
     }

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods.readers import UnreadableFileError, Wanted, format_of, read_rows
-from annotation.methods.texts import unstorable
+from annotation.methods.texts import digest, excerpt, glued, unstorable
+from annotation.models import Campaign, Sample
 from learning.actions.generators import folder_of, generator_named
+from training.actions.gold_marks import GoldMarks
 
 if TYPE_CHECKING:
     from learning.networks import Network
@@ -117,6 +119,8 @@ def teach(  # noqa: PLR0913 - what a run is made of
         raise ConflictError(f"{out} is there already.", remedy="Name another folder.")
     version = generator_named(name)
     place = str(folder_of(version)) if version else name
+    if version is not None:
+        leave_cases_out(material, campaign=version.campaign)
     generator = _opened(place, settings=settings, manners=manners)
     _refuse_what_does_not_fit(material, generator)
     learner, job = _job(generator, material=material, settings=settings, seed=seed, dev=dev)
@@ -143,6 +147,25 @@ def teach(  # noqa: PLR0913 - what a run is made of
     _keep(learner, out=out, manifest=manifest)
     shutil.rmtree(folder, ignore_errors=True)
     return learned
+
+
+def leave_cases_out(material: Material, *, campaign: Campaign) -> None:
+    """Leave out what says much the same as gold or a regression case, however old the file is."""
+    marks = GoldMarks.of(campaign)
+
+    def is_near(source: str, *outputs: str) -> bool:
+        text = glued([*outputs, *([source] if source else [])])
+        return marks.near(Sample(text=text, digest=digest(text)))
+
+    near = [one for one in material.corrections if is_near(one.source, one.output)]
+    told = [one for one in material.preferences if is_near(one.source, one.first, one.second)]
+    for source, name in [(one.source, one.name) for one in near] + [
+        (one.source, one.name) for one in told
+    ]:
+        what = excerpt(source or name, length=60)
+        material.refused.append(f"“{what}”: it is gold or a regression case, or nearly the same")
+    material.corrections = [one for one in material.corrections if one not in near]
+    material.preferences = [one for one in material.preferences if one not in told]
 
 
 def _opened(name: str, *, settings: Mapping[str, Any], manners: "Manners | None") -> "Generator":

@@ -1,5 +1,6 @@
 """Findings: what a gate is told, what it may assume, and what it found, in numbers and words."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +13,8 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 Decision = Literal["VOID", "BLOCK", "HOLD", "PASS"]
 Metric = Literal["accuracy", "macro-f1"]
+# Of the cases of a language that are not grave so many may be lost, each of them named.
+LOST = 0.02
 CaseRule = Literal["report", "hold", "block"]
 
 
@@ -51,6 +54,7 @@ class Case:
 
     ``learned``: the candidate was trained on the text, or nearly so, and its answer shows nothing.
     ``grave``: what was reported did harm, or was told by many: nothing may bring it back.
+    ``disputed``: speakers doubt what it asks for: it is asked, and decides nothing.
     """
 
     language: str
@@ -59,11 +63,17 @@ class Case:
     new_right: bool
     learned: bool = False
     grave: bool = False
+    disputed: bool = False
+
+    @property
+    def fair(self) -> bool:
+        """Whether it tells anything: it was not learned, and nobody disputes what it asks for."""
+        return not (self.learned or self.disputed)
 
     @property
     def broken(self) -> bool:
         """Whether the candidate spoils what was right, on a text that it had not learned."""
-        return self.old_right and not self.new_right and not self.learned
+        return self.old_right and not self.new_right and self.fair
 
 
 @dataclass(frozen=True)
@@ -140,26 +150,48 @@ def points(share: float) -> str:
 def cases_finding(cases: Sequence[Case], *, most: int = 5) -> Finding:
     """Does the candidate keep every regression case that the champion gets right?
 
+    None that is grave may be lost. Of the others of a language two in a hundred may, each of them
+    named; with fewer than fifty that is none.
+
     >>> cases_finding([Case("wo", "na nga def", True, False)]).sentence
     '1 of 1 regression cases got worse: wo “na nga def”.'
+    >>> some = [Case("wo", f"text {n}", True, n > 0) for n in range(60)]
+    >>> cases_finding(some).holds, cases_finding([*some, Case("wo", "x", True, False, grave=True)]).holds
+    (True, False)
     """
     if not cases:
         none = {"cases": 0, "broken": 0, "learned": 0}
         return Finding("cases", True, "There are no regression cases.", none)
     learned = sum(case.learned for case in cases)
-    fair, broken = len(cases) - learned, [case for case in cases if case.broken]
+    disputed = sum(case.disputed and not case.learned for case in cases)
+    fair, broken = sum(case.fair for case in cases), [case for case in cases if case.broken]
     numbers = {"cases": len(cases), "broken": len(broken), "learned": learned}
-    numbers["grave"] = sum(case.grave for case in broken)
+    numbers |= {"grave": sum(case.grave for case in broken), "disputed": disputed}
     beside = (
         f" {learned} of {len(cases)} {'is' if learned == 1 else 'are'} no evidence: the candidate"
         " has learned the text, or nearly the same."
         if learned
         else ""
     )
+    if disputed:
+        beside += (
+            f" {disputed} of {len(cases)} {'decides' if disputed == 1 else 'decide'} nothing:"
+            " speakers dispute what they ask for."
+        )
     if not broken:
         said = f"All {fair} regression cases are as right as before." if fair else ""
         return Finding("cases", True, f"{said}{beside}".strip(), numbers)
     named = "; ".join(f"{case.language} “{case.text[:60]}”" for case in broken[:most])
     more = f"; and {len(broken) - most} more" if len(broken) > most else ""
-    sentence = f"{len(broken)} of {fair} regression cases got worse: {named}{more}.{beside}"
-    return Finding("cases", False, sentence, numbers)
+    holds = not numbers["grave"] and _few_enough(cases)
+    few = f" That is within {LOST:.0%} of the lesser cases of each language." if holds else ""
+    sentence = f"{len(broken)} of {fair} regression cases got worse: {named}{more}.{few}{beside}"
+    return Finding("cases", holds, sentence, numbers)
+
+
+def _few_enough(cases: Sequence[Case]) -> bool:
+    """Tell whether in each language no more of the lesser cases were lost than may be."""
+    lesser = [case for case in cases if case.fair and not case.grave]
+    lost = Counter(case.language for case in lesser if case.broken)
+    of = Counter(case.language for case in lesser)
+    return all(lost[language] <= LOST * of[language] for language in lost)

@@ -18,7 +18,7 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+import scipy  # its parts come when first asked for: the web process stays light
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -89,11 +89,11 @@ def error_rise(
     # that off by what the draws add once more doubles the noise of the estimate, which the spread
     # of the draws does not tell: equal candidates were held three times as often as allowed.
     value = plain[0]
-    below = -float(ndtri(alpha / max(languages, 1))) * plain[1:].std()
+    below = -float(scipy.special.ndtri(alpha / max(languages, 1))) * plain[1:].std()
     return Rise(
         value=float(value),
         low=float(value - below),
-        high=float(worst[0] - float(ndtri(alpha)) * worst[1:].std()),
+        high=float(worst[0] - float(scipy.special.ndtri(alpha)) * worst[1:].std()),
         old=float(np.abs(gaps[0, 0]).sum()),
         new=float(np.abs(gaps[1, 0]).sum()),
     )
@@ -117,7 +117,7 @@ def items_to_judge(
     2002
     """
     each = power ** (1 / max(languages, 1))
-    z = float(ndtri((1 + each) / 2) - ndtri(alpha))
+    z = float(scipy.special.ndtri((1 + each) / 2) - scipy.special.ndtri(alpha))
     return math.ceil(churn * z**2 / bound**2)
 
 

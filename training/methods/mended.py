@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtrc
+import scipy  # its parts come when first asked for: the web process stays light
 
 LEAST_PROBES = 20
 JUDGES = 2
@@ -58,7 +58,7 @@ def judged(
     leans = [sum(new - old for old, new in said) for said in choices]
     wins, losses = sum(one > 0 for one in leans), sum(one < 0 for one in leans)
     right = sum(bool(said) and all(new for _, new in said) for said in choices)
-    p_value = float(bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
+    p_value = float(scipy.special.bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
     low = wilson_low(right, len(choices))
     reasons = []
     if len(choices) < least:

@@ -1,7 +1,7 @@
 """Non-inferiority as the gate says it: a margin, a rival, and whether a candidate is shown to come near."""
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy  # its parts come when first asked for: the web process stays light
 
 from training.methods.findings import Finding, points
 from training.methods.paired import (
@@ -24,9 +24,15 @@ def non_inferior(
     z = tango_z(fixed, broken=broken, items=items, margin=margin)
     low, high = tango_interval(fixed, broken=broken, items=items, level=1 - 2 * alpha)
     churn = (fixed + broken) / items if items else USUAL_CHURN
-    numbers = {"z": z, "p": float(ndtr(-z)), "low": low, "high": high, "margin": margin}
+    numbers = {
+        "z": z,
+        "p": float(scipy.special.ndtr(-z)),
+        "low": low,
+        "high": high,
+        "margin": margin,
+    }
     numbers["needed"] = items_needed(churn, margin=margin, alpha=alpha)
-    return _shown(rival, bool(items and z > ndtri(1 - alpha)), numbers, items=items)
+    return _shown(rival, bool(items and z > scipy.special.ndtri(1 - alpha)), numbers, items=items)
 
 
 def resampled_non_inferior(
@@ -36,9 +42,15 @@ def resampled_non_inferior(
     p = found.p_not_above(-margin)
     low, high = found.bound(alpha), found.bound(1 - alpha)
     least = unchanged_items(margin, alpha=alpha)
-    reach = float(ndtri(1 - alpha) + ndtri(0.8))
+    reach = float(scipy.special.ndtri(1 - alpha) + scipy.special.ndtri(0.8))
     needed = max(int(np.ceil(items * (found.spread * reach / margin) ** 2)), least)
-    numbers = {"z": -float(ndtri(p)), "p": p, "low": low, "high": high, "margin": margin}
+    numbers = {
+        "z": -float(scipy.special.ndtri(p)),
+        "p": p,
+        "low": low,
+        "high": high,
+        "margin": margin,
+    }
     numbers |= {"needed": needed, "delta": found.value}
     return _shown(rival, p < alpha and items >= least, numbers, items=items)
 

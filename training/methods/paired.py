@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtrc, ndtri
+import scipy  # its parts come when first asked for: the web process stays light
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -37,7 +37,7 @@ def harm_p(fixed: int, *, broken: int) -> float:
     >>> round(harm_p(2, broken=8), 7)  # (45 + 10 + 1) / 1024
     0.0546875
     """
-    return float(bdtrc(broken - 1, fixed + broken, 0.5))
+    return float(scipy.special.bdtrc(broken - 1, fixed + broken, 0.5))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -86,7 +86,7 @@ def tango_interval(
         return -1.0, 1.0
     from scipy.optimize import brentq  # heavy, and the web wants it only here
 
-    bound = float(ndtri(0.5 + level / 2))
+    bound = float(scipy.special.ndtri(0.5 + level / 2))
 
     def distance(shift: float, sign: int) -> float:
         return tango_z(fixed, broken=broken, items=items, margin=-shift) - sign * bound
@@ -110,7 +110,7 @@ def items_needed(churn: float, *, margin: float, alpha: float = ALPHA) -> int:
     >>> [items_needed(d, margin=0.03) for d in (0.05, 0.10, 0.15)]
     [344, 687, 1031]
     """
-    z_alpha, z_power = ndtri(1 - alpha), ndtri(POWER)
+    z_alpha, z_power = scipy.special.ndtri(1 - alpha), scipy.special.ndtri(POWER)
     wished = math.ceil(float(churn * (z_alpha + z_power) ** 2 / margin**2))
     return max(wished, unchanged_items(margin, alpha=alpha))
 
@@ -121,7 +121,7 @@ def unchanged_items(margin: float, *, alpha: float = ALPHA) -> int:
     >>> unchanged_items(0.03), unchanged_items(0.03, alpha=0.05 / 3)
     (88, 147)
     """
-    return math.floor(float(ndtri(1 - alpha) ** 2 * (1 - margin) / margin)) + 1
+    return math.floor(float(scipy.special.ndtri(1 - alpha) ** 2 * (1 - margin) / margin)) + 1
 
 
 def shared_risk(decision: int, *, decisions: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+import scipy  # its parts come when first asked for: the web process stays light
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -33,17 +33,17 @@ class Resampled:
 
     def bound(self, level: float) -> float:
         """Return the value below which the true difference lies with this probability."""
-        reach = self.bias + float(ndtri(level))
-        place = float(ndtr(self.bias + reach / (1 - self.acceleration * reach)))
+        reach = self.bias + float(scipy.special.ndtri(level))
+        place = float(scipy.special.ndtr(self.bias + reach / (1 - self.acceleration * reach)))
         return float(np.quantile(self.draws, min(max(place, 0.0), 1.0)))
 
     def p_not_above(self, value: float) -> float:
         """Return the one-sided p of "the true difference is ``value`` or less"."""
-        return float(ndtr(self._standing(value)))
+        return float(scipy.special.ndtr(self._standing(value)))
 
     def p_not_below(self, value: float) -> float:
         """Return the one-sided p of "the true difference is ``value`` or more"."""
-        return float(ndtr(-self._standing(value)))
+        return float(scipy.special.ndtr(-self._standing(value)))
 
     @property
     def spread(self) -> float:
@@ -53,7 +53,7 @@ class Resampled:
     def _standing(self, value: float) -> float:
         # Ties count half, and nothing is ever certain.
         below = (self.draws < value).sum() + 0.5 * (self.draws == value).sum()
-        place = float(ndtri((below + 0.5) / (len(self.draws) + 1))) - self.bias
+        place = float(scipy.special.ndtri((below + 0.5) / (len(self.draws) + 1))) - self.bias
         return place / (1 + self.acceleration * place) - self.bias
 
 
@@ -90,7 +90,7 @@ def resample(
     ]
     drawn = np.sort(np.concatenate(parts))
     below = float((drawn < value).mean() + 0.5 * (drawn == value).mean())
-    bias = float(ndtri(min(max(below, 0.5 / draws), 1 - 0.5 / draws)))
+    bias = float(scipy.special.ndtri(min(max(below, 0.5 / draws), 1 - 0.5 / draws)))
     return Resampled(value, drawn, bias, _acceleration(statistic, home, clusters))
 
 

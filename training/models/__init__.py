@@ -1,5 +1,6 @@
 """The nouns of how the model changes and whether it may."""
 
+from training.models.case_versions import CaseDispute, CaseVersion, WrittenAnswer, WrittenGrade
 from training.models.cases import CaseCheck, RegressionCase
 from training.models.dispatches import Dispatch
 from training.models.figures import LanguageFigures, PublicPage
@@ -23,7 +24,15 @@ from training.models.letters import Letter
 from training.models.lineage import LearnedAnswer
 from training.models.readings import Reading
 from training.models.recipes import RecipeChange
-from training.models.report_fixes import Probe, ProbeChoice, ReportCase, Verification
+from training.models.report_fixes import (
+    Probe,
+    ProbeChoice,
+    ReportCase,
+    Verification,
+    WritingCheck,
+    WritingChoice,
+    WritingProbe,
+)
 from training.models.runs import DataSnapshot, SnapshotRow, TrainingRun
 from training.models.slices import Slice
 from training.models.waivers import Waiver
@@ -34,6 +43,8 @@ __all__ = [
     "BlindComparison",
     "BlindVerdict",
     "CaseCheck",
+    "CaseDispute",
+    "CaseVersion",
     "DataSnapshot",
     "Dispatch",
     "Evaluation",
@@ -63,4 +74,9 @@ __all__ = [
     "Verdict",
     "Verification",
     "Waiver",
+    "WritingCheck",
+    "WritingChoice",
+    "WritingProbe",
+    "WrittenAnswer",
+    "WrittenGrade",
 ]

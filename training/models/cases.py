@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.methods.texts import shown
-from annotation.models import Campaign, GoldItem, Label, Language, User
+from annotation.models import Campaign, GoldItem, Label, Language, Severity, User
 from training.models.gates import GateRun
 
 
@@ -51,6 +51,10 @@ class CaseCheck(models.Model):
         default=False,
         help_text=_("The candidate learned the text, or nearly the same: it is no evidence."),
     )
+    # No default: SQLite would make the table anew.
+    terms = models.JSONField(
+        null=True, blank=True, help_text=_("Version, severity, and whether it was disputed.")
+    )
 
     class Meta:
         ordering = ("gate", "case")
@@ -63,8 +67,22 @@ class CaseCheck(models.Model):
 
     @property
     def broken(self) -> bool:
-        """Whether the candidate spoils what was right, on a text that it had not learned."""
-        return self.champion_right and not self.candidate_right and not self.learned
+        """Whether the candidate spoils what was right, on a text that it had not learned.
+
+        A case that speakers dispute decides nothing.
+        """
+        spoilt = self.champion_right and not self.candidate_right and not self.learned
+        return spoilt and not self.disputed
+
+    @property
+    def disputed(self) -> bool:
+        """Whether speakers disputed what it asks for, when the gate looked."""
+        return bool((self.terms or {}).get("disputed"))
+
+    @property
+    def severity(self) -> int:
+        """How bad it was that it came back, when the gate looked."""
+        return int((self.terms or {}).get("severity", Severity.MEDIUM))
 
     @property
     def mends(self) -> bool:

@@ -4,7 +4,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Label, Report, Sample, User
-from learning.models import ModelVersion
+from learning.models import GeneratorVersion, ModelVersion
 from training.models.cases import RegressionCase
 
 
@@ -29,8 +29,8 @@ class ReportCase(models.Model):
         return f"case {self.case_id} of {self.report}"
 
 
-class Verification(models.Model):
-    """One check whether a version mends a report: its cases, and unseen texts like it."""
+class Check(models.Model):
+    """What checks of fixes have in common: the report's cases, and unseen texts judged blindly."""
 
     class State(models.TextChoices):
         """How far it is."""
@@ -39,9 +39,7 @@ class Verification(models.Model):
         PASSED = "passed", _("mended")
         FAILED = "failed", _("not mended")
 
-    report = models.ForeignKey(Report, models.CASCADE, related_name="verifications")
-    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="+")
-    against = models.ForeignKey(ModelVersion, models.CASCADE, related_name="+")
+    report = models.ForeignKey(Report, models.CASCADE, related_name="%(class)ss")
     attempt = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State, default=State.JUDGING)
     cases = models.JSONField(default=list, help_text=_("[case, said, right]."))
@@ -57,6 +55,19 @@ class Verification(models.Model):
     decided_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.report}: {self.state}"
+
+
+class Verification(Check):
+    """One check whether a version mends a report: its cases, and unseen texts like it."""
+
+    version = models.ForeignKey(ModelVersion, models.CASCADE, related_name="+")
+    against = models.ForeignKey(ModelVersion, models.CASCADE, related_name="+")
+
+    class Meta:
         ordering = ("report", "pk")
         constraints = (
             models.UniqueConstraint(
@@ -68,8 +79,36 @@ class Verification(models.Model):
             ),
         )
 
-    def __str__(self) -> str:
-        return f"{self.report} on {self.version}: {self.state}"
+
+class WritingCheck(Check):
+    """One check whether a generator mends a report: what it writes for the cases, and for texts like it.
+
+    Its own table, as a generator is no ModelVersion. ``cases_hold`` may wait for people's grades.
+    """
+
+    version = models.ForeignKey(GeneratorVersion, models.CASCADE, related_name="+")
+    against = models.ForeignKey(GeneratorVersion, models.CASCADE, related_name="+")
+
+    class Meta:
+        ordering = ("report", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("report", "version", "attempt"), name="one_writing_check_per_attempt"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(state="passed") | models.Q(cases_hold=True),
+                name="no_writing_passes_without_its_cases",
+            ),
+        )
+
+
+class Choice(models.TextChoices):
+    """Which of two answers is right."""
+
+    FIRST = "first", _("only the first")
+    SECOND = "second", _("only the second")
+    BOTH = "both", _("both")
+    NEITHER = "neither", _("neither")
 
 
 class Probe(models.Model):
@@ -96,13 +135,7 @@ class Probe(models.Model):
 class ProbeChoice(models.Model):
     """What one speaker says of a probe, without knowing which side is new."""
 
-    class Choice(models.TextChoices):
-        """Which of the two is right."""
-
-        FIRST = "first", _("only the first")
-        SECOND = "second", _("only the second")
-        BOTH = "both", _("both")
-        NEITHER = "neither", _("neither")
+    Choice = Choice
 
     probe = models.ForeignKey(Probe, models.CASCADE, related_name="choices")
     user = models.ForeignKey(User, models.PROTECT, related_name="+")
@@ -114,6 +147,44 @@ class ProbeChoice(models.Model):
         constraints = (
             models.UniqueConstraint(
                 fields=("probe", "user"), name="one_choice_per_probe_and_person"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.probe}: {self.choice}"
+
+
+class WritingProbe(models.Model):
+    """One unseen source with what the old and the new generator wrote for it, sides drawn by lot."""
+
+    check_of = models.ForeignKey(WritingCheck, models.CASCADE, related_name="probes")
+    source = models.TextField()
+    old_text = models.TextField()
+    new_text = models.TextField()
+    new_first = models.BooleanField()
+
+    class Meta:
+        ordering = ("check_of", "pk")
+
+    def __str__(self) -> str:
+        return f"written probe {self.pk}"
+
+
+class WritingChoice(models.Model):
+    """What one speaker says of two texts, without knowing which is the new generator's."""
+
+    Choice = Choice
+
+    probe = models.ForeignKey(WritingProbe, models.CASCADE, related_name="choices")
+    user = models.ForeignKey(User, models.PROTECT, related_name="+")
+    choice = models.CharField(max_length=8, choices=Choice)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("probe", "pk")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("probe", "user"), name="one_choice_per_writing_probe_and_person"
             ),
         )
 

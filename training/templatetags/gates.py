@@ -8,10 +8,17 @@ from django.utils.translation import gettext as _
 
 from annotation.methods.charts import axis
 from training.actions.gate_story import LanguageLine
+from training.actions.gold_calls import note_of_call
 
 register = template.Library()
 
 SHAPES = {"PASS": "disc", "HOLD": "diamond", "BLOCK": "square", "VOID": "square"}
+
+
+@register.filter
+def gold_note(told: str) -> str:
+    """Why fewer texts were asked than gold is missing, in the reader's language."""
+    return note_of_call(told)
 
 
 @register.inclusion_tag("training/_margins.html")

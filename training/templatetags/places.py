@@ -68,8 +68,8 @@ def trend(points: Sequence[Estimate], up: Axis, name: str) -> SafeString:
     )
 
 
-@register.inclusion_tag("training/_history.html")
-def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
+@register.inclusion_tag("training/_history.html", takes_context=True)
+def history(context: dict[str, Any], moments: Sequence[Moment], title: str) -> dict[str, Any]:
     """A language through the versions that served: a line with its 95 % band, and the numbers."""
     known = [(k, one) for k, one in enumerate(moments) if one.metric.value is not None]
     up = axis([v for _k, m in known for v in (m.metric.value, m.metric.low, m.metric.high)])
@@ -81,6 +81,7 @@ def history(moments: Sequence[Moment], title: str) -> dict[str, Any]:
         if one.metric.low is not None and one.metric.high is not None
     ]
     return {
+        "request": context["request"],
         "title": title,
         "moments": moments,
         "known": known,

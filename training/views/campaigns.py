@@ -16,12 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.methods.charts import Estimate, axis
 from annotation.models import Campaign
 from annotation.permissions import Ability, campaigns_with, may, required
+from annotation.templatetags.words import CSV
 from annotation.views.outcomes import attempt
 from annotation.views.spreadsheets import spreadsheet
 from learning.actions.outlook import outlook_of
 from learning.models import Round
-from training.actions.campaign_tables import LED, TABLES
+from training.actions.campaign_tables import LED, TABLES, campaigns
 from training.actions.closing import ask_to_train_now
+from training.actions.counts import DAYS, counted_at
 from training.actions.monday import gain_curves, imports_under_way, next_step, since, total_of
 from training.actions.needs import Need, alarms_of
 from training.actions.overview import list_campaigns, overview_of
@@ -36,7 +38,6 @@ STEPS = (
     Round.Status.JUDGING,
 )
 
-DAYS = (7, 30)
 # Who comes back within the hour is still at the same visit.
 VISIT = timedelta(hours=1)
 # So many languages are drawn beside chance; the file has all.
@@ -60,8 +61,11 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @required(Ability.WATCH)
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
-    rows = list_campaigns(campaigns_with(request.user, Ability.WATCH))
+def index(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    rows = list_campaigns(campaigns_with(request.user, Ability.WATCH), now=timezone.now())
+    if CSV in request.GET:
+        head, listed = campaigns(rows)
+        return spreadsheet("campaigns", head=head, rows=listed)
     return render(request, "training/campaign_list.html", {"rows": rows})
 
 
@@ -69,10 +73,10 @@ def index(request: HttpRequest) -> HttpResponse:
 @require_safe
 def detail(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
-    overview = overview_of(campaign)
+    now = timezone.now()
+    overview = overview_of(campaign, now=now)
     lead = may(request.user, Ability.LEAD, campaign=campaign)
     estimates = [e for row in overview.languages for e in (*row.trend, row.metric)]
-    now = timezone.now()
     moment, days = _since(request, campaign, now=now)
     curves = gain_curves(campaign)
     stand = parity_of([campaign], now=now)
@@ -85,7 +89,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "outlook": [row for row in outlook_of(campaign) if row.home.pk in here],
         "up": axis([v for e in estimates for v in (e.value, e.low, e.high)]),
-        "since": since(campaign, moment),
+        "since": since(campaign, moment, days=days),
         "days": days,
         "choices": DAYS,
         "curves": curves[:MOST_CURVES],
@@ -97,6 +101,7 @@ def detail(request: HttpRequest, slug: str) -> HttpResponse:
         "more_curves": max(len(curves) - MOST_CURVES, 0),
         "spent": [row for row in stand if row.spent.answers and row.home.pk in here],
         "in_all": total_of(stand),
+        "counted": counted_at(campaign),
         "next": next_step(campaign, needs),
         "needs": _addressed(needs, lead=lead),
         **_now(campaign),

@@ -6,13 +6,16 @@ from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from annotation.actions.reports.welfare import show_more
 from annotation.errors import VernacularError
 from annotation.models import Campaign, GoldItem, Label
 from annotation.permissions import Ability, person_of, required
 from annotation.views.outcomes import attempt
+from training.actions.case_veils import veils_of_cases
 from training.actions.cases import add_case, case_from_gold, switch_case
 from training.forms import CaseForm
 from training.models import RegressionCase
@@ -24,6 +27,9 @@ PAGE = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def cases(request: HttpRequest, slug: str) -> HttpResponse:
     campaign = get_object_or_404(Campaign, slug=slug)
+    if request.method == "POST" and "more" in request.POST:
+        show_more(person_of(request), now=timezone.now())
+        return redirect("cases", slug)
     form = CaseForm(request.POST or None, campaign=campaign)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
@@ -46,10 +52,14 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
         .select_related("language")
         .prefetch_related(Prefetch("expected", queryset=Label.everything.all()))
     )
+    page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+    veils = veils_of_cases(page.object_list, user=person_of(request), now=timezone.now())
     context = {
         "campaign": campaign,
         "form": form,
-        "page": Paginator(rows, PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "rows": [(one, veils[one.pk]) for one in page.object_list],
+        "enough": next((veil for veil in veils.values() if veil.kept), None),
     }
     status = 422 if form.errors else 200
     return render(request, "training/cases.html", context, status=status)
@@ -60,7 +70,11 @@ def cases(request: HttpRequest, slug: str) -> HttpResponse:
 def switch(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     case = get_object_or_404(RegressionCase, pk=pk, campaign__slug=slug)
     done = _("It is asked no more.") if case.active else _("It is asked again.")
-    attempt(request, partial(switch_case, case, active=not case.active), done=done)
+    attempt(
+        request,
+        partial(switch_case, case, active=not case.active, by=person_of(request)),
+        done=done,
+    )
     return redirect("cases", slug)
 
 

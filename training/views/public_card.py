@@ -7,8 +7,10 @@ from django.views.decorators.http import require_safe
 
 from annotation.models import Language
 from annotation.views.reports import campaign_or_404
-from learning.models import ModelVersion
+from learning.models import GeneratorVersion, ModelVersion
 from training.actions.cards import card_of
+from training.actions.generator_story import found_of, learned_by
+from training.actions.written_cases import written_cases_of
 
 
 @gzip_page
@@ -32,3 +34,21 @@ def public_card(request: HttpRequest, slug: str, number: int) -> HttpResponse:
         "licences": sorted(card["learned_from"]["licences"]),
     }
     return render(request, "training/public_card.html", context)
+
+
+@gzip_page
+@require_safe
+def generator_card(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """What a generator that has served is, in which languages it learned, and what people found."""
+    campaign = campaign_or_404(slug)
+    version = get_object_or_404(GeneratorVersion, campaign=campaign, number=number)
+    if not version.deployments.exists():
+        raise Http404("it has never written for anybody")
+    context = {
+        "campaign": campaign,
+        "version": version,
+        "learned": learned_by(version),
+        "found": found_of(version),
+        "cases": written_cases_of(version),
+    }
+    return render(request, "training/generator_card.html", context)

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.models import Campaign
@@ -101,7 +102,7 @@ def abort(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
 
 def _curves(run: TrainingRun) -> dict[str, object]:
     return {
-        "loss": [Series(_("loss"), loss_of(run))],
+        "loss": [Series(pgettext("of a training run", "loss"), loss_of(run))],
         "metric": [Series(_("mean over languages"), metric_of(run))],
         "curves": curves_of(run),
         "points": len(run.curve),

@@ -23,7 +23,7 @@ from annotation.models import (
     Sample,
     Withdrawal,
 )
-from annotation.permissions import Ability, person_of, required
+from annotation.permissions import Ability, campaigns_with, person_of, required
 from annotation.views.numbers import number_in
 from learning.models import ModelVersion
 from training.actions.lineage import tainted, versions_of_annotator, versions_with
@@ -41,7 +41,11 @@ def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     people = _people_of(campaign).select_related("user", "language")
     annotator = get_object_or_404(people, pk=pk)
     if request.method == "POST":
-        _withdraw(request, Wish(annotator=annotator))
+        if _leads_wherever(request, Wish(annotator=annotator)):
+            _withdraw(request, Wish(annotator=annotator))
+        else:
+            told = _("Some of these answers belong to campaigns that you do not lead.")
+            messages.error(request, f"{told} {_('Ask whoever runs the service.')}")
         return redirect("person_trace", slug, pk)
     context = {
         "campaign": campaign,
@@ -51,6 +55,13 @@ def person(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "versions": _marked(versions_of_annotator(annotator.pk)),
     }
     return render(request, "training/trace.html", context)
+
+
+def _leads_wherever(request: HttpRequest, wish: "Wish") -> bool:
+    """Whether somebody leads every campaign that these answers were given in."""
+    given = wish.answers.order_by().values_list("item__campaign_language__campaign", flat=True)
+    led = campaigns_with(person_of(request), Ability.LEAD).values_list("pk", flat=True)
+    return set(given.distinct()) <= set(led)
 
 
 @required(Ability.LEAD)

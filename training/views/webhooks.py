@@ -30,6 +30,8 @@ from annotation.views.outcomes import attempt
 from training.actions.news import NEWS
 
 SHOWN = 50
+# In the session: whose new secret the next look shows; to load that page again turns no other.
+TURNED = "turned_webhook"
 
 
 class WebhookForm(forms.Form):
@@ -56,12 +58,14 @@ class WebhookForm(forms.Form):
 def webhooks(request: HttpRequest, slug: str) -> HttpResponse:
     """List them with what went out; add one and show its secret this once."""
     campaign = get_object_or_404(Campaign, slug=slug)
-    form, made = WebhookForm(request.POST or None), None
+    turned = request.session.pop(TURNED, None) if request.method == "GET" else None
+    made = campaign.webhooks.filter(pk=turned).first() if turned else None
+    form = WebhookForm(request.POST or None)
     if form.is_valid():
         try:
             made = add_webhook(campaign, **form.cleaned_data, news=NEWS, actor=person_of(request))
         except VernacularError as error:
-            form.add_error("url", f"{error} {error.remedy}".strip())
+            form.add_error("url", str(error))
         else:
             form = WebhookForm()
             _note(request, made)
@@ -86,15 +90,9 @@ def act(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     now, wish = timezone.now(), request.POST.get("do", "")
     _note(request, webhook, do=wish)
     if wish == "secret":
-        context = {
-            "campaign": webhook.campaign,
-            "form": WebhookForm(),
-            "webhooks": webhook.campaign.webhooks.all(),
-            "deliveries": _deliveries(webhook.campaign),
-            "made": webhook,
-            "secret": turn_secret(webhook),
-        }
-        return render(request, "training/webhooks.html", context)
+        turn_secret(webhook)
+        request.session[TURNED] = webhook.pk
+        return redirect("webhooks", slug)
     acts: dict[str, tuple[Callable[[], object], str]] = {
         "stop": (partial(stop_webhook, webhook, now=now), _("Nothing is sent there any more.")),
         "go_on": (

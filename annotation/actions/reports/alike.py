@@ -80,9 +80,12 @@ def _quickly(report: Report, *, without: set[int]) -> list[Alike]:
 def keep_likenesses(
     report: Report, *, found: list[Found], numbers: bytes, version_digest: str, now: datetime
 ) -> None:
-    """Write down what a worker has found, in place of what was found before; nothing if erased."""
+    """Write down what a worker has found, in place of what was found before.
+
+    Nothing if it was erased, or masked while it was compared: then it is compared anew.
+    """
     held = Report.objects.select_for_update().get(pk=report.pk)
-    if not text_of(held):
+    if not text_of(held) or text_of(held) != text_of(report):
         return
     ReportImprint.objects.update_or_create(
         report=held,

@@ -71,6 +71,7 @@ def _hold(report: Report, actor: Actor, now: datetime) -> object:
 
 _PLAIN: Mapping[str, Work] = {
     "confirm": lambda report, actor, now: triage.confirm(report, actor=actor, now=now),
+    "look": lambda report, actor, now: triage.look_at(report, actor=actor),
     "let_through": lambda report, actor, now: triage.let_through(report, actor=actor, now=now),
     "quarantine": lambda report, actor, now: triage.quarantine(report, actor=actor, now=now),
     "hold": _hold,

@@ -3,22 +3,25 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.actions.reports.merging import hand_on, lock_family
 from annotation.actions.reports.table import REPORTER, Actor
 from annotation.actions.reports.transitions import StepError, transition
+from annotation.actions.reports.triage import follow_better
 from annotation.errors import InvalidInputError
 from annotation.methods.private import masked
 from annotation.methods.texts import unstorable
 from annotation.models import (
     Report,
+    ReportArrival,
     ReportBell,
     ReportContact,
     ReportImprint,
     ReportLetter,
     ReportLikeness,
+    ReportMask,
     ReportMessage,
     ReportOrigin,
     ReportOriginal,
@@ -59,20 +62,40 @@ def erase(report: Report, *, now: datetime) -> None:
     Report.objects.filter(pk=report.pk).update(
         **blank, digest="", dialect="", client="", user=None, erased_at=now
     )
-    ReportContact.objects.filter(report=report).delete()
-    ReportWish.objects.filter(report=report).delete()
-    ReportBell.objects.filter(report=report).delete()
-    ReportOriginal.objects.filter(report=report).delete()
-    ReportMessage.objects.filter(report=report).delete()
-    ReportOrigin.objects.filter(report=report).delete()
-    ReportImprint.objects.filter(report=report).delete()
-    ReportLikeness.objects.filter(Q(report=report) | Q(other=report)).delete()
-    ReportVote.objects.filter(report=report).update(note="")
-    ReportVote.objects.filter(report=report, voter=None).delete()
-    Reproduction.objects.filter(report=report).update(label="", told={})
+    report.brigades.clear()
     Workaround.objects.filter(report=report, ended_at=None).update(ended_at=now)
     waiting = ReportLetter.objects.filter(report=report, state=ReportLetter.State.WAITING)
     waiting.update(state=ReportLetter.State.DROPPED)
+    erase_around(Report.objects.filter(pk=report.pk))
+
+
+def erase_around(gone: "QuerySet[Report]") -> int:
+    """Erase what hangs on reports that were taken back and says something of them; how much was left.
+
+    Asked every night of all of them: an older release may have left what this one erases.
+    """
+    hangs: tuple[tuple[type[Model], Q], ...] = (
+        (ReportContact, Q()),
+        (ReportWish, Q()),
+        (ReportBell, Q()),
+        (ReportOriginal, Q()),
+        (ReportMessage, Q()),
+        (ReportOrigin, Q()),
+        (ReportArrival, Q()),
+        (ReportImprint, Q()),
+        (ReportLikeness, Q()),
+        (ReportMask, Q()),
+        (ReportVote, Q(voter=None)),
+    )
+    pks = gone.values("pk")
+    left = sum(
+        model._default_manager.filter(only, report__in=pks).delete()[0] for model, only in hangs
+    )
+    left += ReportLikeness.objects.filter(other__in=pks).delete()[0]
+    left += ReportVote.objects.filter(report__in=pks).exclude(note="").update(note="")
+    left += Workaround.objects.filter(report__in=pks).exclude(note="").update(note="")
+    asked = Reproduction.objects.filter(report__in=pks).exclude(label="", told={})
+    return left + asked.update(label="", told={})
 
 
 @transaction.atomic
@@ -113,9 +136,13 @@ def say_if_better(report: Report, *, verdict: str, now: datetime) -> ReportVote:
     held = Report.objects.select_for_update().get(pk=report.pk)
     if held.state not in (State.RELEASED, State.CLOSED_FIXED):
         raise StepError(_("It is not mended yet."))
-    return ReportVote.objects.update_or_create(
+    said = ReportVote.objects.update_or_create(
         report=held,
         about=ReportVote.About.BETTER,
         voter=None,
         defaults={"verdict": verdict, "at": now},
     )[0]
+    # A speaker may have said so before.
+    follow_better(held, now=now)
+    report.refresh_from_db()
+    return said

@@ -9,21 +9,30 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from annotation.actions.reports.knocks import note_sent
 from annotation.actions.reports.limits import (
     check_client,
+    check_memory,
     check_process,
-    count_repeat,
-    is_limited,
+    held_back,
+    is_newcomer,
     network_of,
-    throttle,
 )
-from annotation.actions.reports.sealed import digest_of, follow_token, seal
+from annotation.actions.reports.sealed import digest_of, follow_token, keyed, seal
 from annotation.actions.reports.table import REPORTER
 from annotation.actions.reports.transitions import transition
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.methods import report_priority
 from annotation.methods.texts import digest, problem_with, unstorable
-from annotation.models import Campaign, Language, Report, ReportContact, ReportOrigin, User
+from annotation.models import (
+    Campaign,
+    Language,
+    Report,
+    ReportArrival,
+    ReportContact,
+    ReportOrigin,
+    User,
+)
 from annotation.models.reports import Surface, Told
 
 MOST_BYTES = 10_000
@@ -55,6 +64,20 @@ class Telling:
 
 
 @dataclass(frozen=True)
+class Coming:
+    """By what way somebody comes who tells something: from where, by whom, and what speaks for them."""
+
+    client: str
+    user: User | None = None
+    # The first report of the same maker, from whose secret page this one is told.
+    first: Report | None = None
+    # Their browser did a sum that costs a flood more than it costs them.
+    proven: bool = False
+    # It looks as if no person had sent it.
+    suspect: bool = False
+
+
+@dataclass(frozen=True)
 class Receipt:
     """A report as it came in, with the secret that its maker follows it by."""
 
@@ -71,49 +94,54 @@ def receive(  # noqa: PLR0913 - what, by which form, from where, when, and by wh
     client: str,
     now: datetime,
     user: User | None = None,
+    first: Report | None = None,
+    proven: bool = False,
     suspect: bool = False,
 ) -> Receipt:
     """Take a report in, once for each key; nothing is told to anybody of what it says.
 
     What looks as if no person had sent it is ``suspect``, and waits for a moderator.
     """
+    coming = Coming(client, user, first_of(first), proven, suspect)
     if user is None:
-        throttle(client, now=now)
+        check_memory(client, key=key, now=now)
     known = Report.objects.filter(key=key, campaign=campaign).first()
-    if known is not None:
-        return _receipt(known, fresh=False)
-    telling = _checked(telling)
-    if user is None:
-        check_client(client, now=now)
-        check_process(now)
-    try:
-        with transaction.atomic():
-            report = _make(campaign, telling, key=key, client=client, now=now, user=user)
-            if suspect:
-                Report.objects.filter(pk=report.pk).update(limited=True)
-    except IntegrityError:
-        # Sent twice at the same moment, or the same text of the same version from the same place.
-        known = Report.objects.filter(key=key, campaign=campaign).first()
-        if known is None:
-            count_repeat(client, now=now)
-            raise ConflictError(
-                _("This very text was reported from here already, and is being looked at."),
-                remedy=_("You need not do anything."),
-            ) from None
-        return _receipt(known, fresh=False)
-    return _receipt(report, fresh=True)
+    if known is None:
+        telling = _checked(telling)
+        if user is None:
+            check_client(client, now=now)
+            check_process(client, now=now)
+            note_sent(client, key=key, now=now)
+        try:
+            with transaction.atomic():
+                report = _make(campaign, telling, key=key, coming=coming, now=now)
+        except IntegrityError:
+            # Sent twice at the same moment, or the same text of the same version from the same place.
+            known = Report.objects.filter(key=key, campaign=campaign).first()
+            if known is None:
+                raise ConflictError(
+                    _("This very text was reported from here already, and is being looked at."),
+                    remedy=_("You need not do anything."),
+                ) from None
+    return _receipt(known, fresh=False) if known else _receipt(report, fresh=True)
+
+
+def first_of(report: Report | None) -> Report | None:
+    """Return the first report of whoever told one, or that one; none that was taken back."""
+    if report is None or report.erased_at is not None:
+        return None
+    arrival = ReportArrival.objects.filter(report=report).select_related("first").first()
+    return arrival.first if arrival and arrival.first else report
 
 
 def _make(
-    campaign: Campaign,
-    telling: Telling,
-    *,
-    key: str,
-    client: str,
-    now: datetime,
-    user: User | None,
+    campaign: Campaign, telling: Telling, *, key: str, coming: Coming, now: datetime
 ) -> Report:
-    language = language_of(campaign, telling.tag)
+    language, client, user = language_of(campaign, telling.tag), coming.client, coming.user
+    held = held_back(
+        campaign, language=language, client=client, now=now, user=user, first=coming.first
+    )
+    new = is_newcomer(user, campaign=campaign, first=coming.first)
     report = Report(
         campaign=campaign,
         tag=telling.tag,
@@ -127,7 +155,7 @@ def _make(
         output_text=telling.output,
         expected_text=telling.expected,
         description=telling.description,
-        digest=digest(telling.text or telling.description),
+        digest=_digest(telling.text or telling.description, campaign=campaign),
         reasons=list(telling.reasons),
         severity_told=telling.severity,
         severity=report_priority.severity_of(telling.reasons, told=telling.severity, reporters=1),
@@ -138,17 +166,35 @@ def _make(
         client=client,
         key=key,
         schema_version=telling.schema_version,
-        limited=is_limited(campaign, tag=telling.tag, client=client, now=now, user=user),
+        limited=bool(held) or coming.suspect,
+        unseen_since=now if new else None,
         received_at=now,
     )
     report.follow_digest = digest_of(follow_token(report.uid.hex))
     report.save(force_insert=True)
-    if client and user is None:
-        ReportOrigin.objects.create(report=report, network=network_of(client), at=now)
+    _note_arrival(report, coming, crowd=held == "crowd" and not coming.suspect, now=now)
     if telling.contact:
         ReportContact.objects.create(report=report, sealed=seal(telling.contact))
     transition(report, to="received", actor=REPORTER, now=now)
     return report
+
+
+def _digest(text: str, *, campaign: Campaign) -> str:
+    """Return what a text is found by: as those are that said the very same and were masked by hand."""
+    plain = digest(text)
+    hidden = keyed(plain)
+    known = Report.objects.filter(campaign=campaign, digest=hidden)
+    return hidden if known.exists() else plain
+
+
+def _note_arrival(report: Report, coming: Coming, *, crowd: bool, now: datetime) -> None:
+    if coming.client and coming.user is None:
+        network = network_of(coming.client)
+        ReportOrigin.objects.create(report=report, network=network, at=now)
+    if crowd or coming.first or coming.proven:
+        ReportArrival.objects.create(
+            report=report, crowd=crowd, proven=coming.proven, first=coming.first
+        )
 
 
 def language_of(campaign: Campaign, tag: str) -> Language | None:

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from annotation.actions.reports.table import SYSTEM, Actor
+from annotation.actions.reports.table import PEOPLE, SYSTEM, Actor
 from annotation.actions.reports.transitions import transition
-from annotation.methods import report_priority
+from annotation.actions.reports.weighing import look, weigh
 from annotation.models import Report, ReportState, User
 from annotation.models.report_parts import ReportGlance
 from annotation.models.reports import Reason
@@ -16,7 +16,10 @@ State = ReportState
 
 @transaction.atomic
 def merge(report: Report, *, into: Report, actor: Actor, now: datetime) -> Report:
-    """Put a report, and whoever follows it, to another one; nothing is deleted."""
+    """Put a report, and whoever follows it, to another one; nothing is deleted.
+
+    One of us who does so had both texts before them: that is a look at either.
+    """
     lock_family(report, into)
     target = Report.objects.get(pk=into.pk)
     for follower in list(report.followers.order_by("pk")):
@@ -26,7 +29,8 @@ def merge(report: Report, *, into: Report, actor: Actor, now: datetime) -> Repor
     transition(
         report, to=State.MERGED, actor=actor, now=now, reason=Reason.DUPLICATE, target=target
     )
-    weigh(target)
+    if not (actor.by in PEOPLE and look(target)):
+        weigh(target)
     return target
 
 
@@ -50,31 +54,6 @@ def lock_family(*reports: Report) -> None:
         duplicate_of__in=own
     )
     list(family.order_by("pk").select_for_update().values_list("pk", flat=True))
-
-
-def weigh(report: Report) -> None:
-    """Count the different people and networks behind a report anew, and how bad it is with them.
-
-    Clients are forgotten after a month; what was counted before stays.
-    """
-    rows = Report.objects.filter(pk=report.pk) | Report.objects.filter(duplicate_of=report)
-    told = list(
-        rows.values_list(
-            "client", "origin__network", "user", "reasons", "severity_told", "consent_test"
-        )
-    )
-    # A person counts once wherever they tell it from, and so does a network, whatever its browsers.
-    known = {user or network or client for client, network, user, *_ in told}
-    unknown = sum(not (user or network or client) for client, network, user, *_ in told)
-    number = max(1, len(known - {""}) + unknown)
-    severity = max(
-        report_priority.severity_of(reasons, told=how, reporters=1 if report.frozen else number)
-        for _, _, _, reasons, how, _ in told
-    )
-    Report.objects.filter(pk=report.pk).update(
-        reporters=number, severity=max(severity, report.severity)
-    )
-    report.refresh_from_db()
 
 
 def look_at_both(report: Report, other: Report, *, user: User, now: datetime) -> None:

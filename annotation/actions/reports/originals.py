@@ -6,8 +6,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.screening import TEXTS
-from annotation.actions.reports.sealed import unseal
+from annotation.actions.reports.sealed import TEXTS, unseal
 from annotation.actions.reports.transitions import StepError
 from annotation.models import Report, ReportOriginal, User
 

@@ -22,6 +22,8 @@ from annotation.models.reports import CLOSED, OPEN
 
 State = ReportState
 PER_PAGE = 50
+# What a newcomer tells is no worse than that until somebody has looked.
+UNSEEN = report_priority.MEDIUM
 # Where a clock has stood still; of all other reports the age is that of their coming in.
 PAUSED = (State.NEEDS_INFO, State.ON_HOLD, State.MERGED, State.WITHDRAWN, *CLOSED)
 # What whoever looks after reports asks for, in the order in which it is offered.
@@ -151,14 +153,19 @@ def counts_of(campaign: Campaign, *, languages: Collection[Language]) -> dict[st
 
 
 def places(rows: "QuerySet[Report]", *, campaign: Campaign, now: datetime) -> list[Place]:
-    """Return reports in the order in which they are looked at, from a few numbers of each."""
+    """Return reports in the order in which they are looked at, from a few numbers of each.
+
+    Before anybody has looked at a newcomer's it is not urgent for what it says of itself, and told
+    by one.
+    """
     weights = parity_weights(campaign)
     told = rows.order_by().values_list(
-        "pk", "language", "severity", "reporters", "frozen", "received_at"
+        "pk", "language", "severity", "reporters", "frozen", "unseen_since", "received_at"
     )
     paused = _paused(rows)
     found = []
-    for pk, language, severity, reporters, frozen, received in told:
+    for pk, language, said, reporters, frozen, unseen, received in told:
+        severity = min(said, UNSEEN) if unseen else said
         waited = now.timestamp() - received.timestamp()
         if pk in paused:
             waited = clocks.running(paused[pk], now=now.timestamp())
@@ -166,7 +173,7 @@ def places(rows: "QuerySet[Report]", *, campaign: Campaign, now: datetime) -> li
         critical = severity >= clocks.CRITICAL
         value = report_priority.priority(
             severity=severity,
-            reporters=1 if frozen else reporters,
+            reporters=1 if frozen or unseen else reporters,
             parity=parity,
             waited=waited,
             span=clocks.TRIAGE_OF_CRITICAL if critical else clocks.SPANS[State.AWAITING_TRIAGE],

@@ -3,11 +3,17 @@
 import base64
 import hashlib
 import hmac
+from datetime import timedelta
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 
 PURPOSE = b"vernacular.reports.sealed:"
+# What of a report is sealed where it holds private data, and for how long.
+TEXTS = ("input_text", "output_text", "expected_text", "description")
+ORIGINAL_KEPT = timedelta(days=90)
+# No digest of a text begins with it.
+KEYED = "k"
 
 
 def seal(text: str) -> str:
@@ -34,6 +40,14 @@ def follow_token(uid: str) -> str:
 def digest_of(token: str) -> str:
     """Return what is kept of a follow link."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def keyed(digest: str) -> str:
+    """Return a digest of a text as nobody makes it of a guessed text without the secret key."""
+    if not digest or digest.startswith(KEYED):
+        return digest
+    told = f"vernacular.report.text:{digest}".encode()
+    return KEYED + hmac.new(settings.SECRET_KEY.encode(), told, hashlib.sha256).hexdigest()[:63]
 
 
 def _box() -> Fernet:

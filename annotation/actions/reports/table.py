@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import (
@@ -37,6 +38,8 @@ class Actor:
     user: User | None = None
 
 
+# Who looks at what they do something with.
+PEOPLE: frozenset[str] = frozenset({By.COORDINATOR, By.ADMIN})
 SYSTEM = Actor(By.SYSTEM)
 REPORTER = Actor(By.REPORTER)
 
@@ -68,19 +71,35 @@ class Rule:
     guard: Guard = anything
 
 
-def votes_of(report: Report, *, about: str = ReportVote.About.DEFECT) -> dict[str, int]:
+def votes_of(report: Report) -> dict[str, int]:
     """Count the verdicts of speakers; whoever reported is not among them."""
     found = dict.fromkeys(ReportVote.Verdict.values, 0)
-    votes = report.votes.filter(about=about, voter__isnull=False)
+    votes = report.votes.filter(about=ReportVote.About.DEFECT, voter__isnull=False)
     for verdict in votes.exclude(voter=report.user_id).values_list("verdict", flat=True):
         found[verdict] += 1
     return found
+
+
+def word_on_appeal(report: Report) -> str:
+    """Return what the speaker said who looked at a report once more, where its maker asked for that.
+
+    Whoever had said something before does not decide it: ``vote`` takes no second word from them.
+    """
+    asked = report.log.filter(by=By.REPORTER, reason=Reason.APPEAL).last()
+    if asked is None:
+        return ""
+    natives = report.votes.filter(about=ReportVote.About.DEFECT, voter__isnull=False)
+    since = natives.filter(at__gt=asked.at).exclude(voter=report.user_id)
+    told = since.exclude(verdict=ReportVote.Verdict.UNSURE).order_by("at", "pk").first()
+    return told.verdict if told else ""
 
 
 def _reproduced_and_agreed(report: Report, step: Step) -> str:
     newest = report.reproductions.first()
     if newest is None or not newest.still_wrong:
         return _("The model that answers now was not seen to make this mistake.")
+    if word_on_appeal(report) == ReportVote.Verdict.YES:
+        return ""
     votes = votes_of(report)
     leads = step.actor.by in (By.COORDINATOR, By.ADMIN)
     critical = leads and report.severity == Severity.CRITICAL
@@ -91,6 +110,8 @@ def _reproduced_and_agreed(report: Report, step: Step) -> str:
 
 def _found_right(report: Report, step: Step) -> str:
     if step.actor.by in (By.COORDINATOR, By.ADMIN) or votes_of(report)["no"] >= VOTES:
+        return ""
+    if word_on_appeal(report) == ReportVote.Verdict.NO:
         return ""
     return _("Two speakers have to find it right, or a coordinator.")
 
@@ -158,10 +179,18 @@ def _verified_with_a_case(report: Report, _step: Step) -> str:
     return "" if {Kind.CASE, Kind.VERIFIED} <= kinds else _("No fix was verified.")
 
 
+def words_on_fix(report: Report) -> "QuerySet[ReportVote]":
+    """Return what was said of whether it is better, of the newest release alone."""
+    told = report.votes.filter(about=ReportVote.About.BETTER).exclude(voter=report.user_id or 0)
+    released = report.log.filter(to_state=State.RELEASED).last()
+    return told.filter(at__gte=released.at) if released else told
+
+
 def confirmed_no(report: Report) -> int:
     """Count who says that it is not better: speakers, and whoever reported where one agrees."""
-    natives = votes_of(report, about=ReportVote.About.BETTER)["no"]
-    own = report.votes.filter(about="better", voter__isnull=True, verdict="no").exists()
+    against = words_on_fix(report).filter(verdict=ReportVote.Verdict.NO)
+    natives = against.filter(voter__isnull=False).count()
+    own = against.filter(voter__isnull=True).exists()
     return natives + (1 if own and natives else 0)
 
 
@@ -206,7 +235,7 @@ def _nobody_follows(report: Report, _step: Step) -> str:
 
 
 def _rules() -> dict[tuple[str, str], Rule]:
-    system, people = frozenset({By.SYSTEM}), frozenset({By.COORDINATOR, By.ADMIN})
+    system, people = frozenset({By.SYSTEM}), PEOPLE
     all_of_us, reporter = system | people, frozenset({By.REPORTER})
     s = State
     table: dict[tuple[str, str], Rule] = {

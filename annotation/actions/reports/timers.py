@@ -5,10 +5,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from annotation.actions.reports.limits import forget_clients
-from annotation.actions.reports.screening import merge_identical, screen
-from annotation.actions.reports.table import SYSTEM, confirmed_no
+from annotation.actions.reports.masking import forget_masked
+from annotation.actions.reports.screening import let_out, merge_identical, screen
+from annotation.actions.reports.table import SYSTEM
 from annotation.actions.reports.transitions import CONTACT_AFTER, StepError, transition
-from annotation.actions.reports.triage import hold, resume
+from annotation.actions.reports.triage import follow_better, hold, resume
+from annotation.actions.reports.welfare import forget_sights
 from annotation.methods import junk
 from annotation.methods.report_clocks import has_alarmed
 from annotation.models import (
@@ -31,16 +33,18 @@ LOOKS_AGAIN = timedelta(days=7)
 def tend(now: datetime) -> int:
     """Do what is due on every report, each by itself; safe to run twice and on two machines."""
     forget_clients(now)
+    forget_sights(now)
     ReportContact.objects.filter(expires_at__lt=now).delete()
     over = ReportBell.objects.filter(
         report__state__in=CLOSED, report__since__lt=now - CONTACT_AFTER
     )
     over.delete()
     ReportOriginal.objects.filter(expires_at__lt=now).delete()
+    forget_masked(now)
     Workaround.objects.filter(ended_at=None, expires_at__lt=now).update(ended_at=now)
     due = Report.objects.filter(state__in=OPEN, due_at__lte=now).order_by("due_at")[:AT_ONCE]
     waiting = Report.objects.filter(state__in=(State.RECEIVED, State.SCREENED))[:AT_ONCE]
-    done = 0
+    done = let_out(now)
     for report in {one.pk: one for one in [*waiting, *due]}.values():
         try:
             done += fire(report, now=now)
@@ -74,8 +78,7 @@ def _alarm_or_give_up(report: Report, now: datetime) -> None:
 
 
 def _close_or_watch(report: Report, now: datetime) -> None:
-    if confirmed_no(report) >= 2:
-        transition(report, to=State.REOPENED, actor=SYSTEM, now=now, reason=Reason.PEOPLE_SAY_NO)
+    if follow_better(report, now=now):
         return
     try:
         transition(report, to=State.CLOSED_FIXED, actor=SYSTEM, now=now, reason=Reason.STEADY)

@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from annotation.actions.known import known_answer
 from annotation.actions.reports.following import ANSWERABLE, APPEALABLE
 from annotation.actions.reports.triage import QUESTIONS
-from annotation.models import PublicDoor, Report, ReportMessage, ReportState
+from annotation.errors import VernacularError
+from annotation.models import PublicDoor, Report, ReportLink, ReportMessage, ReportState
 from annotation.models.campaigns import Campaign
 from annotation.models.reports import CLOSED, Reason
+from annotation.objectives import objective, spans, whole
 
 State = ReportState
+# What is reported there is what a model wrote.
+WRITING = ("ratings", "preferences")
 # The way that a report goes if all goes well, as it is drawn.
 WAY = (
     (State.RECEIVED, State.SCREENED, State.QUARANTINED),
@@ -99,6 +104,61 @@ def record_of(report: Report) -> dict[str, object]:
             if allowed
         ],
     }
+
+
+def words_of(report: Report, told: str) -> str:
+    """Return what somebody said that the model answers, as people read it: names, and marked words.
+
+    What is no answer of the campaign, such as a text that was written, stays as it is.
+    """
+    campaign, text = report.campaign, report.input_text
+    tag = report.language.tag if report.language else report.tag
+    names = {one.key: one.name_in(tag) for one in campaign.labels.all()}
+    if not told or told in names or campaign.objective in WRITING:
+        return names.get(told, told)
+    try:
+        value = known_answer(campaign, told=told, text=whole(campaign.objective, told=text))[
+            "value"
+        ]
+    except (VernacularError, KeyError):
+        return told
+    if campaign.objective == spans.NAME:
+        marks = (f"{names.get(key, key)}: {text[start:end]}" for start, end, key in value)
+        return " · ".join(marks) or "–"
+    return objective(campaign.objective).name_of(value, names=names)
+
+
+@dataclass(frozen=True)
+class Led:
+    """One thing that a report led to, and when: a text asked, a case, a run, a version."""
+
+    words: str
+    text: str
+    ref: str
+    attempt: int
+    state: str
+    at: datetime
+
+
+def led_to(report: Report) -> list[Led]:
+    """Return what a report led to, in its order: the texts that speakers answer, and all that came of them."""
+    links = report.links.select_related("sample", "item").order_by("at", "pk")
+    return [
+        Led(
+            words=str(ReportLink.Kind(one.kind).label),
+            text=one.sample.text if one.sample else "",
+            ref=_ref(one),
+            attempt=one.attempt + 1,
+            state=str(one.item.get_state_display()) if one.item else "",
+            at=one.at,
+        )
+        for one in links
+    ]
+
+
+def _ref(link: ReportLink) -> str:
+    """Return the number in its own app as people know it; the try behind it is told beside it."""
+    return link.ref.partition(".")[0] if link.kind != ReportLink.Kind.RUN else link.ref
 
 
 def open_to_everybody(slug: str) -> Campaign | None:

@@ -106,6 +106,16 @@ def _identifier(campaign_id: int, _made_at: str) -> Identifier:
     return identify.unpacked(bytes(held.weights))
 
 
+def language_like(campaign: Campaign, text: str) -> str:
+    """Return which of a campaign's languages a text looks like; nothing where nobody can tell."""
+    held = LanguageIdentifier.objects.filter(campaign=campaign).values_list("made_at", flat=True)
+    made_at = held.first()
+    if made_at is None:
+        return ""
+    tag, _share = _identifier(campaign.pk, made_at.isoformat()).named(text)
+    return "" if tag == NOBODY else tag
+
+
 def doubted(report: Report) -> str:
     """Return the language that a report looks like, where that is not what was told; else nothing."""
     named = report.detected_tag not in ("", NOBODY) and report.state in MOVABLE

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.table import RULES, Actor, Step
+from annotation.actions.reports.table import PEOPLE, RULES, Actor, Step
+from annotation.actions.reports.weighing import look
 from annotation.errors import ConflictError
 from annotation.methods import report_clocks as clocks
 from annotation.models import (
@@ -106,7 +107,7 @@ def _write(report: Report, step: Step, *, changes: dict[str, object], seen: Repo
         actor=step.actor.user,
         reason=step.reason,
         target=step.target,
-        at=step.now,
+        at=_no_earlier(report, step.now),
         previous=report.last_hash,
     )
     event.hash = hash_of(event)
@@ -120,6 +121,8 @@ def _write(report: Report, step: Step, *, changes: dict[str, object], seen: Repo
     except IntegrityError as error:
         # What the table of the steps cannot see, the database does: other apps' proofs, too.
         raise StepError(f"{report} cannot go to {step.to}: {error}.") from error
+    if step.actor.by in PEOPLE:
+        look(report)
     Report.objects.filter(pk=report.pk).update(due_at=due_of(report))
     if event.from_state in CLOSED and step.to not in CLOSED:
         # It is open again, and whoever told it wants to hear how it ends.
@@ -128,6 +131,12 @@ def _write(report: Report, step: Step, *, changes: dict[str, object], seen: Repo
         _tell(report, event, now=step.now)
     seen.refresh_from_db()
     return event
+
+
+def _no_earlier(report: Report, now: datetime) -> datetime:
+    """Return now, or the last event's moment where a clock has been put back since."""
+    last = report.log.order_by("-number").values_list("at", flat=True).first()
+    return now if last is None else max(last, now)
 
 
 def hash_of(event: ReportEvent) -> str:

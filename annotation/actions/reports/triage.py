@@ -3,21 +3,33 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.actions.reports.table import SYSTEM, VOTES, Actor, votes_of
+from annotation.actions.reports.table import (
+    MOST_ATTEMPTS,
+    SYSTEM,
+    VOTES,
+    Actor,
+    confirmed_no,
+    votes_of,
+    word_on_appeal,
+)
 from annotation.actions.reports.transitions import StepError, transition
+from annotation.actions.reports.weighing import look
 from annotation.actions.standings import may_answer
 from annotation.errors import InvalidInputError
 from annotation.models import (
     Annotator,
     Campaign,
+    CampaignLanguage,
     Guideline,
     Report,
     ReportMessage,
     ReportState,
     ReportVote,
+    Reproduction,
     Severity,
     User,
     Workaround,
@@ -25,6 +37,8 @@ from annotation.models import (
 from annotation.models.reports import Reason
 
 State, About = ReportState, ReportVote.About
+# A fix is out, and may turn out to be none.
+WATCHED = (State.RELEASED, State.CLOSED_FIXED)
 QUESTIONS = {
     "which_word": gettext_lazy("Which word or which part is wrong?"),
     "what_expected": gettext_lazy("What should it say instead?"),
@@ -79,6 +93,8 @@ def vote(
     held = Report.objects.select_for_update().get(pk=report.pk)
     if not may_vote(held, voter):
         raise StepError(_("Speakers of the language vote, and not about a report of their own."))
+    if about == About.DEFECT and _decided_before(held, voter):
+        raise StepError(_("Whoever reported asked for another look: somebody else decides it."))
     home = held.campaign.languages.filter(language=held.language).first()
     newest = Guideline.objects.filter(campaign_language=home).last()
     given = ReportVote.objects.update_or_create(
@@ -93,9 +109,37 @@ def vote(
         },
     )[0]
     if about == About.DEFECT:
+        look(held)
         follow_votes(held, now=now)
+    else:
+        follow_better(held, now=now)
     report.refresh_from_db()
     return given
+
+
+def _decided_before(report: Report, voter: User) -> bool:
+    """Tell whether somebody voted before whoever reported asked for another look."""
+    asked = report.log.filter(reason=Reason.APPEAL).last()
+    if asked is None:
+        return False
+    return report.votes.filter(about=About.DEFECT, voter=voter, at__lte=asked.at).exists()
+
+
+def unvoted(home: CampaignLanguage, user: User) -> "QuerySet[Report]":
+    """Return what speakers are asked of and somebody neither told nor has said anything of.
+
+    That is what was seen to happen and waits for them, and a released
+     fix that whoever reported, or a speaker, does not find better.
+    """
+    votes = ReportVote.objects.filter(report=OuterRef("pk"))
+    own = votes.filter(voter=user)
+    rows = Report.objects.in_language(home.campaign, home.language).exclude(user=user)
+    seen = Exists(Reproduction.objects.filter(report=OuterRef("pk")))
+    doubted = Q(state__in=WATCHED) & Exists(votes.filter(about=About.BETTER, verdict="no"))
+    asked = (Q(state=State.AWAITING_TRIAGE) & seen & ~Exists(own.filter(about=About.DEFECT))) | (
+        doubted & ~Exists(own.filter(about=About.BETTER, at__gte=OuterRef("since")))
+    )
+    return rows.filter(asked)
 
 
 def may_vote(report: Report, voter: User) -> bool:
@@ -114,17 +158,48 @@ def follow_votes(report: Report, *, now: datetime) -> bool:
     """Confirm or close a report that two speakers agree on; nothing where they do not yet."""
     if report.state != State.AWAITING_TRIAGE:
         return False
-    votes = votes_of(report)
+    votes, appealed = votes_of(report), report.log.filter(reason=Reason.APPEAL).exists()
+    last = word_on_appeal(report)
+    agreed = "" if appealed else _agreed(votes)
     try:
-        if votes["yes"] >= VOTES and votes["yes"] > votes["no"]:
+        if (last or agreed) == "yes":
             confirm(report, actor=SYSTEM, now=now)
             return True
-        if votes["no"] >= VOTES and votes["no"] > votes["yes"]:
+        if (last or agreed) == "no":
             close(report, to=State.CLOSED_NOT_A_DEFECT, reason=Reason.RIGHT, actor=SYSTEM, now=now)
             return True
     except StepError:
         return False  # it was not reproduced yet; the worker that does comes back here
     return False
+
+
+def _agreed(votes: dict[str, int]) -> str:
+    """Return what two speakers at least, and more than not, say of a report."""
+    most = "yes" if votes["yes"] > votes["no"] else "no"
+    return most if votes[most] >= VOTES and votes["yes"] != votes["no"] else ""
+
+
+def follow_better(report: Report, *, now: datetime) -> bool:
+    """Open a report again of which two find that it is not better; nothing where they do not."""
+    if report.state not in WATCHED or confirmed_no(report) < VOTES:
+        return False
+    reopen(report, reason=Reason.PEOPLE_SAY_NO, now=now)
+    return True
+
+
+def reopen(report: Report, *, reason: str, now: datetime) -> Report:
+    """Open a report again, one step worse than it was; it has its tries anew."""
+    transition(
+        report,
+        to=State.REOPENED,
+        actor=SYSTEM,
+        now=now,
+        reason=reason,
+        severity=min(Severity.CRITICAL, report.severity + 1),
+        attempts=(report.attempts // MOST_ATTEMPTS + 1) * MOST_ATTEMPTS,
+        client="",
+    )
+    return report
 
 
 def confirm(report: Report, *, actor: Actor, now: datetime, severity: int | None = None) -> Report:
@@ -214,6 +289,18 @@ def place(report: Report, *, tag: str, actor: Actor, now: datetime) -> Report:
 def let_through(report: Report, *, actor: Actor, now: datetime) -> Report:
     """Let speakers see a report that a moderator has looked at."""
     transition(report, to=State.AWAITING_TRIAGE, actor=actor, now=now)
+    return report
+
+
+@transaction.atomic
+def look_at(report: Report, *, actor: Actor) -> Report:
+    """Say that a newcomer's report is an honest one: from now on it counts as any other."""
+    held = Report.objects.select_for_update().get(pk=report.pk)
+    if actor.user is None or actor.user.pk == held.user_id:
+        raise StepError(_("This report is yours: somebody else decides it."))
+    if not look(held):
+        raise StepError(_("Somebody has looked at it already."))
+    report.refresh_from_db()
     return report
 
 

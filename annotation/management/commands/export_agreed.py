@@ -43,7 +43,7 @@ class Command(BaseCommand):
         try:
             number = write_agreed(campaign, path=file, format=format, language=language)
         except VernacularError as error:
-            raise CommandError(f"{error} {error.remedy}") from error
+            raise CommandError(f"{error}") from error
         except OSError as error:
             raise CommandError(f"Cannot write {file}: {error}.") from error
         self.stdout.write(f"{number:,} texts and what people say of them are in {file}.")

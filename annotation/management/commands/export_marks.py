@@ -39,7 +39,7 @@ class Command(BaseCommand):
         try:
             lines = marked_file(campaign, language=language, format=file.suffix.lstrip("."))
         except VernacularError as error:
-            raise CommandError(f"{error} {error.remedy}") from error
+            raise CommandError(f"{error}") from error
         try:
             with file.open("x", encoding="utf-8", newline="") as opened:
                 opened.writelines(lines)
@@ -47,5 +47,5 @@ class Command(BaseCommand):
             raise CommandError(f"Cannot write {file}: {error}.") from error
         except VernacularError as error:
             file.unlink(missing_ok=True)
-            raise CommandError(f"{error} {error.remedy}") from error
+            raise CommandError(f"{error}") from error
         self.stdout.write(f"The marks of {campaign} in {language} are in {file}.")

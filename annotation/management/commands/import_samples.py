@@ -5,20 +5,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
+from annotation.actions.folders import queue_folder
 from annotation.actions.imports import queue_import, release_import, run_import
+from annotation.actions.uploads import ImportOptions
 from annotation.errors import VernacularError
-from annotation.methods.dataset_folders import (
-    TRAIN,
-    VALIDATION,
-    DataFile,
-    FolderError,
-    data_files,
-)
 from annotation.methods.readers import FIELDS, FORMATS
 from annotation.models import Campaign, SampleImport
 
@@ -94,19 +88,10 @@ class Command(BaseCommand):
     def _whole_folder(self, campaign: Campaign, options: dict[str, Any]) -> None:
         """Queue every file before the first is read: what cannot be read stops it all."""
         try:
-            files = data_files(Path(options["file"]))
-        except FolderError as error:
-            raise CommandError(str(error)) from error
-        jobs: list[SampleImport] = []
-        try:
-            with transaction.atomic():
-                for one in files:
-                    jobs.append(self._queued(campaign, _of_part(campaign, one, options)))
-        except BaseException:
-            for job in jobs:
-                (Path(settings.MEDIA_ROOT) / job.path).unlink(missing_ok=True)
-            raise
-        for one, job in zip(files, jobs, strict=True):
+            queued = queue_folder(campaign, folder=Path(options["file"]), **_told(options))
+        except OSError as error:
+            raise CommandError(f"Cannot read {options['file']}: {error.strerror}.") from error
+        for one, job in queued:
             self.stdout.write(f"{one.path} ({one.config}, {one.split}):")
             if options["queue"]:
                 self._leave_to_a_worker(job)
@@ -117,20 +102,9 @@ class Command(BaseCommand):
         if not options["file"]:
             raise CommandError("Say which file: import_samples CAMPAIGN FILE")
         path = Path(options["file"])
-        on_error = SampleImport.OnError.REFUSE_ALL if options["refuse_all"] else ""
         try:
             with path.open("rb") as file:
-                return queue_import(
-                    campaign,
-                    file=file,
-                    filename=path.name,
-                    format=options["format"],
-                    columns=_pairs(options["column"], "column"),
-                    defaults=_pairs(options["default"], "default"),
-                    on_error=on_error,
-                    again=options["again"],
-                    without=options.get("without", ()),
-                )
+                return queue_import(campaign, file=file, filename=path.name, **_told(options))
         except OSError as error:
             raise CommandError(f"Cannot read {path}: {error.strerror}.") from error
 
@@ -195,20 +169,14 @@ class Command(BaseCommand):
         )
 
 
-def _of_part(campaign: Campaign, one: DataFile, options: dict[str, Any]) -> dict[str, Any]:
-    """How one file of a folder is read: what the user says goes before what the folder tells."""
-    told = {**options, "file": str(one.path), "default": list(options["default"])}
-    given = {pair.partition("=")[0].strip() for pair in told["default"]}
-    tags = campaign.languages.filter(active=True).values_list("language__tag", flat=True)
-    known = {tag.casefold(): tag for tag in tags}
-    tag = known.get(one.config.replace("_", "-").casefold())
-    if tag and "language" not in given:
-        told["default"].append(f"language={tag}")
-    if one.split == TRAIN:
-        return told | {"without": ("label", "spans", "split")}
-    if "split" not in given:
-        told["default"].append(f"split={'dev' if one.split == VALIDATION else 'gate'}")
-    return told
+def _told(options: dict[str, Any]) -> ImportOptions:
+    return {
+        "format": options["format"],
+        "columns": _pairs(options["column"], "column"),
+        "defaults": _pairs(options["default"], "default"),
+        "on_error": SampleImport.OnError.REFUSE_ALL if options["refuse_all"] else "",
+        "again": options["again"],
+    }
 
 
 def _enqueue(task: Any, import_id: int) -> None:

@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 now=timezone.now(),
             )
         except VernacularError as error:
-            raise CommandError(f"{error} {error.remedy}") from error
+            raise CommandError(f"{error}") from error
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}.") from error
         for tag, row in card["languages"].items():

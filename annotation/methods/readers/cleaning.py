@@ -237,6 +237,9 @@ def _text(values: Mapping[str, object], field: str) -> str:
 
 def _short(field: str, values: Mapping[str, object], rules: Rules) -> str:
     value = values.get(field)
+    if value is None and field not in rules.defaults:
+        # Most columns are not there, and files have millions of rows.
+        return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float | None):
         raise _RefusedError(field, "is not a text")
     text = "" if value is None else _plain(value).strip()
@@ -259,15 +262,15 @@ def _plain(value: str | float) -> str:
 def _language(tag: str, rules: Rules) -> str:
     if not tag and len(rules.languages) == 1:
         return next(iter(rules.languages.values()))
+    found = rules.languages.get(tag) or rules.languages.get(tag.replace("_", "-").casefold())
+    if found is not None:
+        return found
     known = ", ".join(sorted(rules.languages.values())[:40])
     if not tag:
         raise _RefusedError("language", f"has no language; the campaign has: {known}")
-    found = rules.languages.get(tag.replace("_", "-").casefold())
-    if found is None:
-        raise _RefusedError(
-            "language", f"unknown language {excerpt(tag, length=40)!r}; the campaign has: {known}"
-        )
-    return found
+    raise _RefusedError(
+        "language", f"unknown language {excerpt(tag, length=40)!r}; the campaign has: {known}"
+    )
 
 
 def _label(label: str, rules: Rules) -> str:

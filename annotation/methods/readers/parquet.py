@@ -35,7 +35,8 @@ def read_parquet(stream: BinaryIO, wanted: Wanted) -> Iterator[Row]:
                     else:
                         told = _spelled(values, names) if names else values
                         yield Row(number, position, _named(told, fields))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # also of a column's name
+    except (pa.ArrowException, OSError, ValueError) as error:
+        # No UTF-8, also of a column's name; two fields of one name within a column.
         what = str(error).splitlines()[0][:200] if str(error) else "damaged"
         raise UnreadableFileError(
             f"The file is not readable as Parquet: {what}. Write it again and import that."

@@ -1,4 +1,7 @@
-"""``check_all``: everything that can be checked without running the tests; no network."""
+"""``check_all``: everything that can be checked without running the tests; no network.
+
+With ``--audit`` it also asks a public list whether what we pin has known holes.
+"""
 
 import subprocess
 import sys
@@ -6,8 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
+from config.dependency_audit import audit, could_not_look
 from config.env import ROOT
 
 APPS = ("config", "annotation", "learning", "training", "tests", "benchmarks", "manage.py")
@@ -47,8 +51,13 @@ def checks() -> list[tuple[str, list[str]]]:
 class Command(BaseCommand):
     """Run every check, even when one fails."""
 
-    help = "Check format, lint, templates, imports, migrations and types. Needs no network."
+    help = "Check format, lint, templates, imports, migrations and types; with --audit, packages."
     requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What needs the network is asked for."""
+        words = "ask osv.dev whether pinned packages have known holes (needs the network)"
+        parser.add_argument("--audit", action="store_true", help=words)
 
     def handle(self, **options: Any) -> None:
         """Show each check with its time, and what a failed one said; exit 1 if any failed."""
@@ -63,7 +72,20 @@ class Command(BaseCommand):
             if done.returncode:
                 failed.append(name)
                 self.stdout.write((done.stdout + done.stderr).strip())
+        if options["audit"]:
+            failed += self._audit()
         if failed:
             self.stderr.write(f"Failed: {', '.join(failed)}")
             sys.exit(1)
         self.stdout.write("All checks passed.")
+
+    def _audit(self) -> list[str]:
+        failed = []
+        for one in audit(ROOT):
+            wrong = bool(one.holes) or not (one.looked or could_not_look(one))
+            verdict = "FAILED" if wrong else "ok" if one.looked else "NOT LOOKED"
+            self.stdout.write(f"packages         {verdict:<7} {one.pins}")
+            for line in one.holes or ((one.why,) if one.why else ()):
+                self.stdout.write(f"  {line}")
+            failed += [f"packages of {one.pins}"] if wrong else []
+        return failed

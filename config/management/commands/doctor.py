@@ -18,9 +18,11 @@ from config.env import ROOT, env
 from config.inspecting import (
     Finding,
     look_at_backups,
+    look_at_broker,
     look_at_clock,
     look_at_files,
     look_at_settings,
+    look_at_telemetry,
     look_at_weights,
     look_at_work,
 )
@@ -150,6 +152,7 @@ PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
     look_at_environments,
     look_at_disk,
     look_at_redis,
+    look_at_broker,
     look_at_label_studio,
     look_at_ports,
     look_at_database,
@@ -159,6 +162,7 @@ PARTS: Sequence[Callable[[], Iterator[Finding]]] = (
     look_at_clock,
     look_at_weights,
     look_at_backups,
+    look_at_telemetry,
     look_at_work,
 )
 

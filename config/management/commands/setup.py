@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.env import env
 from config.first_run import prepare_database
@@ -17,6 +17,12 @@ class Command(BaseCommand):
 
     help = "Install and prepare everything, but start nothing."
     requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What ``manage.py`` has looked for before Django was there."""
+        parser.add_argument(
+            "--telemetry", action="store_true", help="with what sends traces and crash reports"
+        )
 
     def handle(self, **options: Any) -> None:
         """Database, static files, admin, Label Studio's template; says how long it took."""

@@ -28,7 +28,7 @@ class Command(BaseCommand):
 
 
 def _side_by_side(arguments: list[str]) -> list[str]:
-    """One process a core, up to four, each with servers of its own; not where somebody chose."""
+    """One process a core, up to four, and one that mostly waits; not where somebody chose."""
     chosen = any(word.startswith(("-n", "--numprocesses", "--pdb", "-s")) for word in arguments)
     cores = min(os.cpu_count() or 1, 4)
-    return [] if chosen or cores == 1 else ["-n", str(cores), "--dist", "worksteal"]
+    return [] if chosen or cores == 1 else ["-n", str(cores + 1), "--dist", "loadscope"]

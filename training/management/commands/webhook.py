@@ -57,7 +57,7 @@ class Command(BaseCommand):
             else:
                 self._of_one(options)
         except VernacularError as error:
-            raise CommandError(f"{error} {error.remedy}".strip()) from error
+            raise CommandError(f"{error}") from error
 
     def _of_campaign(self, options: dict[str, Any]) -> None:
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
