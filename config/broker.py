@@ -21,9 +21,17 @@ class PatientQoS(redis.QoS):
     """What a channel has delivered and nobody has acknowledged yet."""
 
     def ack(self, delivery_tag: str) -> None:
-        """Take it for done."""
-        with _as_a_loss():
-            super().ack(delivery_tag)
+        """Take it for done, and where the broker cannot be told, forget it all the same.
+
+        A message that is done, but counts as at work, would take a place of those that a worker
+        may hold. Where the connection comes back before its loss is seen, none would be left.
+        """
+        try:
+            with _as_a_loss():
+                super().ack(delivery_tag)
+        except LostError:
+            self._quick_ack(delivery_tag)
+            raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Refuse it, or put it back."""

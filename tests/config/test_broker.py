@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from kombu import Connection, Consumer, Producer, Queue
+from redis.exceptions import ConnectionError as LostError
 
 from annotation.actions import health
 from annotation.errors import TransientError
@@ -66,6 +67,23 @@ def test_a_message_that_ends_after_its_connection_was_let_go_is_a_loss_and_no_de
     with pytest.raises(at_work.connection_errors):
         channel.qos.reject(messages[0].delivery_tag, requeue=True)
     channel.qos.restore_unacked_once()  # as at exit, when nobody listens any more
+
+
+def test_what_is_done_takes_no_place_though_the_broker_could_not_be_told(
+    at_work: Any, messages: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qos = at_work.default_channel.qos
+    qos.prefetch_count = 1
+    assert not qos.can_consume()
+
+    def away(*_: object) -> None:
+        raise LostError("refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(qos, "_remove_from_indices", away)
+        with pytest.raises(at_work.connection_errors):
+            messages[0].ack()
+    assert qos.can_consume()
 
 
 def test_messages_go_by_redis_unless_a_broker_of_their_own_is_set() -> None:
