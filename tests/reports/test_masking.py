@@ -92,6 +92,25 @@ def test_a_name_is_masked_wherever_a_report_says_it_and_put_back_by_whoever_mask
     assert ReportMask.objects.count() == 1  # nobody of that name is there
 
 
+def test_what_speakers_and_moderators_wrote_about_it_is_masked_too(
+    report: Report, boss: User
+) -> None:
+    now = timezone.now()
+    report.votes.create(voter=boss, verdict="yes", note="Awa is no place", at=now)
+    week = now + timedelta(days=7)
+    report.workarounds.create(note="until Awa is asked", made_by=boss, made_at=now, expires_at=week)
+    Report.objects.filter(pk=report.pk).update(public_note="Thank you, Awa")
+    report.refresh_from_db()
+    told = ["Awa is no place", "until Awa is asked", "Thank you, Awa"]
+    for act, found in (
+        (lambda: masking.mask_words(report, told="Awa", user=boss, now=now), "[…]"),
+        (lambda: masking.undo_mask(report, user=boss, now=now), "Awa"),
+    ):
+        act()
+        said = [report.votes.get().note, report.workarounds.get().note, report.public_note]
+        assert said == [one.replace("Awa", found) for one in told]
+
+
 def test_two_who_read_the_original_undo_a_mask_and_nobody_once_its_time_is_over(
     report: Report, boss: User
 ) -> None:

@@ -227,6 +227,11 @@ def _said(report: Report) -> dict[str, Any]:
             str(one.pk): [one.label, one.told] if writes else [None, _name(one.told)]
             for one in report.reproductions.all()
         },
+        "notes": {
+            "public": report.public_note,
+            "votes": dict(report.votes.exclude(note="").values_list("pk", "note")),
+            "workarounds": dict(report.workarounds.values_list("pk", "note")),
+        },
     }
 
 
@@ -248,7 +253,14 @@ def _masked(said: Any, words: Iterable[str]) -> tuple[Any, int]:
 
 
 def _say(report: Report, said: dict[str, Any], *, masked: bool) -> None:
-    Report.objects.filter(pk=report.pk).update(**said["texts"], masked=masked)
+    # What was sealed by an older release has no notes.
+    notes = said.get("notes", {})
+    public = notes.get("public", report.public_note)
+    Report.objects.filter(pk=report.pk).update(**said["texts"], public_note=public, masked=masked)
+    for pk, text in notes.get("votes", {}).items():
+        report.votes.filter(pk=pk).update(note=text)
+    for pk, text in notes.get("workarounds", {}).items():
+        report.workarounds.filter(pk=pk).update(note=text)
     for pk, text in said["answers"].items():
         report.messages.filter(pk=pk).update(text=text)
     for pk, (label, told) in said["written"].items():
