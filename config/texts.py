@@ -28,7 +28,7 @@ CALLS = {
 }
 # What people see who are no admins; their texts come first in every catalogue.
 SEEN_BY_ALL = re.compile(
-    r"annotation/(templates/(403|404|annotation/(_feedback|_field|_interface|_labels_|_me|_nav|_pages|_standing"
+    r"annotation/(templates/(403|404|annotation/(_curve|_dots|_feedback|_field|_interface|_labels_|_me|_nav|_pages|_spark|_standing|_trail"
     r"|about_me|base|calibrate|calibration_language|concern|consent|credits|desk_closed|go\.|group\.|group_answer"
     r"|guideline\.|interface|invitation\.|language_desk|letter|light|link_closed|me\.|report\.|report_|reports_"
     r"|sign_in))"
@@ -38,8 +38,9 @@ SEEN_BY_ALL = re.compile(
     r"|views/(coordination|credit|desk|groups|interface|letters|light|links|reports|sessions|triage|unsaved|welcome)"
     r"|templatetags/(interface|words))"
     r"|learning/(templates/learning/tr(ial|y)\.|views/trials|actions/trying)"
-    r"|training/(templates/training/(_me|_places|language_page|me\.|letter|my_|parity|report_|take_back)"
-    r"|views/(language_page|letters|me|mine|parity|report_fixes)|actions/(language_story|letters|taking_back|thanks)|templatetags/places)"
+    r"|training/(templates/training/(_cases_kept|_enough|_history|_me|_places|_skyline|cases_language|language_page|me\.|letter"
+    r"|my_|parity|public_card|report_|take_back)"
+    r"|models/case_versions|views/(case_pages|language_page|letters|me|mine|parity|public_card|report_fixes)|actions/(cards|case_versions|language_story|letters|taking_back|thanks)|templatetags/places)"
 )
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}")
 HTML_TAG = re.compile(r"</?\w+")
@@ -53,6 +54,7 @@ class Place(NamedTuple):
     singular: str
     plural: str = ""
     shown: bool = True
+    context: str = ""
 
 
 @dataclass
@@ -63,13 +65,29 @@ class Text:
     plural: str = ""
     places: list[tuple[str, int]] = field(default_factory=list)
     is_seen: bool = False
+    context: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is found by, as gettext does: the same word in another context is another."""
+        return _key(self.context, self.singular)
+
+
+def key_of(entry: Any) -> str:
+    """What a catalogue's entry is found by."""
+    return _key(entry.msgctxt or "", entry.msgid)
+
+
+def _key(context: str, singular: str) -> str:
+    return f"{context}\4{singular}" if context else singular
 
 
 def find_texts(app: str) -> dict[str, Text]:
     """Every text of an app's pages, models, forms and refusals that gettext may translate."""
     found: dict[str, Text] = {}
     for one in _walk(app):
-        text = found.setdefault(one.singular, Text(one.singular))
+        text = Text(one.singular, context=one.context)
+        text = found.setdefault(text.key, text)
         text.plural = text.plural or one.plural
         text.places.append((one.path, one.line))
         text.is_seen = text.is_seen or (one.shown and bool(SEEN_BY_ALL.match(one.path)))
@@ -82,27 +100,27 @@ def update(catalogue: Any, texts: dict[str, Text], *, everything: bool) -> tuple
     A text that changed is a new one: a guess at what it resembles would say the old thing.
     """
     held = {
-        entry.msgid: entry
+        key_of(entry): entry
         for entry in catalogue
         # What has a plural since, or none any more, would be found by nobody.
         if not entry.obsolete
-        and (entry.msgid not in texts or entry.msgid_plural == texts[entry.msgid].plural)
+        and (key_of(entry) not in texts or entry.msgid_plural == texts[key_of(entry)].plural)
     }
     forms = plural_forms(catalogue)
-    wanted = [one for one in texts.values() if everything or one.is_seen or one.singular in held]
-    entries = [held.get(one.singular) or _entry(one, forms) for one in sorted(wanted, key=_order)]
+    wanted = [one for one in texts.values() if everything or one.is_seen or one.key in held]
+    entries = [held.get(one.key) or _entry(one, forms) for one in sorted(wanted, key=_order)]
     for entry in entries:
-        text = texts[entry.msgid]
+        text = texts[key_of(entry)]
         entry.occurrences = [(path, "") for path in sorted({path for path, _ in text.places})]
         entry.comment = SEEN if text.is_seen else ""
-    gone = [entry for entry in held.values() if entry.msgid not in texts]
+    gone = [entry for entry in held.values() if key_of(entry) not in texts]
     kept = [entry for entry in gone if is_translated(entry)]
     for entry in kept:
         entry.obsolete, entry.occurrences = True, []
-    old = [entry for entry in catalogue if entry.obsolete and entry.msgid not in texts]
-    catalogue[:] = [*entries, *{entry.msgid: entry for entry in (*old, *kept)}.values()]
+    old = [entry for entry in catalogue if entry.obsolete and key_of(entry) not in texts]
+    catalogue[:] = [*entries, *{key_of(entry): entry for entry in (*old, *kept)}.values()]
     catalogue.metadata["X-Texts"] = str(len(texts))
-    return sum(one.singular not in held for one in wanted), len(gone)
+    return sum(one.key not in held for one in wanted), len(gone)
 
 
 def faults(catalogue: Any) -> Iterator[str]:
@@ -151,10 +169,12 @@ def _order(text: Text) -> tuple[bool, str, int]:
 
 
 def _entry(text: Text, forms: int) -> Any:
+    context = text.context or None
     if not text.plural:
-        return polib.POEntry(msgid=text.singular, msgstr="")
+        return polib.POEntry(msgid=text.singular, msgstr="", msgctxt=context)
     return polib.POEntry(
         msgid=text.singular,
+        msgctxt=context,
         msgid_plural=text.plural,
         msgstr_plural=dict.fromkeys(range(forms), ""),
     )
@@ -180,11 +200,17 @@ def _in_template(path: Path) -> Iterator[Place]:
             literal = getattr(node.filter_expression.var, "literal", None)
             if isinstance(literal, str):
                 # So does Django ask for it.
-                yield Place(name, line, literal.replace("%", "%%"))
+                yield Place(name, line, literal.replace("%", "%%"), context=_context(node))
         elif isinstance(node, BlockTranslateNode):
             singular = node.render_token_list(node.singular)[0]
             plural = node.render_token_list(node.plural)[0] if node.plural else ""
-            yield Place(name, line, _trimmed(node, singular), _trimmed(node, plural))
+            said = _trimmed(node, singular), _trimmed(node, plural)
+            yield Place(name, line, *said, context=_context(node))
+
+
+def _context(node: Any) -> str:
+    given = node.message_context
+    return str(given.var.literal if hasattr(given.var, "literal") else given.var) if given else ""
 
 
 def _trimmed(node: Any, text: str) -> str:
@@ -199,9 +225,12 @@ def _in_python(path: Path) -> Iterator[Place]:
     for node in nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             continue
-        wanted = CALLS.get(node.func.id, 0)
-        told = [one.value for one in node.args[:wanted] if isinstance(one, ast.Constant)]
-        if wanted and len(told) == wanted and all(isinstance(one, str) for one in told):
+        bare = node.func.id.replace("pgettext", "gettext")
+        wanted, first = CALLS.get(bare, 0), int(bare != node.func.id)
+        given = node.args[: first + wanted]
+        told = [str(one.value) for one in given if isinstance(one, ast.Constant)]
+        if wanted and len(told) == first + wanted:
             shown = "/models/" not in name or id(node) in choices
-            singular, plural = str(told[0]), str(told[1]) if wanted > 1 else ""
-            yield Place(name, node.lineno, singular, plural, shown)
+            singular, *plural = told[first:]
+            context = told[0] if first else ""
+            yield Place(name, node.lineno, singular, "".join(plural), shown, context)

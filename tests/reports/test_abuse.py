@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from django.core import signing
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -425,3 +427,34 @@ def test_newcomers_who_say_nearly_the_same_raise_nothing_until_somebody_says_the
     late = tell(campaign, f"{SAID} dëgg", expected="dates").report
     assert not late.frozen
     assert brigades.look_for_brigade(late, now=timezone.now()) is None
+
+
+def test_who_told_is_forgotten_after_thirty_days(campaign: Campaign) -> None:
+    old, young = (tell(campaign, f"{SAID} {n}", client=f"net.{n}").report for n in range(2))
+    now = timezone.now()
+    long_ago = now - limits.CLIENT_KEPT - timedelta(hours=1)
+    Report.objects.filter(pk=old.pk).update(received_at=long_ago)
+    assert limits.forget_clients(now) == 1
+    clients = dict(Report.objects.values_list("pk", "client"))
+    assert clients == {old.pk: "", young.pk: "net.1"}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="a test's SQLite has one connection")
+def test_forgetting_who_told_waits_for_nobody_who_holds_a_report(campaign: Campaign) -> None:
+    reports = [tell(campaign, f"{SAID} {n}", client=f"net.{n}").report for n in range(2)]
+    now = timezone.now()
+    Report.objects.update(received_at=now - limits.CLIENT_KEPT - timedelta(hours=1))
+    forgotten: list[int] = []
+
+    def forget() -> None:
+        forgotten.append(limits.forget_clients(now))
+        connection.close()
+
+    with transaction.atomic():
+        Report.objects.select_for_update().get(pk=reports[0].pk)
+        other = Thread(target=forget)
+        other.start()
+        other.join(20)
+        assert forgotten == [1]
+    assert limits.forget_clients(now) == 1

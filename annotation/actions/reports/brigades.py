@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.actions.reports.transitions import StepError
@@ -80,9 +80,13 @@ def undo_brigade(report: Report, *, user: User, now: datetime) -> ReportBrigade:
         raise StepError(_("This report is yours: somebody else decides it."))
     found.undone_by, found.undone_at = user, now
     found.save(update_fields=["undone_by", "undone_at"])
+    targets = {one.duplicate_of_id or one.pk for one in found.reports.all()}
+    # All are held in one order, whoever else holds several.
+    all_of_it = Q(pk__in=targets) | Q(pk__in=found.reports.values("pk"))
+    rows = Report.objects.filter(all_of_it).order_by("pk")
+    list(rows.select_for_update().values_list("pk", flat=True))
     # Whoever says so has looked at all of them.
     found.reports.update(frozen=False, unseen_since=None)
-    targets = {one.duplicate_of_id or one.pk for one in found.reports.all()}
     for target in Report.objects.filter(pk__in=targets).order_by("pk"):
         weigh(target)
     return found

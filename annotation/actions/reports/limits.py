@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import regex
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -41,6 +42,7 @@ LEAST_SECONDS, LEAST_IN_A_BURST = 2, 10
 # A newcomer's network that told no more than this in a burst has nothing against it.
 FEW = 2
 CLIENT_KEPT = timedelta(days=30)
+AT_ONCE = 5000
 SPAM_REMEMBERED, MOST_SPAM = timedelta(days=30), 3
 _FAMILIES = ("Firefox", "Edg", "OPR", "Chrome", "Safari", "curl", "python")
 
@@ -268,4 +270,7 @@ def forget_clients(now: datetime) -> int:
     """Forget which client told what after thirty days; the numbers stay."""
     old = Report.objects.filter(received_at__lt=now - CLIENT_KEPT).exclude(client="")
     ReportOrigin.objects.filter(at__lt=now - CLIENT_KEPT).delete()
-    return old.update(client="")
+    with transaction.atomic():
+        # Two who forget at once, or somebody who holds several, would wait for each other.
+        free = old.order_by("pk").select_for_update(skip_locked=True)[:AT_ONCE]
+        return Report.objects.filter(pk__in=[one.pk for one in free.only("pk")]).update(client="")

@@ -12,7 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from config.env import ROOT
 from config.interfaces import APPS, compile_stale, find_interfaces, locale_name
-from config.texts import Text, faults, find_texts, update
+from config.texts import Text, faults, find_texts, key_of, update
 
 WIDTH = 100
 TWO_FORMS = "nplurals=2; plural=(n != 1);"
@@ -82,8 +82,8 @@ class Command(BaseCommand):
         for path in _catalogues(options["tag"]):
             texts = _texts_of(path)
             catalogue = polib.pofile(str(path), encoding="utf-8")
-            said = {one.msgid for one in catalogue.translated_entries()}
-            seen = {one.singular for one in texts.values() if one.is_seen}
+            said = {key_of(one) for one in catalogue.translated_entries()}
+            seen = {one.key for one in texts.values() if one.is_seen}
             self.stdout.write(
                 f"{_shown(path)}: {len(said & seen)} of {len(seen)} that annotators see,"
                 f" {len(said & set(texts))} of {len(texts)} in all"
