@@ -78,6 +78,9 @@ def test_texts_are_found_in_pages_in_code_and_as_choices() -> None:
     assert found["Saved on this phone"].is_seen
     assert found["can't judge"].is_seen
     assert not found["ISO 15924: Latn, Arab."].is_seen
+    # The same word in another context is another text.
+    assert found["however bad\4All"].is_seen
+    assert "between the parts of a list\4, " in find_texts("learning")
     assert "95 %% certainty" in next(one for one in found if one.startswith("Skill, as your"))
 
 
