@@ -13,6 +13,7 @@ from django.utils import timezone
 from annotation.actions.reports import timers, tongues
 from annotation.actions.reports.intake import Receipt, Telling, receive
 from annotation.methods import identify
+from annotation.methods.texts import digest
 from annotation.models import (
     Campaign,
     LanguageIdentifier,
@@ -64,7 +65,8 @@ def pool(campaign: Campaign) -> None:
 
 def tell(campaign: Campaign, text: str, **over: Any) -> Receipt:
     now = timezone.now()
-    got = receive(campaign, telling=Telling(text=text, **over), key=text, client=text, now=now)
+    mark = digest(text)
+    got = receive(campaign, telling=Telling(text=text, **over), key=mark, client=mark, now=now)
     timers.tend(now)
     got.report.refresh_from_db()
     return got

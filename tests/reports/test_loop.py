@@ -48,9 +48,8 @@ State = ReportState
 def tell(campaign: Campaign, text: str, **over: Any) -> Report:
     fields = {"text": text, "tag": "wo", "reasons": ["meaning"]} | over
     fields = {"consent_test": True, "consent_train": True} | fields
-    got = receive(
-        campaign, telling=Telling(**fields), key=f"{text}{over}", client=text, now=timezone.now()
-    )
+    key, now = digest(f"{text}{over}"), timezone.now()
+    got = receive(campaign, telling=Telling(**fields), key=key, client=digest(text), now=now)
     timers.tend(timezone.now())
     got.report.refresh_from_db()
     return got.report

@@ -6,10 +6,11 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from annotation.actions.reports.merging import hand_on, lock_family
+from annotation.actions.reports.merging import hand_on
 from annotation.actions.reports.table import REPORTER, Actor
 from annotation.actions.reports.transitions import StepError, transition
 from annotation.actions.reports.triage import follow_better
+from annotation.actions.reports.weighing import lock_family
 from annotation.errors import InvalidInputError
 from annotation.methods.private import masked
 from annotation.methods.texts import unstorable

@@ -87,6 +87,10 @@ def mask_alike(report: Report, *, masks: Iterable[ReportMask], now: datetime) ->
 @transaction.atomic
 def undo_mask(report: Report, *, user: User, now: datetime) -> list[ReportMask]:
     """Put back what stood there before the newest mask; for whoever masked it, or two who read it."""
+    # All that were masked with it, too, in one order.
+    together = ReportMask.objects.filter(together__in=report.masks.values("together"))
+    near = Q(pk=report.pk) | Q(pk__in=together.values("report"))
+    list(Report.objects.filter(near).order_by("pk").select_for_update().values_list("pk"))
     held = _held(report, user=user)
     group = _newest(held)
     standing = [one for one in group if one.expires_at > now and unseal(one.sealed)]
@@ -135,13 +139,15 @@ def _family(report: Report, *, user: User) -> list[Report]:
 
     One on its way is held, too: a machine may be reading it at this moment.
     """
-    held = _held(report, user=user)
-    top = held.duplicate_of_id or held.pk
+    told = Report.objects.get(pk=report.pk)
+    top = told.duplicate_of_id or told.pk
     near = Q(pk=top) | Q(duplicate_of=top)
     known = set(Report.objects.filter(near).values_list("digest", flat=True)) - {""}
-    same = Q(campaign=held.campaign_id, digest__in={*known, *map(keyed, known)})
+    same = Q(campaign=told.campaign_id, digest__in={*known, *map(keyed, known)})
     rows = Report.objects.filter(near | same).exclude(state=State.WITHDRAWN)
-    return list(rows.select_for_update().order_by("pk"))
+    family = list(rows.select_for_update().order_by("pk"))
+    _held(report, user=user)
+    return family
 
 
 def _mask(

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from annotation.actions.reports.table import PEOPLE, SYSTEM, Actor
 from annotation.actions.reports.transitions import transition
-from annotation.actions.reports.weighing import look, weigh
+from annotation.actions.reports.weighing import lock_family, look, weigh
 from annotation.models import Report, ReportState, User
 from annotation.models.report_parts import ReportGlance
 from annotation.models.reports import Reason
@@ -44,16 +44,6 @@ def unmerge(report: Report, *, actor: Actor, now: datetime) -> Report:
         weigh(target)
     weigh(report)
     return report
-
-
-def lock_family(*reports: Report) -> None:
-    """Hold reports with all that belong to them, in one order whoever asks: nobody waits in a ring."""
-    own = [one.pk for one in reports]
-    above = [one.duplicate_of_id for one in reports if one.duplicate_of_id]
-    family = Report.objects.filter(pk__in=[*own, *above]) | Report.objects.filter(
-        duplicate_of__in=own
-    )
-    list(family.order_by("pk").select_for_update().values_list("pk", flat=True))
 
 
 def look_at_both(report: Report, other: Report, *, user: User, now: datetime) -> None:

@@ -131,7 +131,9 @@ def say_language(report: Report, *, tag: str, same: bool) -> Report:
     What nobody has voted on, and no other report belongs to, goes to that language's speakers.
     """
     held = (
-        Report.objects.select_for_update().select_related("campaign", "language").get(pk=report.pk)
+        Report.objects.select_for_update(of=("self",))
+        .select_related("campaign", "language")
+        .get(pk=report.pk)
     )
     if doubted(held) != tag or not tag:
         raise InvalidInputError(_("Nobody asks that at the moment."))

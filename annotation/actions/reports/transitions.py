@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from annotation.actions.reports.table import PEOPLE, RULES, Actor, Step
-from annotation.actions.reports.weighing import look
+from annotation.actions.reports.weighing import lock_family, look
 from annotation.errors import ConflictError
 from annotation.methods import report_clocks as clocks
 from annotation.models import (
@@ -69,6 +69,9 @@ def transition(
     The event is written and the database itself moves the state; letters wait in the outbox of
     the same transaction.
     """
+    if actor.by in PEOPLE:
+        # Their look is at all that say the same.
+        lock_family(report)
     held = Report.objects.select_for_update().get(pk=report.pk)
     if held.state != report.state or held.events != report.events:
         raise StepError(

@@ -17,7 +17,7 @@ from annotation.actions.reports.table import (
     word_on_appeal,
 )
 from annotation.actions.reports.transitions import StepError, transition
-from annotation.actions.reports.weighing import look
+from annotation.actions.reports.weighing import lock_family, look
 from annotation.actions.standings import may_answer
 from annotation.errors import InvalidInputError
 from annotation.models import (
@@ -90,6 +90,7 @@ def vote(
     """
     if verdict not in ReportVote.Verdict.values:
         raise InvalidInputError(_("Say yes, no, or that you cannot tell."))
+    lock_family(report)
     held = Report.objects.select_for_update().get(pk=report.pk)
     if not may_vote(held, voter):
         raise StepError(_("Speakers of the language vote, and not about a report of their own."))
@@ -295,6 +296,7 @@ def let_through(report: Report, *, actor: Actor, now: datetime) -> Report:
 @transaction.atomic
 def look_at(report: Report, *, actor: Actor) -> Report:
     """Say that a newcomer's report is an honest one: from now on it counts as any other."""
+    lock_family(report)
     held = Report.objects.select_for_update().get(pk=report.pk)
     if actor.user is None or actor.user.pk == held.user_id:
         raise StepError(_("This report is yours: somebody else decides it."))

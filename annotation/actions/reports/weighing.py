@@ -58,6 +58,16 @@ def unseen(report: Report) -> int:
     return _family(report).filter(unseen_since__isnull=False).count()
 
 
+def lock_family(*reports: Report) -> None:
+    """Hold reports with all that belong to them, in one order whoever asks: nobody waits in a ring."""
+    own = [one.pk for one in reports]
+    above = [one.duplicate_of_id for one in reports if one.duplicate_of_id]
+    family = Report.objects.filter(pk__in=[*own, *above]) | Report.objects.filter(
+        duplicate_of__in=own
+    )
+    list(family.order_by("pk").select_for_update().values_list("pk", flat=True))
+
+
 def look(report: Report) -> bool:
     """Let a newcomer's report count, now that one of us has looked, and what says the very same.
 
