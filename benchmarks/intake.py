@@ -5,7 +5,7 @@ very command of the image (two processes of eight threads); the callers are a pr
 the same two cores (:mod:`benchmarks.intake_load`). Three kinds of call: a nudge of Label Studio; an
 answer of the light page by itself; and, as a phone sends what it kept, twenty-five in one. Each is
 first pressed as hard as the machine allows, which tells what one costs in processor time, and then
-called by the clock at the rate of the bar. One call in twenty is made twice. Afterwards the tables are
+called by the clock at the rate of the bar. One call in twenty is made twice, beside that rate. Afterwards the tables are
 counted against what callers were told: lost, there twice. Beside it stands the bare insert of a row of
 the same width in a transaction of its own, by as many connections. ``--quick`` takes seconds a phase
 and writes nothing.
@@ -162,10 +162,10 @@ def measure(server: str, *, seconds: float, quick: bool) -> tuple[list[Intake], 
                 bare=bare,
             )
         for name, together, lasting, rate in ways:
-            texts = int(lasting * (rate or 600)) if name != "nudges" else len(people)
+            texts = int(lasting * (1.1 * rate or 600)) if name != "nudges" else len(people)
             plan = prepare(people, together=together, most=texts)
             plan |= {"kind": name.split()[0], "port": port, "seconds": lasting}
-            plan |= {"rate": rate / together, "lines": LINES}
+            plan |= {"rate": rate, "lines": LINES}
             rows.append(press(name, plan, server=server, web=process.pid, bare=bare))
             print(rows[-1].line(), flush=True)
     return rows, bare
@@ -304,7 +304,7 @@ def press(name: str, plan: dict[str, Any], *, server: str, web: int, bare: float
     return Intake(
         row=f"{name}, {'by the clock' if plan['rate'] else 'pressed'}",
         together=plan["together"],
-        asked=plan["rate"] * plan["together"],
+        asked=plan["rate"],
         a_second=done / told["took_s"],
         p50_ms=1000 * statistics.median(late),
         p99_ms=1000 * late[int(0.99 * (len(late) - 1))],

@@ -55,7 +55,7 @@ class Line:
         return int(top[9:12]), body
 
 
-def nudges(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str]]]:
+def nudges(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str], int]]:
     """What Label Studio sends: the name of an event, nothing to believe."""
     body = b'{"action": "ANNOTATION_CREATED"}'
     for home in itertools.cycle(plan["homes"]):
@@ -63,10 +63,10 @@ def nudges(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str]]]:
             f"POST /hooks/label-studio/{home}/ HTTP/1.1\r\nHost: 127.0.0.1\r\n"
             f"Authorization: Bearer {plan['secret']}\r\nContent-Type: application/json\r\n"
         )
-        yield head, body, []
+        yield head, body, [], 1
 
 
-def answers(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str]]]:
+def answers(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str], int]]:
     """What phones send: so many answers at once, of everybody in turn, some of it twice."""
     together, number = plan["together"], 0
     queues = [(one, list(one["items"])) for one in plan["people"]]
@@ -86,12 +86,20 @@ def answers(plan: dict[str, Any]) -> Iterator[tuple[str, bytes, list[str]]]:
             )
             body = json.dumps({"person": one["person"], "answers": given}).encode()
             number += 1
-            for _ in range(1 + (number % TWICE_EVERY == 0)):
-                yield head, body, uids
+            yield head, body, uids, len(uids)
+            if number % TWICE_EVERY == 0:
+                yield head, body, uids, 0
 
 
 async def ask(
-    line: Line, head: str, body: bytes, *, due: float, uids: list[str], told: dict[str, Any]
+    line: Line,
+    head: str,
+    body: bytes,
+    *,
+    due: float,
+    uids: list[str],
+    fresh: int,
+    told: dict[str, Any],
 ) -> None:
     """Make one call, and note when it was answered and which of its answers were taken."""
     try:
@@ -100,7 +108,7 @@ async def ask(
         told["bad"].append(type(error).__name__)
         return
     told["late_s"].append(time.monotonic() - due)
-    told["answered"] += max(len(uids), 1)
+    told["answered"] += fresh
     if status == 204:
         return
     receipts = json.loads(said)["receipts"] if status == 200 else []
@@ -117,19 +125,21 @@ async def press(plan: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"late_s": [], "taken": [], "bad": [], "answered": 0}
 
     async def work(line: Line) -> None:
-        for number, (head, body, uids) in numbered:
+        nonlocal called
+        for head, body, uids, fresh in calls:
             due = time.monotonic()
             if plan["rate"]:
-                due = begun + number / plan["rate"]
+                due = begun + called / plan["rate"]
+                called += fresh
                 await asyncio.sleep(max(due - time.monotonic(), 0))
             if (
                 due - begun > plan["seconds"]
                 or time.monotonic() - begun > PATIENCE * plan["seconds"]
             ):
                 return
-            await ask(line, head, body, due=due, uids=uids, told=told)
+            await ask(line, head, body, due=due, uids=uids, fresh=fresh, told=told)
 
-    numbered = enumerate(calls)
+    called = 0
     await asyncio.gather(*(work(Line(plan["port"])) for _ in range(plan["lines"])))
     used = resource.getrusage(resource.RUSAGE_SELF)
     told["took_s"] = time.monotonic() - begun
