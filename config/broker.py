@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from kombu.transport import redis
 from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import TimeoutError as SlowError
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +27,30 @@ class PatientQoS(redis.QoS):
         A message that is done, but counts as at work, would take a place of those that a worker
         may hold. Where the connection comes back before its loss is seen, none would be left.
         """
-        try:
-            with _as_a_loss():
-                super().ack(delivery_tag)
-        except LostError:
-            self._quick_ack(delivery_tag)
-            raise
+        with self._forgotten(delivery_tag):
+            super().ack(delivery_tag)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Refuse it, or put it back."""
-        with _as_a_loss():
+        """Refuse it, or put it back; forget it all the same, as what is done."""
+        with self._forgotten(delivery_tag):
             super().reject(delivery_tag, requeue)
+
+    @contextmanager
+    def _forgotten(self, delivery_tag: str) -> Iterator[None]:
+        try:
+            with _as_a_loss():
+                yield
+        except Exception:
+            # A broker that is too slow, or full, is no lost connection, but as deaf.
+            self._quick_ack(delivery_tag)
+            raise
 
     def restore_unacked_once(self, stderr: object = None) -> None:
         """Put it back when the channel closes, unless the connection is gone already."""
         try:
             with _as_a_loss():
                 super().restore_unacked_once(stderr)
-        except LostError:
+        except (LostError, SlowError):
             left: dict[str, object] = self._delivered or {}
             logger.warning("%d messages were at work when the broker went away.", len(left))
             left.clear()

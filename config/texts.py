@@ -42,7 +42,7 @@ SEEN_BY_ALL = re.compile(
     r"|my_|parity|public_card|report_|take_back)"
     r"|models/case_versions|views/(case_pages|language_page|letters|me|mine|parity|public_card|report_fixes)|actions/(cards|case_versions|language_story|letters|taking_back|thanks)|templatetags/places)"
 )
-PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\w*\}")
+PLACEHOLDER = re.compile(r"%(?:\(\w+\))?(?:\.\d+)?[sdf]|%%|\{\w*\}")
 HTML_TAG = re.compile(r"</?\w+")
 
 
@@ -99,28 +99,35 @@ def update(catalogue: Any, texts: dict[str, Text], *, everything: bool) -> tuple
 
     A text that changed is a new one: a guess at what it resembles would say the old thing.
     """
+    # What was gone for a while and is back says what it said.
     held = {
         key_of(entry): entry
-        for entry in catalogue
-        # What has a plural since, or none any more, would be found by nobody.
-        if not entry.obsolete
-        and (key_of(entry) not in texts or entry.msgid_plural == texts[key_of(entry)].plural)
+        for entry in sorted(catalogue, key=lambda one: not one.obsolete)
+        if _fits(entry, texts)
     }
     forms = plural_forms(catalogue)
     wanted = [one for one in texts.values() if everything or one.is_seen or one.key in held]
     entries = [held.get(one.key) or _entry(one, forms) for one in sorted(wanted, key=_order)]
     for entry in entries:
-        text = texts[key_of(entry)]
+        text, entry.obsolete = texts[key_of(entry)], False
         entry.occurrences = [(path, "") for path in sorted({path for path, _ in text.places})]
         entry.comment = SEEN if text.is_seen else ""
     gone = [entry for entry in held.values() if key_of(entry) not in texts]
     kept = [entry for entry in gone if is_translated(entry)]
     for entry in kept:
         entry.obsolete, entry.occurrences = True, []
-    old = [entry for entry in catalogue if entry.obsolete and key_of(entry) not in texts]
+    old = [entry for entry in catalogue if not _fits(entry, texts) and is_translated(entry)]
+    for entry in old:
+        entry.obsolete = True
     catalogue[:] = [*entries, *{key_of(entry): entry for entry in (*old, *kept)}.values()]
     catalogue.metadata["X-Texts"] = str(len(texts))
     return sum(one.key not in held for one in wanted), len(gone)
+
+
+def _fits(entry: Any, texts: dict[str, Text]) -> bool:
+    """What has a plural since, or none any more, would be found by nobody."""
+    text = texts.get(key_of(entry))
+    return entry.msgid_plural == text.plural if text else not entry.obsolete
 
 
 def faults(catalogue: Any) -> Iterator[str]:

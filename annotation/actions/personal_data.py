@@ -14,6 +14,7 @@ from django.db import models, transaction
 from annotation.actions.auditing import record
 from annotation.actions.own_answers import own_rows
 from annotation.actions.reports.following import withdraw
+from annotation.actions.reports.weighing import lock_family
 from annotation.actions.second_step import forget
 from annotation.actions.sign_in import sign_out_everywhere
 from annotation.errors import ConflictError
@@ -78,7 +79,9 @@ def erase(user: User, *, actor: User | None, now: datetime) -> None:
     Invitation.objects.filter(user=user).update(name="–")
     ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=now)
     AddressQuestion.objects.filter(user=user).delete()
-    for report in Report.objects.filter(user=user).order_by("pk"):
+    told = list(Report.objects.filter(user=user).order_by("pk"))
+    lock_family(*told)
+    for report in told:
         withdraw(report, now=now)
     ReportVote.objects.filter(voter=user).update(note="")
     forget(user)

@@ -122,7 +122,7 @@ def keep(  # noqa: PLR0913 - which version said what, of which report, and when
 
     Words that were masked or taken back meanwhile would come back with it: then it is asked anew.
     """
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if any(getattr(held, name) != getattr(report, name) for name in TEXTS):
         raise ConflictError("The report was changed meanwhile.", remedy="A worker asks it again.")
     return Reproduction.objects.get_or_create(

@@ -6,6 +6,8 @@ import pytest
 from django.conf import settings
 from kombu import Connection, Consumer, Producer, Queue
 from redis.exceptions import ConnectionError as LostError
+from redis.exceptions import ResponseError as FullError
+from redis.exceptions import TimeoutError as SlowError
 
 from annotation.actions import health
 from annotation.errors import TransientError
@@ -15,6 +17,9 @@ from config.celery import app
 from config.env import Env
 
 pytestmark = pytest.mark.redis
+
+
+AWAY = (LostError("refused"), SlowError("too long"), FullError("MISCONF"))
 
 
 @pytest.fixture
@@ -69,20 +74,26 @@ def test_a_message_that_ends_after_its_connection_was_let_go_is_a_loss_and_no_de
     channel.qos.restore_unacked_once()  # as at exit, when nobody listens any more
 
 
+@pytest.mark.parametrize("error", AWAY, ids=["lost", "slow", "full"])
+@pytest.mark.parametrize("how", ["ack", "reject"])
 def test_what_is_done_takes_no_place_though_the_broker_could_not_be_told(
-    at_work: Any, messages: list[Any], monkeypatch: pytest.MonkeyPatch
+    how: str,
+    error: Exception,
+    at_work: Any,
+    messages: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     qos = at_work.default_channel.qos
     qos.prefetch_count = 1
     assert not qos.can_consume()
 
     def away(*_: object) -> None:
-        raise LostError("refused")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(qos, "_remove_from_indices", away)
-        with pytest.raises(at_work.connection_errors):
-            messages[0].ack()
+        with pytest.raises(type(error)):
+            getattr(messages[0], how)()
     assert qos.can_consume()
 
 

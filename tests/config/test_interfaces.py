@@ -57,6 +57,7 @@ def test_at_least_four_languages_beside_english_cover_what_annotators_see() -> N
         polib.POEntry(msgid="<bdi>%(a)s</bdi> left", msgstr="%(a)s va"),
         polib.POEntry(msgid="Go", msgstr="Va {{ user.password }}"),
         polib.POEntry(msgid="%(n)s a", msgid_plural="%(n)s as", msgstr_plural={0: "%(n)s a"}),
+        polib.POEntry(msgid="from %(low).2f on", msgstr="à partir de %(bas).2f"),
         polib.POEntry(
             msgid="%(n)s a", msgid_plural="%(n)s as", msgstr_plural={0: "%(n)s a", 1: ""}
         ),
@@ -101,7 +102,12 @@ def test_updating_adds_what_is_new_and_loses_nothing_that_was_said() -> None:
     # What has got a plural is asked for anew: nothing that was said without one is ever found.
     there["Kept"] = Text("Kept", "Several kept", places=[("a.html", 1)], is_seen=True)
     assert update(held, there, everything=True) == (1, 0)
-    assert {one.msgid: one.msgid_plural for one in held}["Kept"] == "Several kept"
+    assert {one.msgid: one.msgid_plural for one in held if not one.obsolete}["Kept"]
+    # What was gone, or had a plural for a while, and is back says what it said.
+    there |= {"Kept": Text("Kept", places=[("a.html", 1)]), "Old": Text("Old", places=[("b", 1)])}
+    update(held, there, everything=False)
+    said = {one.msgid: one.msgstr for one in held if not one.obsolete}
+    assert (said["Kept"], said["Old"]) == ("Gardé", "Vieux")
 
 
 def test_a_fuzzy_mark_hides_nothing_and_the_communitys_word_goes_first(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from annotation.actions import personal_data
 from annotation.actions.reports import following, masking, merging, originals, timers
 from annotation.actions.reports.alike import keep_likenesses
 from annotation.actions.reports.intake import Telling, receive
@@ -109,6 +110,23 @@ def test_what_speakers_and_moderators_wrote_about_it_is_masked_too(
         act()
         said = [report.votes.get().note, report.workarounds.get().note, report.public_note]
         assert said == [one.replace("Awa", found) for one in told]
+
+
+def test_a_mask_that_is_undone_brings_back_no_note_that_was_changed_or_erased_since(
+    report: Report, boss: User
+) -> None:
+    now, gone = timezone.now(), make_user("gone")
+    for voter in (boss, gone):
+        report.votes.create(voter=voter, verdict="yes", note="Awa is no place", at=now)
+    Report.objects.filter(pk=report.pk).update(public_note="Thank you, Awa")
+    report.refresh_from_db()
+    masking.mask_words(report, told="Awa", user=boss, now=now)
+    report.votes.filter(voter=boss).update(note="not any more")
+    Report.objects.filter(pk=report.pk).update(public_note="Closed")
+    personal_data.erase(gone, actor=None, now=now)
+    masking.undo_mask(report, user=boss, now=now)
+    assert set(report.votes.values_list("note", flat=True)) == {"not any more", ""}
+    assert (report.public_note, report.description) == ("Closed", "Awa Ndiaye moom la")
 
 
 def test_two_who_read_the_original_undo_a_mask_and_nobody_once_its_time_is_over(

@@ -84,7 +84,7 @@ def keep_likenesses(
 
     Nothing if it was erased, or masked while it was compared: then it is compared anew.
     """
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if not text_of(held) or text_of(held) != text_of(report):
         return
     ReportImprint.objects.update_or_create(

@@ -33,7 +33,7 @@ STALE = timedelta(days=3)
 @transaction.atomic
 def hang(report: Report, *, bell: Bell, interface: str, now: datetime) -> ReportBell:
     """Have a browser ring for a report; the same browser twice is one."""
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.state == ReportState.WITHDRAWN:
         raise InvalidInputError(_("It was taken back."))
     told = json.dumps([bell.endpoint, bell.p256dh, bell.auth])

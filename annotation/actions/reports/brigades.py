@@ -33,7 +33,7 @@ def look_for_brigade(report: Report, *, now: datetime) -> ReportBrigade | None:
     together = [report, *near]
     # In one order, whoever else looks: nobody waits in a ring.
     rows = Report.objects.filter(pk__in=[one.pk for one in together]).order_by("pk")
-    list(rows.select_for_update().values_list("pk", flat=True))
+    list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
     found = ReportBrigade.objects.filter(reports__in=together).distinct().order_by("pk").first()
     if found is not None and found.undone_at is not None:
         return None
@@ -69,7 +69,7 @@ def _words(report: Report) -> str:
 def undo_brigade(report: Report, *, user: User, now: datetime) -> ReportBrigade:
     """Say that those are no brigade but people who met the same mistake: they count again."""
     found = (
-        ReportBrigade.objects.select_for_update()
+        ReportBrigade.objects.select_for_update(no_key=True, of=("self",))
         .filter(reports=report, undone_at=None)
         .order_by("pk")
         .first()
@@ -84,7 +84,7 @@ def undo_brigade(report: Report, *, user: User, now: datetime) -> ReportBrigade:
     # All are held in one order, whoever else holds several.
     all_of_it = Q(pk__in=targets) | Q(pk__in=found.reports.values("pk"))
     rows = Report.objects.filter(all_of_it).order_by("pk")
-    list(rows.select_for_update().values_list("pk", flat=True))
+    list(rows.select_for_update(no_key=True).values_list("pk", flat=True))
     # Whoever says so has looked at all of them.
     found.reports.update(frozen=False, unseen_since=None)
     for target in Report.objects.filter(pk__in=targets).order_by("pk"):

@@ -107,7 +107,7 @@ def answer(report: Report, *, text: str, now: datetime) -> Report:
         raise InvalidInputError(
             _("Write your answer."), remedy=_("At most 2,000 characters of plain text.")
         )
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.state not in ANSWERABLE:
         raise StepError(_("Nobody asks anything at the moment."))
     # Nobody screens it any more before speakers read it.
@@ -134,7 +134,7 @@ def say_if_better(report: Report, *, verdict: str, now: datetime) -> ReportVote:
     """Keep whether whoever reported finds it better; a later word takes the earlier's place."""
     if verdict not in ReportVote.Verdict.values:
         raise InvalidInputError(_("Say yes, no, or that you cannot tell."))
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.state not in (State.RELEASED, State.CLOSED_FIXED):
         raise StepError(_("It is not mended yet."))
     said = ReportVote.objects.update_or_create(

@@ -56,7 +56,7 @@ def wish_for(
     now: datetime,
 ) -> ReportWish:
     """Keep how somebody wants to hear of a report; an empty address leaves the one that is there."""
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     address = checked(address)
     if held.state == ReportState.WITHDRAWN:
         raise InvalidInputError(_("It was taken back."))

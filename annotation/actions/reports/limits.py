@@ -272,5 +272,5 @@ def forget_clients(now: datetime) -> int:
     ReportOrigin.objects.filter(at__lt=now - CLIENT_KEPT).delete()
     with transaction.atomic():
         # Two who forget at once, or somebody who holds several, would wait for each other.
-        free = old.order_by("pk").select_for_update(skip_locked=True)[:AT_ONCE]
+        free = old.order_by("pk").select_for_update(no_key=True, skip_locked=True)[:AT_ONCE]
         return Report.objects.filter(pk__in=[one.pk for one in free.only("pk")]).update(client="")

@@ -90,7 +90,9 @@ def undo_mask(report: Report, *, user: User, now: datetime) -> list[ReportMask]:
     # All that were masked with it, too, in one order.
     together = ReportMask.objects.filter(together__in=report.masks.values("together"))
     near = Q(pk=report.pk) | Q(pk__in=together.values("report"))
-    list(Report.objects.filter(near).order_by("pk").select_for_update().values_list("pk"))
+    list(
+        Report.objects.filter(near).order_by("pk").select_for_update(no_key=True).values_list("pk")
+    )
     held = _held(report, user=user)
     group = _newest(held)
     standing = [one for one in group if one.expires_at > now and unseal(one.sealed)]
@@ -104,7 +106,7 @@ def undo_mask(report: Report, *, user: User, now: datetime) -> list[ReportMask]:
         )
     for one in standing:
         kept = json.loads(unseal(one.sealed))
-        _say(one.report, kept["said"], masked=kept["masked"])
+        _say(one.report, _still(one.report, kept), masked=kept["masked"])
         _find_by(one.report, digest=kept.get("digest", one.report.digest))
         if not kept["original"]:
             ReportOriginal.objects.filter(report=one.report).delete()
@@ -126,7 +128,7 @@ def forget_masked(now: datetime) -> int:
 
 
 def _held(report: Report, *, user: User) -> Report:
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.user_id == user.pk:
         raise StepError(_("This report is yours: somebody else decides it."))
     if held.state in CLOSED_TO_ALL:
@@ -140,14 +142,24 @@ def _family(report: Report, *, user: User) -> list[Report]:
     One on its way is held, too: a machine may be reading it at this moment.
     """
     told = Report.objects.get(pk=report.pk)
+    family = _lock_alike(told)
+    # What was put to another while we waited belongs there now.
+    while told.duplicate_of_id != (
+        top := Report.objects.values_list("duplicate_of", flat=True).get(pk=told.pk)
+    ):
+        told.duplicate_of_id = top
+        family = _lock_alike(told)
+    _held(report, user=user)
+    return family
+
+
+def _lock_alike(told: Report) -> list[Report]:
     top = told.duplicate_of_id or told.pk
     near = Q(pk=top) | Q(duplicate_of=top)
     known = set(Report.objects.filter(near).values_list("digest", flat=True)) - {""}
     same = Q(campaign=told.campaign_id, digest__in={*known, *map(keyed, known)})
     rows = Report.objects.filter(near | same).exclude(state=State.WITHDRAWN)
-    family = list(rows.select_for_update().order_by("pk"))
-    _held(report, user=user)
-    return family
+    return list(rows.select_for_update(no_key=True).order_by("pk"))
 
 
 def _mask(
@@ -212,7 +224,9 @@ def _newest(report: Report) -> list[ReportMask]:
         group = ReportMask.objects.filter(pk=last.pk)
         if last.together is not None:
             group = ReportMask.objects.filter(together=last.together, undone_at=None)
-        reports = Report.objects.filter(masks__in=group).order_by("pk").select_for_update()
+        reports = (
+            Report.objects.filter(masks__in=group).order_by("pk").select_for_update(no_key=True)
+        )
         tops = [standing_masks(one).last() for one in reports]
         found = list(group.order_by("pk").select_related("report__campaign"))
         later = [one for one in tops if one is not None and one not in found]
@@ -239,6 +253,27 @@ def _said(report: Report) -> dict[str, Any]:
             "workarounds": dict(report.workarounds.values_list("pk", "note")),
         },
     }
+
+
+def _still(report: Report, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return what stood under a mask, less the notes that somebody has changed or erased since."""
+    said = kept["said"]
+    left, now = _masked(said, kept.get("words", []))[0], _said(report)
+
+    def same(kind: str, key: str) -> bool:
+        there = {str(pk): text for pk, text in now["notes"][kind].items()}
+        return there.get(key) == left["notes"][kind][key]
+
+    if "notes" not in said:
+        return dict(said)
+    notes = {
+        kind: {key: text for key, text in said["notes"][kind].items() if same(kind, key)}
+        for kind in ("votes", "workarounds")
+    }
+    public = said["notes"]["public"]
+    if now["notes"]["public"] == left["notes"]["public"]:
+        notes["public"] = public
+    return said | {"notes": notes}
 
 
 def _name(told: dict[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def plan(
     Where the budget pays for fewer texts than are wanted, as many are asked as it pays for; what
     was asked in earlier tries is paid already.
     """
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if actor.user is None or actor.user.pk == held.user_id:
         raise StepError(_("This report is yours: somebody else decides it."))
     if held.state not in PLANNED_IN:

@@ -35,7 +35,7 @@ def screen(report: Report, *, now: datetime) -> Report:
 
 @transaction.atomic
 def _note(report: Report, *, now: datetime) -> None:
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.state != State.RECEIVED:
         report.refresh_from_db()
         return

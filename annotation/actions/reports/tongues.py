@@ -131,7 +131,7 @@ def say_language(report: Report, *, tag: str, same: bool) -> Report:
     What nobody has voted on, and no other report belongs to, goes to that language's speakers.
     """
     held = (
-        Report.objects.select_for_update(of=("self",))
+        Report.objects.select_for_update(no_key=True, of=("self",))
         .select_related("campaign", "language")
         .get(pk=report.pk)
     )

@@ -72,7 +72,7 @@ def transition(
     if actor.by in PEOPLE:
         # Their look is at all that say the same.
         lock_family(report)
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if held.state != report.state or held.events != report.events:
         raise StepError(
             f"{report} is {held.state} by now.", remedy="Look at it again, then decide."

@@ -91,7 +91,7 @@ def vote(
     if verdict not in ReportVote.Verdict.values:
         raise InvalidInputError(_("Say yes, no, or that you cannot tell."))
     lock_family(report)
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if not may_vote(held, voter):
         raise StepError(_("Speakers of the language vote, and not about a report of their own."))
     if about == About.DEFECT and _decided_before(held, voter):
@@ -251,7 +251,7 @@ def keep_harm_off(
         raise StepError(_("Only an open report can have one."))
     if not now < until <= now + LONGEST_WORKAROUND:
         raise InvalidInputError(_("Choose a day within ninety days."))
-    Report.objects.select_for_update().get(pk=report.pk)
+    Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     return Workaround.objects.update_or_create(
         report=report,
         ended_at=None,
@@ -297,7 +297,7 @@ def let_through(report: Report, *, actor: Actor, now: datetime) -> Report:
 def look_at(report: Report, *, actor: Actor) -> Report:
     """Say that a newcomer's report is an honest one: from now on it counts as any other."""
     lock_family(report)
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     if actor.user is None or actor.user.pk == held.user_id:
         raise StepError(_("This report is yours: somebody else decides it."))
     if not look(held):

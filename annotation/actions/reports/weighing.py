@@ -59,13 +59,14 @@ def unseen(report: Report) -> int:
 
 
 def lock_family(*reports: Report) -> None:
-    """Hold reports with all that belong to them, in one order whoever asks: nobody waits in a ring."""
+    """Hold reports with all that belong to them, in one order whoever asks: nobody waits in a ring.
+
+    Rows that only point at them are written meanwhile: no key of theirs changes.
+    """
     own = [one.pk for one in reports]
-    above = [one.duplicate_of_id for one in reports if one.duplicate_of_id]
-    family = Report.objects.filter(pk__in=[*own, *above]) | Report.objects.filter(
-        duplicate_of__in=own
-    )
-    list(family.order_by("pk").select_for_update().values_list("pk", flat=True))
+    above = Report.objects.filter(pk__in=own).values("duplicate_of")
+    family = Report.objects.filter(Q(pk__in=own) | Q(pk__in=above) | Q(duplicate_of__in=own))
+    list(family.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def look(report: Report) -> bool:
