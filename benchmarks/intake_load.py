@@ -124,6 +124,8 @@ async def press(plan: dict[str, Any]) -> dict[str, Any]:
     begun = time.monotonic()
     told: dict[str, Any] = {"late_s": [], "taken": [], "bad": [], "answered": 0}
 
+    called = 0
+
     async def work(line: Line) -> None:
         nonlocal called
         for head, body, uids, fresh in calls:
@@ -139,7 +141,6 @@ async def press(plan: dict[str, Any]) -> dict[str, Any]:
                 return
             await ask(line, head, body, due=due, uids=uids, fresh=fresh, told=told)
 
-    called = 0
     await asyncio.gather(*(work(Line(plan["port"])) for _ in range(plan["lines"])))
     used = resource.getrusage(resource.RUSAGE_SELF)
     told["took_s"] = time.monotonic() - begun

@@ -42,7 +42,7 @@ class PatientQoS(redis.QoS):
                 yield
         except Exception:
             # A broker that is too slow, or full, is no lost connection, but as deaf.
-            self._quick_ack(delivery_tag)
+            super(redis.QoS, self).ack(delivery_tag)  # in memory alone
             raise
 
     def restore_unacked_once(self, stderr: object = None) -> None:

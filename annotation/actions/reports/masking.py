@@ -257,15 +257,15 @@ def _said(report: Report) -> dict[str, Any]:
 
 def _still(report: Report, kept: dict[str, Any]) -> dict[str, Any]:
     """Return what stood under a mask, less the notes that somebody has changed or erased since."""
-    said = kept["said"]
+    said: dict[str, Any] = kept["said"]
     left, now = _masked(said, kept.get("words", []))[0], _said(report)
 
     def same(kind: str, key: str) -> bool:
         there = {str(pk): text for pk, text in now["notes"][kind].items()}
-        return there.get(key) == left["notes"][kind][key]
+        return bool(there.get(key) == left["notes"][kind][key])
 
     if "notes" not in said:
-        return dict(said)
+        return said
     notes = {
         kind: {key: text for key, text in said["notes"][kind].items() if same(kind, key)}
         for kind in ("votes", "workarounds")
