@@ -240,7 +240,10 @@ def collect(world: World, n: int) -> None:
     _collected(world, world.pick(n))
 
 
+@transaction.atomic
 def _collected(world: World, report: Report) -> None:
+    # As who looks for neighbours does: first the report, then what points at it.
+    Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     Report.objects.filter(pk=report.pk, planned__gt=0).update(planned=5)
     for sample in [one for one in world.samples if one.language_id == report.language_id][:6]:
         link = {"kind": Kind.NEIGHBOUR, "sample": sample, "attempt": report.attempts}

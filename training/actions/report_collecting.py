@@ -58,7 +58,7 @@ def draft_case(report: Report, *, now: datetime) -> ReportCase | None:
     without their consent to testing, and nothing where answers are composed, since too many would
     be right; then somebody writes a case of their own.
     """
-    held = Report.objects.select_for_update().get(pk=report.pk)
+    held = Report.objects.select_for_update(no_key=True).get(pk=report.pk)
     known = ReportCase.objects.filter(report=held).first()
     if known is not None:
         return known
@@ -154,17 +154,20 @@ def find_more(report: Report, *, now: datetime) -> int:
     most = report.planned or DEFAULT_PLAN
     wanted = 2 * (most if left is None else min(most, left))
     near = _untaken(report, most=wanted) if wanted else []
-    ReportLink.objects.bulk_create(
-        [
-            ReportLink(report=report, kind=kind, sample=one, attempt=report.attempts, at=now)
-            for kind, some in ((Kind.NEIGHBOUR, near[0::2]), (Kind.PROBE, near[1::2]))
-            for one in some
-        ],
-        ignore_conflicts=True,
-    )
-    known = report.links.filter(kind=Kind.NEIGHBOUR).count()
-    if report.state == State.COLLECTING and known:
-        Report.objects.filter(pk=report.pk).update(planned=known)
+    with transaction.atomic():
+        # First the report, then what points at it, as everybody does who holds it.
+        Report.objects.select_for_update(no_key=True).get(pk=report.pk)
+        ReportLink.objects.bulk_create(
+            [
+                ReportLink(report=report, kind=kind, sample=one, attempt=report.attempts, at=now)
+                for kind, some in ((Kind.NEIGHBOUR, near[0::2]), (Kind.PROBE, near[1::2]))
+                for one in some
+            ],
+            ignore_conflicts=True,
+        )
+        known = report.links.filter(kind=Kind.NEIGHBOUR).count()
+        if report.state == State.COLLECTING and known:
+            Report.objects.filter(pk=report.pk).update(planned=known)
     return known
 
 
