@@ -195,6 +195,7 @@ CONTENT_SECURITY_POLICY = {
 # Empty broker: nothing is ever enqueued by accident; `up` and the tests give a real one.
 CELERY_BROKER_URL = ENV.messages_url
 CELERY_TASK_IGNORE_RESULT = True
+CELERY_BEAT_SCHEDULER = "config.timetable:SteadyScheduler"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,13 +1,17 @@
 """A clock jumps and is put right again: nothing waits for the hour that it was ahead."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from celery import Celery
+from django.conf import settings
 from django.utils import timezone
 
 from annotation.actions.health import DEFAULT_QUEUE, Health, beat, report
 from annotation.actions.imports import reclaim_imports
 from annotation.models import Annotation, Campaign, CampaignLanguage, SampleImport
+from config.timetable import SteadyScheduler
 from learning.actions.scoring import open_scoring, reclaim_shards
 from learning.models import ModelVersion, ScoringShard
 from tests.annotation.test_intake import World
@@ -49,6 +53,30 @@ def test_work_that_was_claimed_by_a_clock_ahead_is_given_out_again(
     assert first is not None
     assert not first.renew()
     assert not claimable(run.pk, now=lambda: NOW + timedelta(seconds=30))
+
+
+def test_a_timetable_whose_clock_is_put_back_goes_on_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settings.CELERY_BEAT_SCHEDULER == "config.timetable:SteadyScheduler"
+    app, sent = Celery("other", broker="memory://"), []
+    app.conf.beat_schedule = {
+        "often": {"task": "a", "schedule": 2.0},
+        "rarely": {"task": "b", "schedule": 3.0},
+    }
+    timetable = SteadyScheduler(app, schedule_filename=str(tmp_path / "timetable"))
+    monkeypatch.setattr(timetable, "apply_entry", lambda entry, **_: sent.append(entry.task))
+    for entry in timetable.schedule.values():
+        entry.last_run_at = app.now() + timedelta(seconds=90)
+    timetable.populate_heap()
+    assert timetable.tick() <= 2
+    # Both are due again in time, not only the one that stood first.
+    for entry in timetable.schedule.values():
+        entry.last_run_at = app.now() - timedelta(seconds=5)
+    timetable.populate_heap()
+    assert [timetable.tick(), timetable.tick()] == [0, 0]
+    assert sorted(sent) == ["a", "b"]
+    timetable.close()
 
 
 def test_a_message_that_a_clock_ahead_sent_is_owed_again_at_once() -> None:
