@@ -16,7 +16,11 @@ class SteadyScheduler(PersistentScheduler):
     def tick(self, *given: Any, **named: Any) -> float:
         """Send what is due; return for how many seconds nothing will be."""
         now = self.app.now()
-        ahead = [one for one in self.schedule.values() if maybe_make_aware(one.last_run_at) > now]
+        ahead = [
+            one
+            for one in self.schedule.values()
+            if one.last_run_at and maybe_make_aware(one.last_run_at) > now
+        ]
         for entry in ahead:
             entry.last_run_at = now
         if ahead:
