@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Collection
 from datetime import timedelta
 from threading import BoundedSemaphore, Event
+from time import monotonic
 from typing import Any
 
 from celery import current_task, shared_task
@@ -21,6 +22,8 @@ from annotation.report_tasks import tend_reports as tend_reports
 logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
 BETWEEN_PATROLS = timedelta(hours=1)
+# What was mirrored at the desk calls, too, and is nothing new: that costs a look now and then.
+LOOKS_FAR_BACK_EVERY_S = 120
 MOST_RETRIES = 4
 # Seconds until a mail server that is away is tried again, then twice as long, and so on.
 MAIL_PATIENCE = 30
@@ -90,8 +93,10 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
     from annotation.actions.disputes import ask_more_eyes
 
     def work(home: Any, desk: Any, now: Any) -> None:
-        if not intake.sweep(home, desk=desk, now=now).tasks:
-            # Somebody called, or so we thought: its clock may have been behind for a moment.
+        called = home.nudged_at and (home.swept_at is None or home.nudged_at > home.swept_at)
+        found = intake.sweep(home, desk=desk, now=now)
+        # Somebody called, and there is nothing new: its clock may have been behind for a moment.
+        if not found.tasks or (called and not found.news and _may_look_far_back(home.pk)):
             intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
         intake.requalify(home, now=now)
         ask_more_eyes(home)
@@ -99,6 +104,18 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
             push.delay(campaign_language_id=home.pk)
 
     _at_the_desk(campaign_language_id, work)
+
+
+_looked_far_back: dict[int, float] = {}
+
+
+def _may_look_far_back(home_id: int) -> bool:
+    """Whether this process has not done so a moment ago."""
+    now = monotonic()
+    if now - _looked_far_back.get(home_id, -LOOKS_FAR_BACK_EVERY_S) < LOOKS_FAR_BACK_EVERY_S:
+        return False
+    _looked_far_back[home_id] = now
+    return True
 
 
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)

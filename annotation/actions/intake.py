@@ -21,7 +21,7 @@ from annotation.actions.quarantine import requalify
 from annotation.actions.strangers import adopt_strangers
 from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
-from annotation.models import CampaignLanguage, Item
+from annotation.models import Annotation, CampaignLanguage, Item
 
 __all__ = ["SweepResult", "requalify", "sweep", "sweep_for_deletions"]
 logger = logging.getLogger(__name__)
@@ -48,6 +48,11 @@ class SweepResult:
     tombstoned: int = 0
     strays: int = 0
 
+    @property
+    def news(self) -> int:
+        """How much of it we did not know."""
+        return self.stored + self.revised + self.quarantined + self.tombstoned
+
 
 def sweep(
     campaign_language: CampaignLanguage,
@@ -69,7 +74,7 @@ def sweep(
     while True:
         page = desk.changed_tasks(home.desk_project_id, since=since, limit=size)
         sure = sure or _is_ours(home, page, desk=desk)
-        strays |= _take_page(home, page, result=result, now=now)
+        strays |= _take_page(home, page, result=result, now=now, far_back=overlap > OVERLAP)
         if len(page) < size:
             break
         if page[-1].updated_at > since:
@@ -123,12 +128,21 @@ def sweep_for_deletions(
 
 @transaction.atomic
 def _take_page(
-    home: CampaignLanguage, page: list[DeskTask], *, result: SweepResult, now: datetime
+    home: CampaignLanguage,
+    page: list[DeskTask],
+    *,
+    result: SweepResult,
+    now: datetime,
+    far_back: bool,
 ) -> set[int]:
     """Store one page and move the watermark; return doubled tasks that nobody answered."""
     # One page of a language at a time: what two sweeps bring is stored one after the other.
     CampaignLanguage.objects.select_for_update().get(pk=home.pk)
-    strays = {task.id for task in page if _take_task(home, task, result=result, now=now)}
+    strays = {
+        task.id
+        for task in page
+        if _take_task(home, task, result=result, now=now, far_back=far_back)
+    }
     if page:
         home_row = CampaignLanguage.objects.filter(pk=home.pk)
         home_row.filter(swept_until__lt=page[-1].updated_at).update(swept_until=page[-1].updated_at)
@@ -136,13 +150,15 @@ def _take_page(
 
 
 def _take_task(
-    home: CampaignLanguage, task: DeskTask, *, result: SweepResult, now: datetime
+    home: CampaignLanguage, task: DeskTask, *, result: SweepResult, now: datetime, far_back: bool
 ) -> bool:
     """Store what one task holds; True if it is a needless double of one of our items."""
     result.tasks += 1
     item = _item_of(home, task)
     doubled = item is not None and item.desk_task_id not in (None, task.id)
     if item is not None and not doubled and not _is_news(item, task):
+        if far_back:
+            _take_unheard(home, item, task=task, result=result, now=now)
         return False
     for told in task.annotations:
         outcome = store(home, item=item, told=told, now=now)
@@ -152,6 +168,20 @@ def _take_task(
         forget_missing(item, task=task, now=now)
         settle(item, now=now)
     return doubled and not task.annotations
+
+
+def _take_unheard(
+    home: CampaignLanguage, item: Item, *, task: DeskTask, result: SweepResult, now: datetime
+) -> None:
+    """Store what a task holds that we never heard of, though its stamp is older than one we saw.
+
+    A clock that was behind for a moment stamped it. Nothing that is missing is taken for deleted.
+    """
+    heard = Annotation.objects.filter(item=item).values_list("desk_annotation_id", flat=True)
+    for told in [one for one in task.annotations if one.id not in set(heard)]:
+        outcome = store(home, item=item, told=told, now=now)
+        setattr(result, outcome, getattr(result, outcome) + 1)
+        settle(item, now=now)
 
 
 def _item_of(home: CampaignLanguage, task: DeskTask) -> Item | None:

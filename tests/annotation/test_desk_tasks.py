@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from annotation import tasks
 from annotation.actions import health
+from annotation.actions.nudges import note_nudge
 from annotation.models import Campaign, CampaignLanguage, Heartbeat, Item, SampleImport
 from tests.fakes import FakeLabelingDesk
 from tests.make import make_annotator, make_campaign, make_item, make_sample
@@ -61,6 +62,36 @@ def test_a_sweep_brings_answers_home_and_asks_for_the_next_items(home, desk, sen
     item.refresh_from_db()
     assert item.state == Item.State.ANSWERED
     assert sent == [("push", home.pk)]
+
+
+def test_an_answer_that_the_desk_stamped_an_hour_back_is_found_when_it_calls(
+    home, desk, sent, monkeypatch
+):
+    monkeypatch.setattr(tasks, "_looked_far_back", {})
+    items = [make_item(make_sample(home.campaign)) for _ in range(2)]
+    awa = make_annotator("awa")
+    tasks.push(campaign_language_id=home.pk)
+    for item in items:
+        item.refresh_from_db()
+    desk.annotate(items[0].desk_task_id, user_id=awa.user.desk_user_id, label="admin")
+    tasks.sweep(campaign_language_id=home.pk)
+    desk._now -= timedelta(hours=1)
+    desk.annotate(items[1].desk_task_id, user_id=awa.user.desk_user_id, label="admin")
+    desk._now += timedelta(hours=1)
+    tasks.sweep(campaign_language_id=home.pk)
+    items[1].refresh_from_db()
+    assert items[1].state == Item.State.PUSHED  # nobody called, and it is an hour away
+    note_nudge(home.pk, action="ANNOTATION_CREATED", now=timezone.now())
+
+    calls = len(desk.calls)
+    tasks.sweep(campaign_language_id=home.pk)
+    items[1].refresh_from_db()
+    assert items[1].state == Item.State.ANSWERED
+    # Who calls again at once, for nothing, has nobody look far back again.
+    looks = len(desk.calls) - calls
+    note_nudge(home.pk, action="ANNOTATION_CREATED", now=timezone.now() + timedelta(minutes=1))
+    tasks.sweep(campaign_language_id=home.pk)
+    assert len(desk.calls) - calls - looks < looks
 
 
 def test_the_desk_being_away_is_said_once_and_shown_until_it_is_back(home, desk, caplog):
