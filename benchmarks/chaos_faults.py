@@ -188,6 +188,15 @@ class Injector:
         time.sleep(rest)
 
     def _going_on(self) -> list[str]:
+        from django.db import Error, connection
+
+        try:
+            return self._phases()
+        except Error:  # the server was killed since we last asked
+            connection.close()
+            return []
+
+    def _phases(self) -> list[str]:
         from annotation.models import SampleImport
         from learning.models import Round, ScoringShard
         from training.models import TrainingRun

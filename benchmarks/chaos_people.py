@@ -86,12 +86,17 @@ class Worker(Thread):
 
         What nobody foresaw is told at the end.
         """
+        from django.db import Error, connection
+
         while not self.leaving.wait(self.rest * self.rng.uniform(0.5, 1.5)) or self.owes():
             if self.leaving.is_set():
                 time.sleep(0.5)
             try:
                 if self.turn():
                     self.done_at = time.monotonic()
+            except Error:
+                connection.close()
+                self.ledger.tries += 1
             except (*AWAY, TransientError, VernacularError):
                 self.ledger.tries += 1
             except Exception as error:  # noqa: BLE001 - a speaker must not go silently

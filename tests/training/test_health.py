@@ -5,6 +5,7 @@ from threading import Event
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from django.utils import timezone
@@ -95,6 +96,23 @@ def test_readyz_waits_for_migrations_and_says_that_the_desk_is_away(
     assert answer.status_code == 503
     assert answer.json()["reasons"]["tables"] == "not available"
     assert answer.json()["desk"] == "not available"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks a server about its own disk")
+def test_a_server_that_answers_and_cannot_write_is_said_to_be_out(client: Client) -> None:
+    parts._room.__dict__.clear()
+    assert parts.check_database().health == parts.Health.GOOD
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL temp_file_limit = '64kB'")
+    # Asked again at once, it is not made to write again.
+    assert parts.check_database().health == parts.Health.GOOD
+    parts._room.__dict__.clear()
+    told = parts.check_database()
+    assert told.health == parts.Health.BAD
+    assert told.remedy.endswith("is the disk not full?")
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["reasons"]["database"] == "not available"
 
 
 @pytest.mark.redis
