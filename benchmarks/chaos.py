@@ -129,8 +129,6 @@ def chunk(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _suffer(stack: Any, options: argparse.Namespace) -> dict[str, Any]:
-    from django.db import connection
-
     from benchmarks.chaos_faults import Injector, plan
     from benchmarks.chaos_ledger import counts, settled, wrong
     from benchmarks.chaos_people import Ledger
@@ -166,7 +164,6 @@ def _suffer(stack: Any, options: argparse.Namespace) -> dict[str, Any]:
     for one in (*people, backups):
         one.leaving.set()
     calm = _until(stack, lambda: settled(ledger), seconds=SETTLE_S)
-    connection.close()  # what was open may not have outlived the server
     found = wrong(ledger, backups=kept)
     found += [f"{one.name}: {one.broken}" for one in people if one.broken]
     if not calm:

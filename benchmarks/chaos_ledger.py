@@ -22,6 +22,9 @@ def settled(ledger: Ledger) -> bool:
 
 def wrong(ledger: Ledger, *, backups: Path) -> list[str]:
     """Everything that is not as it was sent; an empty list is what is wanted."""
+    from django.db import connection
+
+    connection.close()  # what was open may not have outlived the server
     looks = (_answers, _files, _leases, _runs, _doubles, _models)
     found = [line for look in looks for line in look(ledger)]
     return [*found, *_backups(backups)]

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from pytest_django import Settings
 
 from annotation.actions import imports
@@ -68,6 +69,23 @@ def test_a_worker_that_slept_through_its_lease_writes_nothing_more(
     job.refresh_from_db()
     assert (job.status, job.rows_read, job.rows_kept, job.token) == ("done", 3, 3, 2)
     assert list(Sample.objects.values_list("text", flat=True)) == ["a", "b", "c"]
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite plans without a count")
+def test_the_database_knows_of_a_file_as_soon_as_it_is_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "ANALYSED_FROM", 50)
+
+    def believed() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'annotation_sample'")
+            return int(cursor.fetchone()[0])
+
+    before = believed()
+    campaign = make_campaign()
+    bring(campaign, "text\n" + "".join(f"a{row}\n" for row in range(49)))
+    assert believed() == before
+    bring(campaign, "text\n" + "".join(f"b{row}\n" for row in range(50)))
+    assert believed() == 99
 
 
 def test_running_a_finished_import_again_changes_nothing() -> None:

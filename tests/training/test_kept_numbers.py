@@ -115,6 +115,20 @@ def test_a_large_one_is_counted_anew_when_it_is_time(campaign: Campaign) -> None
 
 
 @pytest.mark.usefixtures("large")
+def test_a_language_that_joined_since_is_counted_at_the_look(campaign: Campaign) -> None:
+    now = timezone.now()
+    for _ in range(5):
+        make_sample(campaign)
+    assert pool(campaign, now) == 5
+    home = campaign.languages.create(language=make_language("ha"))
+    for number in range(3):
+        make_sample(campaign, "ha", text=f"sannu {number}")
+    make_item(make_sample(campaign, "ha"), state="answered")
+    assert texts_in([campaign], now=now)[home.pk] == (4, 3, 1, 1)
+    assert pool(campaign, now) == 5
+
+
+@pytest.mark.usefixtures("large")
 def test_what_takes_long_is_counted_seldomer(campaign: Campaign) -> None:
     now = timezone.now()
     for _ in range(5):

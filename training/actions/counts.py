@@ -55,9 +55,15 @@ class Spent(NamedTuple):
 
 
 def texts_in(campaigns: Sequence[Campaign], *, now: datetime) -> dict[int, Texts]:
-    """Return the :class:`Texts` of these campaigns by campaign language."""
-    found = numbers_of(campaigns, name=TEXTS, count=count_texts, now=now).values()
-    return {home: Texts(*told) for one in found for home, *told in one.value}
+    """Return the :class:`Texts` of these campaigns by campaign language.
+
+    A language that joined since numbers were kept is counted at the look.
+    """
+    found = numbers_of(campaigns, name=TEXTS, count=count_texts, now=now)
+    told = {home: Texts(*row) for one in found.values() for home, *row in one.value}
+    kept = [campaign for campaign, numbers in found.items() if numbers.at is not None]
+    joined = CampaignLanguage.objects.filter(campaign__in=kept).exclude(pk__in=told)
+    return told | {home.pk: _texts_of(home) for home in joined}
 
 
 def spent_in(campaigns: Sequence[Campaign], *, now: datetime) -> dict[int, Spent]:
@@ -82,10 +88,15 @@ def pool_of(home: CampaignLanguage) -> int:
     """How many texts of a language were never put to anybody; of a large campaign as it is kept."""
     kept = kept_for(home.campaign_id, name=TEXTS)
     known = {pk: Texts(*told).pool for pk, *told in kept.value} if kept else {}
-    if home.pk in known:
-        return known[home.pk]
-    unasked = Sample.objects.unasked()
-    return unasked.filter(campaign=home.campaign_id, language=home.language_id).count()
+    return known[home.pk] if home.pk in known else _texts_of(home).pool
+
+
+def _texts_of(home: CampaignLanguage) -> Texts:
+    """Count one language alone."""
+    samples = Sample.objects.filter(campaign=home.campaign_id, language=home.language_id)
+    put = home.items.exclude(state=Item.State.WITHDRAWN)
+    answered = put.filter(state=Item.State.ANSWERED)
+    return Texts(samples.count(), samples.unasked().count(), put.count(), answered.count())
 
 
 def claim_counts(now: datetime) -> list[tuple[int, str]]:
