@@ -142,7 +142,7 @@ def _runs(_ledger: Ledger) -> Iterator[str]:
 
 
 def _doubles(_ledger: Ledger) -> Iterator[str]:
-    """One run a round, one candidate a run, one verdict, one move of the pointer a promotion."""
+    """One run a round, one candidate a run, one verdict a look, one move of the pointer a promotion."""
     from learning.models import Deployment
     from training.models import GateRun, TrainingRun
 
@@ -150,12 +150,23 @@ def _doubles(_ledger: Ledger) -> Iterator[str]:
     for name, rows in {
         "runs of one round": TrainingRun.objects.values_list("round", flat=True),
         "runs with one candidate": made.values_list("candidate", flat=True),
-        "verdicts of one run": GateRun.objects.values_list("run", flat=True),
+        "verdicts of one look": GateRun.objects.values_list("run", "look"),
         "deployments of one version": Deployment.objects.values_list("version", flat=True),
     }.items():
         for key, times in Counter(rows).items():
             if times > 1:
                 yield f"{times} {name} ({key})"
+    looks: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for run, look, verdict in GateRun.objects.order_by("look").values_list(
+        "run", "look", "verdict"
+    ):
+        looks[run].append((look, verdict))
+    for run, told in looks.items():
+        # Only what was held is looked at again.
+        if [look for look, _ in told] != [*range(1, len(told) + 1)]:
+            yield f"run {run} was looked at as {told}"
+        if any(verdict != "HOLD" for _, verdict in told[:-1]):
+            yield f"run {run} was looked at after its verdict: {told}"
 
 
 def _models(_ledger: Ledger) -> Iterator[str]:
