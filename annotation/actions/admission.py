@@ -1,19 +1,31 @@
 """Admission: rows of a file become samples and gold items, a batch at a time."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from django.utils import timezone
 
 from annotation.actions.choosing import label_for
 from annotation.actions.known import composes
-from annotation.actions.stored import SampleRow, store_samples
+from annotation.actions.stored import SampleRow, ids_taken, store_samples
 from annotation.methods.readers import Row
 from annotation.methods.readers.cleaning import POOL, CleanRow, Refusal, Rules, clean
 from annotation.methods.roles import Register
 from annotation.models import GoldItem, RefusedRow, Sample, SampleImport, Source
 from annotation.objectives import Habits, objective
+
+
+class Batch(NamedTuple):
+    """Rows of a file, each looked at by itself: nothing was asked of the database yet."""
+
+    rows: int
+    last: int
+    position: int
+    skipped: Counter[str]
+    sound: Sequence[CleanRow]
+    refused: Sequence[Refusal]
 
 
 class Admission:
@@ -39,27 +51,38 @@ class Admission:
             composes=composes(self.campaign),
         )
 
-    def admit(self, rows: Sequence[Row]) -> tuple[int, int]:
+    def clean(self, rows: Sequence[Row]) -> Batch:
+        """Look at rows by themselves, beside whatever the database is busy with."""
+        skipped = Counter(row.skipped for row in rows if row.skipped)
+        cleaned = [clean(row, self._rules) for row in rows if not row.skipped]
+        return Batch(
+            rows=len(rows),
+            last=rows[-1].number if rows else 0,
+            position=rows[-1].position if rows else 0,
+            skipped=skipped,
+            sound=[row for row in cleaned if isinstance(row, CleanRow)],
+            refused=[row for row in cleaned if isinstance(row, Refusal)],
+        )
+
+    def admit(self, batch: Batch) -> tuple[int, int]:
         """Store the rows or their refusals; return how many were kept and refused."""
         self._now = timezone.now()
-        cleaned = [clean(row, self._rules) for row in rows]
-        sound = [row for row in cleaned if isinstance(row, CleanRow)]
-        refused = [row for row in cleaned if isinstance(row, Refusal)]
-        placed, misplaced = self._register(sound).place_all(sound)
+        placed, misplaced = self._register(batch.sound).place_all(batch.sound)
         self._store(placed)
-        self._report(refused + misplaced)
-        return len(placed), len(refused) + len(misplaced)
+        refused = [*batch.refused, *misplaced]
+        self._report(refused)
+        return len(placed), len(refused)
 
     def _register(self, rows: Sequence[CleanRow]) -> Register:
         """What is taken already, as far as these rows could clash with it."""
         register = Register()
         mine = Sample.objects.filter(campaign=self.campaign).order_by()
         tags = {pk: tag for tag, pk in self._languages.items()}
-        ids = {row.external_id for row in rows if row.external_id}
-        if ids:
-            taken = mine.filter(language__in=tags, external_id__among=ids)
-            for language, external_id in taken.values_list("language_id", "external_id"):
-                register.ids.add((tags[language], str(external_id)))
+        named = {
+            (self._languages[one.language], one.external_id) for one in rows if one.external_id
+        }
+        for language, external_id in ids_taken(self.campaign.pk, named):
+            register.ids.add((tags[language], external_id))
         digests = {row.digest for row in rows}
         texts = mine.filter(digest__among=digests)
         for digest, tag, split in texts.values_list("digest", "language__tag", "gold__split"):

@@ -9,7 +9,9 @@ import is done its samples are in no pool.
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from django.conf import settings
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, ProtectedError, Q, QuerySet
 
-from annotation.actions.admission import Admission
+from annotation.actions.admission import Admission, Batch
 from annotation.actions.leases import lapsed
 from annotation.actions.uploads import queue_import
 from annotation.errors import NotFoundError
@@ -166,15 +168,26 @@ def _read(job: SampleImport, *, now: Clock, progress: Progress | None, should_st
         raise UnreadableFileError("Our copy of the file is gone. Import it again.")
     with path.open("rb") as file:
         rows = read_rows(file, format=job.format, wanted=wanted)
-        for batch in _batches(rows, after=job.last_row):
-            _commit(job, admission, batch, now=now)
-            if progress:
-                progress(job)
-            if should_stop():
-                raise _StoppedError
-            if connection.vendor == "sqlite":
-                time.sleep(GIVE_WAY_S)
+        cleaned = (admission.clean(batch) for batch in _batches(rows, after=job.last_row))
+        with closing(_ahead(cleaned)) as batches:
+            for batch in batches:
+                _commit(job, admission, batch, now=now)
+                if progress:
+                    progress(job)
+                if should_stop():
+                    raise _StoppedError
+                if connection.vendor == "sqlite":
+                    time.sleep(GIVE_WAY_S)
     _finish(job, now=now)
+
+
+def _ahead(batches: Iterator[Batch]) -> Generator[Batch]:
+    """Yield batches; while one is being stored, which is the database's work, the next is made."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def _batches(rows: Iterable[Row], *, after: int) -> Iterator[list[Row]]:
@@ -197,21 +210,19 @@ def _batches(rows: Iterable[Row], *, after: int) -> Iterator[list[Row]]:
 
 
 @transaction.atomic
-def _commit(job: SampleImport, admission: Admission, batch: list[Row], *, now: Clock) -> None:
+def _commit(job: SampleImport, admission: Admission, batch: Batch, *, now: Clock) -> None:
     # Two imports at once could each bring one half of a leak: one batch of a campaign at a time.
     Campaign.objects.select_for_update(no_key=True).only("pk").get(pk=job.campaign_id)
     _keep(job, now=now())
-    if not batch:
+    if not batch.rows:
         return
-    kept, refused = admission.admit([row for row in batch if not row.skipped])
-    skipped = Counter(job.rows_skipped)
-    skipped.update(row.skipped for row in batch if row.skipped)
-    job.rows_skipped = dict(skipped)
-    job.rows_read += len(batch)
+    kept, refused = admission.admit(batch)
+    job.rows_skipped = dict(Counter(job.rows_skipped) + batch.skipped)
+    job.rows_read += batch.rows
     job.rows_kept += kept
     job.rows_refused += refused
-    job.last_row = batch[-1].number
-    job.bytes_read = min(batch[-1].position, job.bytes_total)
+    job.last_row = batch.last
+    job.bytes_read = min(batch.position, job.bytes_total)
     job.save(update_fields=_COUNTERS)
 
 

@@ -22,6 +22,6 @@ class Among(Lookup):
         return f"{lhs} IN ({marks})", (*params, *self.rhs)
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """Tell them as an array."""
+        """Tell them as an array, of which each is looked up; a table is not read whole beside it."""
         lhs, params = self.process_lhs(compiler, connection)
-        return f"{lhs} = ANY(%s)", [*params, self.rhs]
+        return f"{lhs} IN (SELECT unnest(%s::text[]))", [*params, self.rhs]

@@ -9,7 +9,6 @@ from pytest_django import Settings
 
 from annotation.actions import imports
 from annotation.actions.imports import reclaim_imports, release_import, run_import
-from annotation.methods.readers import Row
 from annotation.models import RefusedRow, Sample, SampleImport
 from tests.annotation.bringing import NOW, bring, clock, queue, refusals
 from tests.make import make_campaign, make_item
@@ -148,10 +147,10 @@ def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
     monkeypatch.setattr(imports, "ROWS_AT_ONCE", 2)
     admit, times = imports.Admission.admit, iter(range(100))
 
-    def break_down(self: imports.Admission, rows: list[Row]) -> tuple[int, int]:
-        if rows[0].values["text"] == "c":
+    def break_down(self: imports.Admission, batch: imports.Batch) -> tuple[int, int]:
+        if batch.sound[0].text == "c":
             raise RuntimeError("a bug")
-        return admit(self, rows)
+        return admit(self, batch)
 
     def later() -> datetime:
         return NOW + timedelta(hours=next(times))
