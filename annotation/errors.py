@@ -1,5 +1,25 @@
 """Errors that people and programs see: each has a stable code, an HTTP status and a remedy."""
 
+import errno
+
+# What writes weights tells of a full disk in words alone.
+_FULL = ("No space left on device", "Disk quota exceeded")
+
+
+def is_out_of_room(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error, however deep: that passes once there is room.
+
+    >>> is_out_of_room(OSError(errno.ENOSPC, "full")), is_out_of_room(OSError(errno.EACCES, "no"))
+    (True, False)
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(words in str(error) for words in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
 
 class VernacularError(Exception):
     """Something went wrong that somebody can mend; the message says how."""

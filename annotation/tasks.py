@@ -11,6 +11,7 @@ from celery import current_task, shared_task
 from celery.exceptions import Reject
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
+from annotation.alone import Alone
 from annotation.asking import aside, ask_for, is_first
 
 # Found by whoever looks for tasks here.
@@ -21,7 +22,8 @@ from annotation.report_tasks import tend_reports as tend_reports
 
 logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
-BETWEEN_PATROLS = timedelta(hours=1)
+# So many sweeps come between two patrols: an hour, unless sweeps are set otherwise.
+SWEEPS_A_PATROL = 12
 # What was mirrored at the desk calls, too, and is nothing new: that costs a look now and then.
 LOOKS_FAR_BACK_EVERY_S = 120
 MOST_RETRIES = 4
@@ -34,6 +36,7 @@ KEPT_WITHIN_SECONDS = 30
 # Long files leave the desk the other threads; two that write at once would be no quicker.
 IMPORTS_AT_ONCE = 1
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
+_sweeping = Alone()
 _leaving = Event()
 
 
@@ -87,7 +90,20 @@ def push(*, campaign_language_id: int, **_: object) -> None:
 
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def sweep(*, campaign_language_id: int, **_: object) -> None:
-    """Fetch a language's answers, then fill its queue up again."""
+    """Fetch a language's answers, then fill its queue up again.
+
+    One at a time here: who comes meanwhile is seen to by one more sweep, however many they are.
+    """
+    if not _sweeping.begin(campaign_language_id):
+        return
+    try:
+        _sweep(campaign_language_id)
+    finally:
+        if _sweeping.end(campaign_language_id):
+            ask_for_sweep(campaign_language_id)
+
+
+def _sweep(campaign_language_id: int) -> None:
     from annotation.actions import intake
     from annotation.actions.desk import homes_to_tend
     from annotation.actions.disputes import ask_more_eyes
@@ -120,14 +136,14 @@ def _may_look_far_back(home_id: int) -> bool:
 
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
 def patrol(*, campaign_language_id: int, **_: object) -> None:
-    """Look for deletions, and once more far back, where a late commit may hide."""
+    """Look once more far back, where a late commit may hide, and compare all that is there."""
     from annotation.actions import intake
     from annotation.actions.entry import keep_members
 
     def work(home: Any, desk: Any, now: Any) -> None:
         keep_members(home, desk=desk, now=now)
         intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
-        intake.sweep_for_deletions(home, desk=desk, now=now)
+        intake.take_stock(home, desk=desk, now=now)
 
     _at_the_desk(campaign_language_id, work)
 
@@ -197,7 +213,8 @@ def run_import(*, import_id: int, **_: object) -> None:
 
 @shared_task
 def sweep_all(**_: object) -> None:
-    """Sweep and fill every desk project, find lost imports, now and then look for deletions."""
+    """Sweep and fill every desk project, find lost imports, now and then compare all that is there."""
+    from django.conf import settings
     from django.utils import timezone
 
     from annotation.actions.desk import homes_to_patrol, homes_to_sweep, homes_to_tend
@@ -213,7 +230,8 @@ def sweep_all(**_: object) -> None:
         push.delay(campaign_language_id=home_id)
     for home_id in homes_to_sweep(now):
         sweep.delay(campaign_language_id=home_id)
-    for home_id in homes_to_patrol(now, before=now - BETWEEN_PATROLS):
+    between = timedelta(seconds=SWEEPS_A_PATROL * settings.ENV.sweep_seconds)
+    for home_id in homes_to_patrol(now, before=now - between):
         patrol.delay(campaign_language_id=home_id)
     for home_id in {*homes_to_mirror(), *homes_with_late_leases(now)}:
         mirror.delay(campaign_language_id=home_id)

@@ -146,13 +146,14 @@ class Injector:
                 fault.said = self._is_said(fault)
 
     def _wait_until_all_goes_on(self) -> tuple[float, str]:
-        """Seconds until then, and what was still lacking if that is too long."""
-        over, wall = time.monotonic(), time.time()
+        """Seconds until then, and what was lacking last."""
+        over, wall, last = time.monotonic(), time.time(), ""
         while True:
             lacking = self._lacking(over, wall)
+            last = lacking or last
             passed = time.monotonic() - over
             if not lacking or passed > PATIENCE_S:
-                return round(passed, 2), lacking
+                return round(passed, 2), last
             self._look(0.2)
 
     def _begin(self, fault: Fault) -> None:

@@ -297,6 +297,19 @@ class FakeLabelingDesk:
         with self._call("task_ids"):
             return set(self._project(project_id).tasks)
 
+    def answer_ids(self, project_id: int) -> dict[int, set[int]]:
+        with self._call("answer_ids"):
+            tasks = self._project(project_id).tasks.values()
+            return {task.id: set(task.annotations) for task in tasks}
+
+    def read_tasks(self, project_id: int, task_ids: Sequence[int]) -> list[DeskTask]:
+        with self._call("read_tasks"):
+            tasks = self._project(project_id).tasks
+            wanted = (tasks[number] for number in task_ids if number in tasks)
+            return [
+                DeskTask(t.id, t.uid, t.updated_at, tuple(t.annotations.values())) for t in wanted
+            ]
+
     def read_texts(self, project_id: int, task_ids: Sequence[int]) -> list[DeskText]:
         with self._call("read_texts"):
             tasks = self._project(project_id).tasks

@@ -12,6 +12,7 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from annotation.actions.accounts import find_accounts_again
+from annotation.actions.health import DESK
 from annotation.errors import ConflictError, VernacularError
 from annotation.gateways import DeskProject, LabelingDesk
 from annotation.models import (
@@ -21,6 +22,7 @@ from annotation.models import (
     DeskConfig,
     DeskEvent,
     Direction,
+    Heartbeat,
     Item,
     Label,
     QuarantinedAnswer,
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 # Answers still come home this long after a finished campaign last sent out or heard something.
 LINGER = timedelta(days=7)
+# A desk that goes on failing is not compared all the time.
+AFTER_TROUBLE = timedelta(minutes=2)
 # So many uids tell whether a project without our marker is ours all the same.
 UIDS_TO_KNOW_IT_BY = 20
 
@@ -96,10 +100,16 @@ def homes_to_sweep(now: datetime) -> list[int]:
 
 
 def homes_to_patrol(now: datetime, *, before: datetime) -> list[int]:
-    """Those that are swept and whose deletions were not looked for since then."""
-    due = CampaignLanguage.objects.filter(pk__in=homes_to_sweep(now))
-    due = due.exclude(desk_project_id=None).exclude(patrolled_at__gt=before)
-    return list(due.values_list("pk", flat=True))
+    """Those that are swept and were not compared with the desk since then, or since it last failed.
+
+    A desk that fails may have kept half of what it was told.
+    """
+    failed = Heartbeat.objects.filter(name=DESK).values_list("failed_at", flat=True).first()
+    due = Q(patrolled_at=None) | Q(patrolled_at__lte=before)
+    if failed is not None:
+        due |= Q(patrolled_at__lt=min(failed, now - AFTER_TROUBLE))
+    homes = CampaignLanguage.objects.filter(due, pk__in=homes_to_sweep(now))
+    return list(homes.exclude(desk_project_id=None).values_list("pk", flat=True))
 
 
 def _instruction(home: CampaignLanguage) -> str:

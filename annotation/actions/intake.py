@@ -23,7 +23,7 @@ from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
 from annotation.models import Annotation, CampaignLanguage, Item
 
-__all__ = ["SweepResult", "requalify", "sweep", "sweep_for_deletions"]
+__all__ = ["SweepResult", "requalify", "sweep", "take_stock"]
 logger = logging.getLogger(__name__)
 
 BEGINNING = "1970-01-01T00:00:00.000000Z"
@@ -106,24 +106,52 @@ def _is_ours(home: CampaignLanguage, page: list[DeskTask], *, desk: LabelingDesk
     return True
 
 
-def sweep_for_deletions(
+def take_stock(
     campaign_language: CampaignLanguage, *, desk: LabelingDesk, now: datetime
 ) -> SweepResult:
-    """Find tasks that vanished from the desk, and tombstone the answers that went with them."""
+    """Compare all that the desk holds with what we hold, whatever was stamped when.
+
+    Of tasks that vanished the answers are tombstoned. What we never heard of is taken: a desk that breaks
+    down in the middle may keep an answer without a word of it on the task, and no sweep sees that.
+    """
     home = CampaignLanguage.objects.get(pk=campaign_language.pk)
     result = SweepResult()
     if home.desk_project_id is None or our_project(home, desk=desk) is None:
         return result
     # What we hold is read first, so that nothing pushed meanwhile is taken for vanished.
     held = list(home.items.filter(desk_task_id__isnull=False))
-    present = desk.task_ids(home.desk_project_id)
+    answers = desk.answer_ids(home.desk_project_id)
+    present = set(answers)
     adopt_strangers(home, desk=desk, present=present)
+    unheard = _with_unheard(home, answers)
+    for task in desk.read_tasks(home.desk_project_id, unheard) if unheard else ():
+        _take_overlooked(home, task, result=result, now=now)
     missing = [item for item in held if item.desk_task_id not in present]
     found = desk.find_tasks(home.desk_project_id, [str(item.uid) for item in missing])
     for item in missing:
         _take_vanished(home, item, left=found.get(str(item.uid), []), result=result, now=now)
     CampaignLanguage.objects.filter(pk=home.pk).update(patrolled_at=now)
     return result
+
+
+def _with_unheard(home: CampaignLanguage, answers: dict[int, set[int]]) -> list[int]:
+    """The tasks that hold an answer of which we hold nothing, neither stored nor in quarantine."""
+    ours = Annotation.objects.filter(item__campaign_language=home)
+    heard = {
+        *ours.values_list("desk_annotation_id", flat=True),
+        *home.quarantine.values_list("desk_annotation_id", flat=True),
+    }
+    return sorted(task for task, ids in answers.items() if ids - heard)
+
+
+@transaction.atomic
+def _take_overlooked(
+    home: CampaignLanguage, task: DeskTask, *, result: SweepResult, now: datetime
+) -> None:
+    CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+    result.tasks += 1
+    if item := _item_of(home, task):
+        _take_unheard(home, item, task=task, result=result, now=now)
 
 
 @transaction.atomic
@@ -138,15 +166,49 @@ def _take_page(
     """Store one page and move the watermark; return doubled tasks that nobody answered."""
     # One page of a language at a time: what two sweeps bring is stored one after the other.
     CampaignLanguage.objects.select_for_update().get(pk=home.pk)
+    known = _told_before(home, page)
     strays = {
         task.id
         for task in page
-        if _take_task(home, task, result=result, now=now, far_back=far_back)
+        if not (task.id in known and _is_as_before(task, result=result))
+        and _take_task(home, task, result=result, now=now, far_back=far_back)
     }
     if page:
         home_row = CampaignLanguage.objects.filter(pk=home.pk)
         home_row.filter(swept_until__lt=page[-1].updated_at).update(swept_until=page[-1].updated_at)
     return strays
+
+
+def _told_before(home: CampaignLanguage, page: list[DeskTask]) -> set[int]:
+    """The tasks that hold what we stored of them, under the very stamps: with one question a table.
+
+    Whoever reads far back, or under a clock that was ahead, reads most tasks again, and holds up all
+    who answer in the language meanwhile.
+    """
+    held: dict[int, dict[int, str]] = {task.id: {} for task in page}
+    ours = Annotation.objects.filter(
+        item__campaign_language=home, desk_task_id__in=held, desk_annotation_id__gt=0
+    ).exclude(state__in=(Annotation.State.DELETED, Annotation.State.WITHDRAWN))
+    for task, number, seen, stamp, uid in ours.values_list(
+        "desk_task_id", "desk_annotation_id", "desk_seen_at", "desk_updated_at", "uid"
+    ):
+        # What was said of an answer of the light page is ours; the desk has stamped its copy.
+        held[task][number] = stamp if uid is None else seen
+    stamps = dict(
+        home.items.filter(desk_task_id__in=held).values_list("desk_task_id", "desk_updated_at")
+    )
+    return {
+        task.id
+        for task in page
+        if task.updated_at == stamps.get(task.id)
+        and held[task.id] == {told.id: told.updated_at for told in task.annotations}
+    }
+
+
+def _is_as_before(task: DeskTask, *, result: SweepResult) -> bool:
+    result.tasks += 1
+    result.same += len(task.annotations)
+    return True
 
 
 def _take_task(
@@ -175,7 +237,8 @@ def _take_unheard(
 ) -> None:
     """Store what a task holds that we never heard of, though its stamp is older than one we saw.
 
-    A clock that was behind for a moment stamped it. Nothing that is missing is taken for deleted.
+    A clock that was behind for a moment stamped it, or nothing did. Nothing that is missing is taken for
+    deleted.
     """
     heard = Annotation.objects.filter(item=item).values_list("desk_annotation_id", flat=True)
     for told in [one for one in task.annotations if one.id not in set(heard)]:

@@ -215,7 +215,13 @@ class LabelingDesk(DeskDoor, Protocol):
         """Return up to ``limit`` tasks changed at or after ``since``, oldest change first."""
 
     def task_ids(self, project_id: int) -> set[int]:
-        """Return every task number in the project, for the search for deletions."""
+        """Return every task number in the project."""
+
+    def answer_ids(self, project_id: int) -> dict[int, set[int]]:
+        """Return every task number in the project with the numbers of what was answered there."""
+
+    def read_tasks(self, project_id: int, task_ids: Sequence[int]) -> list[DeskTask]:
+        """Return those tasks as they are now, of those that are there."""
 
     def read_texts(self, project_id: int, task_ids: Sequence[int]) -> list[DeskText]:
         """Return what those tasks ask, of those that are there."""

@@ -251,6 +251,23 @@ def test_only_unanswered_tasks_are_taken_away(side, project):
     assert side.desk.task_ids(project) == {tasks[0]}
 
 
+def test_every_answer_is_told_by_its_task_and_a_task_is_read_whole(side, project):
+    first, second, third = side.desk.push(project, items(0.1, 0.2, 0.3)).values()
+    side.desk.set_wanted(project, {first: 2})
+    for name in ("awa", "inti"):
+        side.annotate(side.person(name), first, "admin")
+    side.annotate(side.person("awa"), second, "")
+    told = side.desk.answer_ids(project)
+    assert {task: len(ids) for task, ids in told.items()} == {first: 2, second: 1, third: 0}
+    read = side.desk.read_tasks(project, [second, first, 99_999_999])
+    assert {task.id: {one.id for one in task.annotations} for task in read} == {
+        first: told[first],
+        second: told[second],
+    }
+    swept = side.desk.changed_tasks(project, since=BEGINNING, limit=10)
+    assert {task.id: task for task in read}[first] == {task.id: task for task in swept}[first]
+
+
 def test_a_task_for_two_is_asked_again_and_the_counters_move(side, project):
     tasks = list(side.desk.push(project, items(0.1, 0.2)).values())
     side.desk.set_wanted(project, {tasks[0]: 2})

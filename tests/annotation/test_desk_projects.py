@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
-from annotation.actions.intake import sweep, sweep_for_deletions
+from annotation.actions.intake import sweep, take_stock
 from annotation.errors import ConflictError, DeskRefusedError, TransientError
 from annotation.gateways import DeskItem
 from annotation.models import (
@@ -99,7 +99,7 @@ def test_a_lost_project_is_made_anew_and_open_items_are_owed_again(home, desk):
     desk.annotate(answered.desk_task_id, user_id=annotator.user.desk_user_id, label="admin")
     sweep(home, desk=desk, now=timezone.now())
     desk.projects.clear()
-    assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 0
+    assert take_stock(home, desk=desk, now=timezone.now()).tombstoned == 0
     push(prepare_desk(home, desk=desk), desk)
     assert len(desk.projects) == 1
     answered.refresh_from_db()
@@ -137,7 +137,7 @@ def test_another_project_under_our_number_is_left_alone_and_withdraws_nothing(ho
     home.refresh_from_db()
     ours = desk.projects[home.desk_project_id]
     ours.marker, ours.config, ours.tasks = "their own", "<View/>", {}
-    assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 0
+    assert take_stock(home, desk=desk, now=timezone.now()).tombstoned == 0
     assert prepare_desk(home, desk=desk).desk_project_id != ours.id
     assert ours.config == "<View/>"
     assert Annotation.objects.answered().count() == 1

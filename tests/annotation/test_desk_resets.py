@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
-from annotation.actions.intake import requalify, sweep, sweep_for_deletions
+from annotation.actions.intake import requalify, sweep, take_stock
 from annotation.actions.people import join_team
 from annotation.errors import TransientError
 from annotation.models import (
@@ -42,7 +42,7 @@ def test_a_desk_that_counts_from_one_again_takes_nobodys_answers_away(home, desk
     given = Annotation.objects.answered().values_list("item", "label__key")
     told = [(done.pk, "admin"), *((item.pk, "dates") for item in (late, owed, more))]
     assert sorted(given) == told
-    assert sweep_for_deletions(home, desk=fresh, now=timezone.now()).tombstoned == 0
+    assert take_stock(home, desk=fresh, now=timezone.now()).tombstoned == 0
 
 
 def test_a_desk_that_comes_back_after_it_was_let_go_tells_nothing_twice(home, desk):

@@ -113,6 +113,26 @@ def test_the_desk_being_away_is_said_once_and_shown_until_it_is_back(home, desk,
     assert "answers again" in caplog.text
 
 
+def test_one_language_is_swept_by_one_at_a_time_and_nobody_is_forgotten(home, desk, monkeypatch):
+    asked, inside = [], []
+    monkeypatch.setattr(tasks, "ask_for_sweep", asked.append)
+
+    def work(home_id: int) -> None:
+        inside.append(home_id)
+        if len(inside) == 1:
+            for _ in range(3):
+                tasks.sweep(campaign_language_id=home.pk)
+            assert asked == []
+            raise RuntimeError("the desk went away")
+
+    monkeypatch.setattr(tasks, "_sweep", work)
+    with pytest.raises(RuntimeError):
+        tasks.sweep(campaign_language_id=home.pk)
+    assert (inside, asked) == ([home.pk], [home.pk])
+    tasks.sweep(campaign_language_id=home.pk)
+    assert (inside, asked) == ([home.pk] * 2, [home.pk])
+
+
 def test_a_refusal_is_shown_and_not_tried_again(home, desk):
     tasks.push(campaign_language_id=home.pk)
     desk.projects.clear()
@@ -130,6 +150,24 @@ def test_the_timetable_tends_running_campaigns_only(home, desk, sent):
     sent.clear()
     tasks.sweep_all()
     assert ("patrol", home.pk) not in sent
+
+
+def test_a_desk_that_failed_is_compared_soon_and_not_all_the_time(home, desk, sent):
+    tasks.push(campaign_language_id=home.pk)
+    now = timezone.now()
+
+    def patrols(*, patrolled: int, failed: int) -> bool:
+        """Whether a patrol is due, by minutes since the last one and since the desk failed."""
+        CampaignLanguage.objects.update(patrolled_at=now - timedelta(minutes=patrolled))
+        health.record_failure(health.DESK, error="no", now=now - timedelta(minutes=failed))
+        sent.clear()
+        tasks.sweep_all()
+        return ("patrol", home.pk) in sent
+
+    assert patrols(patrolled=10, failed=5)
+    assert not patrols(patrolled=10, failed=15)
+    assert not patrols(patrolled=1, failed=0)
+    assert patrols(patrolled=61, failed=90)
 
 
 def test_a_finished_campaign_is_swept_for_a_week_and_gets_nothing_new(home, desk, sent):

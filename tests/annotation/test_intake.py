@@ -1,5 +1,6 @@
 import logging
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from annotation.actions import intake
-from annotation.actions.intake import requalify, sweep, sweep_for_deletions
+from annotation.actions.intake import requalify, sweep, take_stock
 from annotation.actions.people import join_team
 from annotation.actions.queue import push_items
 from annotation.errors import TransientError
@@ -172,15 +173,15 @@ def test_a_vanished_task_takes_its_answers_with_it(world):
     world.sweep()
     world.desk.drop_task(world.item.desk_task_id)
     assert world.sweep().tombstoned == 0
-    result = sweep_for_deletions(world.home, desk=world.desk, now=timezone.now())
+    result = take_stock(world.home, desk=world.desk, now=timezone.now())
     assert result.tombstoned == 1
     world.item.refresh_from_db()
     assert (world.item.state, world.item.desk_task_id) == (Item.State.WITHDRAWN, None)
-    assert sweep_for_deletions(world.home, desk=world.desk, now=timezone.now()).tombstoned == 0
+    assert take_stock(world.home, desk=world.desk, now=timezone.now()).tombstoned == 0
 
 
 def test_an_item_pushed_while_deletions_are_sought_is_not_taken_for_vanished(world):
-    listed = world.desk.task_ids
+    listed = world.desk.answer_ids
 
     def list_then_push(project_id):
         ids = listed(project_id)
@@ -188,9 +189,47 @@ def test_an_item_pushed_while_deletions_are_sought_is_not_taken_for_vanished(wor
         push_items(world.home, desk=world.desk, now=timezone.now())
         return ids
 
-    world.desk.task_ids = list_then_push
-    sweep_for_deletions(world.home, desk=world.desk, now=timezone.now())
+    world.desk.answer_ids = list_then_push
+    take_stock(world.home, desk=world.desk, now=timezone.now())
     assert Item.objects.filter(state="pushed").count() == 2
+
+
+def test_an_answer_that_the_desk_kept_without_a_word_on_its_task_is_taken(world):
+    task = world.desk._task(world.item.desk_task_id)
+    world.sweep()
+    stamp = task.updated_at
+    number = world.answers()
+    task.updated_at = stamp
+    CampaignLanguage.objects.update(swept_until="2999-01-01T00:00:00.000000Z")
+    assert world.sweep().stored == 0
+    found = take_stock(world.home, desk=world.desk, now=timezone.now())
+    assert (found.tasks, found.stored) == (1, 1)
+    assert Annotation.objects.get().desk_annotation_id == number
+    world.item.refresh_from_db()
+    assert world.item.state == Item.State.ANSWERED
+    again = take_stock(world.home, desk=world.desk, now=timezone.now())
+    assert (again.tasks, again.stored) == (0, 0)
+
+
+def test_what_is_read_again_as_it_was_is_known_at_once(django_assert_max_num_queries):
+    world = World(items=30)
+    for item in world.items:
+        world.desk.annotate(item.desk_task_id, user_id=world.awa_at_desk, label="admin")
+    assert world.sweep().stored == 30
+    with django_assert_max_num_queries(14):
+        again = world.sweep(overlap=timedelta(hours=2))
+    assert (again.tasks, again.same, again.stored) == (30, 30, 0)
+    # An answer that is gone under the same stamp is missed all the same.
+    task = world.desk._task(world.item.desk_task_id)
+    task.annotations.clear()
+    assert world.sweep(overlap=timedelta(hours=2)).tombstoned == 1
+
+
+def test_what_lies_in_quarantine_is_not_asked_for_again_and_again(world):
+    world.answers("nonsense")
+    world.sweep()
+    assert world.home.quarantine.count() == 1
+    assert take_stock(world.home, desk=world.desk, now=timezone.now()).tasks == 0
 
 
 def test_an_item_for_two_people_is_answered_by_two(world):

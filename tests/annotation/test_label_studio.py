@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
 from annotation.actions.entry import keep_members
-from annotation.actions.intake import sweep, sweep_for_deletions
+from annotation.actions.intake import sweep, take_stock
 from annotation.actions.people import ensure_annotator
 from annotation.actions.queue import push_items
 from annotation.errors import DeskRefusedError, OverlayMissingError, TransientError
@@ -130,7 +130,7 @@ def test_an_answer_goes_out_and_comes_home_with_its_past(home, desk, awa, label_
     assert Annotation.objects.get(desk_annotation_id=third_number).state == "answered"
     gone = by_admin(label_studio, "DELETE", f"/api/tasks/{third.desk_task_id}/")
     assert gone.status_code == 204
-    assert sweep_for_deletions(home, desk=desk, now=timezone.now()).tombstoned == 1
+    assert take_stock(home, desk=desk, now=timezone.now()).tombstoned == 1
     third.refresh_from_db()
     assert third.state == Item.State.WITHDRAWN
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from annotation.actions.desk import prepare_desk
 from annotation.actions.hours import work_done
-from annotation.actions.intake import requalify, sweep, sweep_for_deletions
+from annotation.actions.intake import requalify, sweep, take_stock
 from annotation.actions.light import take_answer
 from annotation.actions.mirror import mirror, to_mirror
 from annotation.actions.queue import push_items
@@ -374,5 +374,5 @@ def test_a_lost_project_gets_the_light_answers_again(world):
     world.mirror()
     assert [copy.unique_id for copy in world.copies()] == [str(only().uid)]
     assert world.sweep().stored == 0
-    assert sweep_for_deletions(world.home, desk=world.desk, now=timezone.now()).tombstoned == 0
+    assert take_stock(world.home, desk=world.desk, now=timezone.now()).tombstoned == 0
     assert only().state == "answered"

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from annotation.actions.intake import requalify, sweep, sweep_for_deletions
+from annotation.actions.intake import requalify, sweep, take_stock
 from annotation.actions.mirror import mirror
 from annotation.actions.people import ensure_desk_account
 from annotation.actions.queue import push_items
@@ -134,7 +134,7 @@ def test_answers_to_texts_that_came_after_the_backup_wait_for_the_texts_to_come_
     assert len(world.copies()) == 1
     # The file is read in once more; the patrol that looks for deletions finds the task's text.
     make_sample(world.home.campaign, text=text)
-    sweep_for_deletions(world.home, desk=world.desk, now=now())
+    take_stock(world.home, desk=world.desk, now=now())
     assert requalify(world.home, now=now()) == 1
     assert Annotation.objects.get().item.uid == later.uid
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from safetensors import SafetensorError
 
 from annotation.errors import ConflictError, InvalidInputError
 from annotation.models import Annotation, Consensus, GoldItem
@@ -14,6 +15,7 @@ from learning.actions.versions import initial_version
 from learning.gateways.weights import weights_dir
 from learning.models import Round
 from tests.make import LABELS, make_annotator, make_gold, make_item, make_sample
+from tests.training.tiny import Tiny
 from tests.training.wheel import Now, make_wheel
 from training.actions import checkpoints, gates, runs
 from training.actions.claims import LostLeaseError, claim_run
@@ -158,6 +160,24 @@ def damage(version):
     path = weights_dir() / version.path / "model.safetensors"
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1] + b"\x7f")
+
+
+def test_full_disk_is_waited_out_and_the_run_goes_on_where_it_was(monkeypatch):
+    run = make_run()
+    save = Tiny.save
+
+    def full(network, folder):
+        (folder.mkdir(parents=True), (folder / "half").write_text("half"))
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr(Tiny, "save", full)
+    left = train(run)
+    assert (left.status, left.error) == ("running", "")
+    assert not list(checkpoints.run_folder(run).glob("candidate-*"))
+    monkeypatch.setattr(Tiny, "save", save)
+    TrainingRun.objects.update(lease_until=Now() - timedelta(seconds=1))
+    done = train(run)
+    assert (done.status, done.candidate is not None) == ("finished", True)
 
 
 def test_gold_that_slipped_into_training_voids_the_gate():

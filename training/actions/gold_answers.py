@@ -113,12 +113,16 @@ def _settle(candidate: GoldCandidate, *, now: datetime) -> bool:
     top = said.most_common(1)
     if top and top[0][1] >= PEOPLE:
         agreed = [one for one in answers if one.label == top[0][0]]
-        gold = GoldItem.objects.create(
+        gold, made = GoldItem.objects.get_or_create(
             sample=item.sample,
-            label=top[0][0],
-            split=GoldItem.Split.GATE,
-            origin=GoldItem.SPEAKERS,
+            defaults={
+                "label": top[0][0],
+                "split": GoldItem.Split.GATE,
+                "origin": GoldItem.SPEAKERS,
+            },
         )
+        if not made:  # somebody else settles it at this moment
+            return False
         return _write(
             candidate,
             state=State.GOLD,

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import OperationalError, transaction
 
 from annotation.actions.leases import kept
-from annotation.errors import ConflictError, TransientError, VernacularError
+from annotation.errors import ConflictError, TransientError, VernacularError, is_out_of_room
 from annotation.objectives import spans
 from learning.actions.doubts import of_sets
 from learning.actions.serving import serving_version
@@ -119,8 +119,18 @@ def _try(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         # Database or storage was away: the lease runs out, and the checkpoint is taken up.
         log.exception("run %s lost what it needs", run_id)
     except Exception as error:
+        if is_out_of_room(error):
+            # As where storage is away; half a candidate would only take more room.
+            log.exception("run %s waits for room on the disk", run_id)
+            shutil.rmtree(_candidate(claim), ignore_errors=True)
+            return
         log.exception("run %s failed", run_id)
         _end(claim, status=Status.FAILED, error=readable(error))
+
+
+def _candidate(claim: Claim) -> Path:
+    """Where the candidate is written before it is registered."""
+    return run_folder(claim.run) / f"candidate-{claim.token}"
 
 
 def _give_back(claim: Claim) -> None:
@@ -183,7 +193,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         return
     claim.beat(force=True)
     network.module.to("cpu")
-    out = folder / f"candidate-{claim.token}"
+    out = _candidate(claim)
     shutil.rmtree(out, ignore_errors=True)
     network.save(out)
     claim.beat(force=True)
