@@ -76,7 +76,9 @@ class Env(BaseSettings):
     admin_password: str = Field("", description="First password of the admin; generated.")
     tick_seconds: float = Field(5.0, description="How often the loop looks what is due.")
     sweep_seconds: float = Field(
-        300.0, description="How often each desk project is swept even when nothing nudged."
+        300.0,
+        description="How often each desk project is swept even when nothing nudged;"
+        " all it holds is compared twelve times as seldom.",
     )
     queue_slice: int = Field(200, description="Most open items of one language at the desk.")
     reservation_hours: float = Field(
