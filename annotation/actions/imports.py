@@ -22,7 +22,7 @@ from django.db.models import F, ProtectedError, Q, QuerySet
 from annotation.actions.admission import Admission, Batch
 from annotation.actions.leases import lapsed
 from annotation.actions.uploads import queue_import
-from annotation.errors import NotFoundError
+from annotation.errors import NotFoundError, is_out_of_room
 from annotation.methods.readers import Row, UnreadableFileError, Wanted, read_rows
 from annotation.models import Campaign, Sample, SampleImport
 from annotation.objectives import Habits
@@ -97,7 +97,7 @@ def _read_or_end(
         # The database was busy or away: the lease runs out, and another worker goes on.
         raise
     except Exception as error:
-        if job.claims < MOST_ERRORS:
+        if job.claims < MOST_ERRORS or is_out_of_room(error):
             raise
         logger.exception("import %s failed", job.pk)
         _end(job, now=now, status=Status.FAILED, error=_stubborn(error))

@@ -185,22 +185,25 @@ def _told_before(home: CampaignLanguage, page: list[DeskTask]) -> set[int]:
     Whoever reads far back, or under a clock that was ahead, reads most tasks again, and holds up all
     who answer in the language meanwhile.
     """
-    held: dict[int, dict[int, str]] = {task.id: {} for task in page}
-    ours = Annotation.objects.filter(
-        item__campaign_language=home, desk_task_id__in=held, desk_annotation_id__gt=0
-    ).exclude(state__in=(Annotation.State.DELETED, Annotation.State.WITHDRAWN))
-    for task, number, seen, stamp, uid in ours.values_list(
-        "desk_task_id", "desk_annotation_id", "desk_seen_at", "desk_updated_at", "uid"
+    items = home.items.filter(desk_task_id__in=[task.id for task in page])
+    stamps = {
+        pk: (task, stamp)
+        for pk, task, stamp in items.values_list("pk", "desk_task_id", "desk_updated_at")
+    }
+    ours = Annotation.objects.filter(item__in=stamps, desk_annotation_id__gt=0)
+    ours = ours.exclude(state__in=(Annotation.State.DELETED, Annotation.State.WITHDRAWN))
+    held: dict[int | None, dict[int | None, str]] = {task: {} for task, _ in stamps.values()}
+    for item, task, number, seen, stamp, uid in ours.values_list(
+        "item", "desk_task_id", "desk_annotation_id", "desk_seen_at", "desk_updated_at", "uid"
     ):
-        # What was said of an answer of the light page is ours; the desk has stamped its copy.
-        held[task][number] = stamp if uid is None else seen
-    stamps = dict(
-        home.items.filter(desk_task_id__in=held).values_list("desk_task_id", "desk_updated_at")
-    )
+        if task == stamps[item][0]:
+            # What was said of an answer of the light page is ours; the desk has stamped its copy.
+            held[task][number] = stamp if uid is None else seen
+    told_at = dict(stamps.values())
     return {
         task.id
         for task in page
-        if task.updated_at == stamps.get(task.id)
+        if task.updated_at == told_at.get(task.id)
         and held[task.id] == {told.id: told.updated_at for told in task.annotations}
     }
 

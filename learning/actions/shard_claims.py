@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from annotation.actions.leases import Lease, lapsed
+from annotation.errors import is_out_of_room
 from learning.models import Scoring, ScoringShard
 
 Clock = Callable[[], datetime]
@@ -51,8 +52,12 @@ class ShardClaim:
         return held
 
     def give_back(self, error: Exception) -> None:
-        """Keep what went wrong; the next attempt waits for a lease's time, the last one fails."""
-        over = self.attempt >= MOST_ATTEMPTS
+        """Keep what went wrong; the next attempt waits for a lease's time, the last one fails.
+
+        A full disk passes, and costs no attempt.
+        """
+        full = is_out_of_room(error)
+        over = self.attempt >= MOST_ATTEMPTS and not full
         log.warning(
             "scoring.shard_failed",
             shard_id=self.shard.pk,
@@ -61,6 +66,7 @@ class ShardClaim:
         )
         self.mine().update(
             status=Status.FAILED if over else Status.QUEUED,
+            attempts=self.attempt - full,
             lease_until=None if over else self.now() + lease_time(),
             error=f"{type(error).__name__}: {error}",
         )

@@ -170,6 +170,26 @@ def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
     assert reclaim_imports(later()) == []
 
 
+def test_a_full_disk_is_waited_out_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = iter(range(100))
+
+    def full(*_: object) -> None:
+        raise RuntimeError('could not extend file "base/1": No space left on device')
+
+    def later() -> datetime:
+        return NOW + timedelta(hours=next(hours))
+
+    job = queue(make_campaign(), "text\na\nb\n")
+    monkeypatch.setattr(imports, "_lease", lambda now: now)
+    with monkeypatch.context() as patched:
+        patched.setattr(imports.Admission, "admit", full)
+        for _ in range(imports.MOST_ERRORS + 3):
+            with pytest.raises(RuntimeError):
+                run_import(job.pk, now=later)
+    done = run_import(job.pk, now=later)
+    assert (done.status, done.rows_kept) == ("done", 2)
+
+
 def test_a_file_that_kills_every_worker_is_given_up() -> None:
     job = queue(make_campaign(), "text\na\n")
     SampleImport.objects.update(claims=imports.MOST_CLAIMS)

@@ -1,5 +1,6 @@
 """Scoring: everything once, whatever dies."""
 
+import errno
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -235,6 +236,25 @@ def test_failure_is_told_and_after_five_attempts_final_until_somebody_retries(mo
     (pk,) = reclaim_shards(scoring, now=clock())
     assert score_shard(pk, now=clock).error == ""
     assert scoring_done(version)
+
+
+def test_a_full_disk_costs_no_attempt(monkeypatch) -> None:
+    _, version = campaign_with(3)
+    clock = Clock()
+    scoring = open_scoring(version, now=clock())
+
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(inference, "answers_of", full)
+        for _ in range(7):
+            (pk,) = reclaim_shards(scoring, now=clock())
+            with pytest.raises(OSError, match="full"):
+                score_shard(pk, now=clock)
+            clock.later(61)
+    (pk,) = reclaim_shards(scoring, now=clock())
+    assert (score_shard(pk, now=clock).status, scoring_done(version)) == ("done", True)
 
 
 def test_worker_killed_five_times_fails_the_shard_with_a_word() -> None:

@@ -1,5 +1,6 @@
 """Wishes that come late: an abort as a run ends, answers taken back, waivers that ran out, storage away."""
 
+import errno
 from datetime import timedelta
 
 import pytest
@@ -77,17 +78,22 @@ def test_worker_that_fails_late_clears_nothing_of_its_successor(monkeypatch):
     assert kept.exists()
 
 
-def test_storage_that_is_away_is_no_verdict(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [TransientError("The bucket did not answer."), OSError(errno.ENOSPC, "full")]
+)
+def test_storage_that_is_away_or_full_is_no_verdict(monkeypatch, error):
     run = train(make_run())
 
     def away(*_args, **_over):
-        raise TransientError("The bucket did not answer.")
+        raise error
 
     monkeypatch.setattr(gates, "open_weights", away)
     assert gates.try_to_judge(run.pk, now=Now()) is None
+    run.refresh_from_db()
+    assert run.judgings == 0
     assert not GateRun.objects.filter(run=run).exists()
     monkeypatch.setattr(comparing, "open_weights", away)
-    with pytest.raises(TransientError):
+    with pytest.raises(type(error)):
         comparing._is_whole(run.base)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
-from annotation.errors import ConflictError, TransientError, VernacularError
+from annotation.errors import ConflictError, TransientError, VernacularError, is_out_of_room
 from learning.gateways.weights import open_weights
 from learning.models import ModelVersion
 from training.actions.comparing import AskedCase, Compared, GoldMovedError, ask_cases, compare
@@ -82,15 +82,15 @@ def try_to_judge(run_id: int, *, now: datetime) -> GateRun | None:
             look_back(run)
         gate = judge(run_id, now=now)
         call_for_gold(gate)
-    except (OperationalError, TransientError) as error:
-        log.warning("run %s waits to be judged: %s", run_id, error)
-        waiting = "" if isinstance(error, GoldMovedError) else "Waiting for storage: "
-        with suppress(OperationalError):  # what is away may be the database itself
-            TrainingRun.objects.filter(pk=run_id, judgings__gt=0).update(
-                judgings=F("judgings") - 1, error=f"{waiting}{readable(error)}"
-            )
-        return None
     except Exception as error:
+        if isinstance(error, OperationalError | TransientError) or is_out_of_room(error):
+            log.warning("run %s waits to be judged: %s", run_id, error)
+            waiting = "" if isinstance(error, GoldMovedError) else "Waiting for storage: "
+            with suppress(OperationalError):  # what is away may be the database itself
+                TrainingRun.objects.filter(pk=run_id, judgings__gt=0).update(
+                    judgings=F("judgings") - 1, error=f"{waiting}{readable(error)}"
+                )
+            return None
         log.exception("run %s could not be judged", run_id)
         TrainingRun.objects.filter(pk=run_id).update(error=readable(error))
         return None
