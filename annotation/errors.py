@@ -1,24 +1,35 @@
 """Errors that people and programs see: each has a stable code, an HTTP status and a remedy."""
 
 import errno
+from collections.abc import Iterator
 
-# What writes weights tells of a full disk in words alone.
-_FULL = ("No space left on device", "Disk quota exceeded")
+# What writes weights, and SQLite, tell of a full disk in words alone; PostgreSQL in its own language.
+_FULL = ("No space left on device", "Disk quota exceeded", "database or disk is full")
+_POSTGRES_IS_FULL = "53100"
 
 
-def is_out_of_room(error: BaseException | None) -> bool:
+def is_out_of_room(error: BaseException) -> bool:
     """Whether a full disk is behind an error, however deep: that passes once there is room.
 
     >>> is_out_of_room(OSError(errno.ENOSPC, "full")), is_out_of_room(OSError(errno.EACCES, "no"))
     (True, False)
     """
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        if any(words in str(error) for words in _FULL):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    behind = list(_behind(error))
+    if states := [state for one in behind if (state := getattr(one, "sqlstate", None))]:
+        return _POSTGRES_IS_FULL in states
+    numbers = {one.errno for one in behind if isinstance(one, OSError)}
+    told = any(words in str(one) for one in behind for words in _FULL)
+    return told or bool(numbers & {errno.ENOSPC, errno.EDQUOT})
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on; a ring has an end, too."""
+    seen: list[BaseException] = []
+    behind: BaseException | None = error
+    while behind is not None and behind not in seen:
+        seen.append(behind)
+        yield behind
+        behind = behind.__cause__ or (None if behind.__suppress_context__ else behind.__context__)
 
 
 class VernacularError(Exception):

@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from celery import current_task, shared_task
-from celery.exceptions import Reject
+from celery.exceptions import Reject, Retry
 from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from annotation.alone import Alone
@@ -22,8 +22,6 @@ from annotation.report_tasks import tend_reports as tend_reports
 
 logger = logging.getLogger(__name__)
 FAR_BACK = timedelta(hours=2)
-# So many sweeps come between two patrols: an hour, unless sweeps are set otherwise.
-SWEEPS_A_PATROL = 12
 # What was mirrored at the desk calls, too, and is nothing new: that costs a look now and then.
 LOOKS_FAR_BACK_EVERY_S = 120
 MOST_RETRIES = 4
@@ -36,7 +34,7 @@ KEPT_WITHIN_SECONDS = 30
 # Long files leave the desk the other threads; two that write at once would be no quicker.
 IMPORTS_AT_ONCE = 1
 _reading = BoundedSemaphore(IMPORTS_AT_ONCE)
-_sweeping = Alone()
+_sweeping, _patrolling = Alone(), Alone()
 _leaving = Event()
 
 
@@ -96,10 +94,14 @@ def sweep(*, campaign_language_id: int, **_: object) -> None:
     """
     if not _sweeping.begin(campaign_language_id):
         return
+    comes_again = False
     try:
         _sweep(campaign_language_id)
+    except Retry:
+        comes_again = True
+        raise
     finally:
-        if _sweeping.end(campaign_language_id):
+        if _sweeping.end(campaign_language_id) and not comes_again:
             ask_for_sweep(campaign_language_id)
 
 
@@ -145,7 +147,12 @@ def patrol(*, campaign_language_id: int, **_: object) -> None:
         intake.sweep(home, desk=desk, now=now, overlap=FAR_BACK)
         intake.take_stock(home, desk=desk, now=now)
 
-    _at_the_desk(campaign_language_id, work)
+    if not _patrolling.begin(campaign_language_id):
+        return
+    try:
+        _at_the_desk(campaign_language_id, work)
+    finally:
+        _patrolling.end(campaign_language_id)
 
 
 @shared_task(max_retries=MOST_RETRIES, expires=OLD_AFTER_SECONDS)
@@ -214,7 +221,6 @@ def run_import(*, import_id: int, **_: object) -> None:
 @shared_task
 def sweep_all(**_: object) -> None:
     """Sweep and fill every desk project, find lost imports, now and then compare all that is there."""
-    from django.conf import settings
     from django.utils import timezone
 
     from annotation.actions.desk import homes_to_patrol, homes_to_sweep, homes_to_tend
@@ -230,8 +236,7 @@ def sweep_all(**_: object) -> None:
         push.delay(campaign_language_id=home_id)
     for home_id in homes_to_sweep(now):
         sweep.delay(campaign_language_id=home_id)
-    between = timedelta(seconds=SWEEPS_A_PATROL * settings.ENV.sweep_seconds)
-    for home_id in homes_to_patrol(now, before=now - between):
+    for home_id in homes_to_patrol(now):
         patrol.delay(campaign_language_id=home_id)
     for home_id in {*homes_to_mirror(), *homes_with_late_leases(now)}:
         mirror.delay(campaign_language_id=home_id)
@@ -332,7 +337,7 @@ def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:
     from django.utils import timezone
 
     from annotation.actions import health
-    from annotation.actions.desk import note_desk_answers, note_desk_error
+    from annotation.actions.desk import compare_soon, note_desk_answers, note_desk_error
     from annotation.errors import TransientError, VernacularError
     from annotation.gateways.label_studio import open_desk
     from annotation.models import CampaignLanguage
@@ -347,6 +352,8 @@ def _at_the_desk(home_id: int, work: Callable[[Any, Any, Any], None]) -> None:
         health.record_failure(health.DESK, error=str(error), now=timezone.now())
         if note_desk_error(home_id, error=error, now=timezone.now()):
             logger.warning("%s: %s", home, error)
+        if isinstance(error, TransientError):
+            compare_soon(home_id, now=timezone.now())
         retries = current_task.request.retries
         if isinstance(error, TransientError) and retries < MOST_RETRIES:
             _try_again_soon(2 ** (retries + 1))

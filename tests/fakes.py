@@ -297,10 +297,11 @@ class FakeLabelingDesk:
         with self._call("task_ids"):
             return set(self._project(project_id).tasks)
 
-    def answer_ids(self, project_id: int) -> dict[int, set[int]]:
+    def answer_ids(self, project_id: int, *, after: int) -> dict[int, set[int]]:
         with self._call("answer_ids"):
-            tasks = self._project(project_id).tasks.values()
-            return {task.id: set(task.annotations) for task in tasks}
+            tasks = self._project(project_id).tasks
+            some = sorted(number for number in tasks if number > after)[:2]
+            return {number: set(tasks[number].annotations) for number in some}
 
     def read_tasks(self, project_id: int, task_ids: Sequence[int]) -> list[DeskTask]:
         with self._call("read_tasks"):

@@ -12,7 +12,6 @@ from django.utils import translation
 from django.utils.translation import gettext
 
 from annotation.actions.accounts import find_accounts_again
-from annotation.actions.health import DESK
 from annotation.errors import ConflictError, VernacularError
 from annotation.gateways import DeskProject, LabelingDesk
 from annotation.models import (
@@ -22,7 +21,6 @@ from annotation.models import (
     DeskConfig,
     DeskEvent,
     Direction,
-    Heartbeat,
     Item,
     Label,
     QuarantinedAnswer,
@@ -33,7 +31,8 @@ logger = logging.getLogger(__name__)
 
 # Answers still come home this long after a finished campaign last sent out or heard something.
 LINGER = timedelta(days=7)
-# A desk that goes on failing is not compared all the time.
+# So many sweeps come between two patrols: an hour, unless sweeps are set otherwise.
+SWEEPS_A_PATROL = 12
 AFTER_TROUBLE = timedelta(minutes=2)
 # So many uids tell whether a project without our marker is ours all the same.
 UIDS_TO_KNOW_IT_BY = 20
@@ -99,17 +98,21 @@ def homes_to_sweep(now: datetime) -> list[int]:
     return homes_to_tend() + list(finished.values_list("pk", flat=True))
 
 
-def homes_to_patrol(now: datetime, *, before: datetime) -> list[int]:
-    """Those that are swept and were not compared with the desk since then, or since it last failed.
+def homes_to_patrol(now: datetime) -> list[int]:
+    """Those that are swept and were not compared with the desk for so many sweeps."""
+    due = CampaignLanguage.objects.filter(pk__in=homes_to_sweep(now))
+    due = due.exclude(desk_project_id=None).exclude(patrolled_at__gt=now - _between_patrols())
+    return list(due.values_list("pk", flat=True))
 
-    A desk that fails may have kept half of what it was told.
-    """
-    failed = Heartbeat.objects.filter(name=DESK).values_list("failed_at", flat=True).first()
-    due = Q(patrolled_at=None) | Q(patrolled_at__lte=before)
-    if failed is not None:
-        due |= Q(patrolled_at__lt=min(failed, now - AFTER_TROUBLE))
-    homes = CampaignLanguage.objects.filter(due, pk__in=homes_to_sweep(now))
-    return list(homes.exclude(desk_project_id=None).values_list("pk", flat=True))
+
+def compare_soon(home_id: int, *, now: datetime) -> None:
+    """Have a language compared once the desk is calm: whoever fails may have kept half of a thing."""
+    soon = now - _between_patrols() + AFTER_TROUBLE
+    CampaignLanguage.objects.filter(pk=home_id, patrolled_at__gt=soon).update(patrolled_at=soon)
+
+
+def _between_patrols() -> timedelta:
+    return timedelta(seconds=SWEEPS_A_PATROL * settings.ENV.sweep_seconds)
 
 
 def _instruction(home: CampaignLanguage) -> str:

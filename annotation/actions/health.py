@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from threading import Event, local
+from threading import Event, Lock
 
 import redis
 from django.conf import settings
-from django.db import Error, connection, transaction
+from django.db import Error, OperationalError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,7 +29,6 @@ LOW_DISK, FULL_DISK = 2_000_000_000, 300_000_000
 _migrated = Event()
 # Anybody may ask how we are, as often as they like; the disk is not written for each of them.
 ROOM_FOR_S = 2.0
-_room = local()
 # A megabyte sorted in less memory than that: the server has to write it to its disk, and leaves nothing
 # there, neither in its log nor in its catalogue. It tells how much room is left to nobody who asks by SQL.
 SPILL = """
@@ -92,7 +91,8 @@ def check_database() -> PartHealth:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        _write_something()
+        if connection.vendor == "postgresql":
+            _room.check()
     except Error as error:
         return PartHealth(
             name, Health.BAD, str(error), _("Is it running, and is the disk not full?")
@@ -100,18 +100,39 @@ def check_database() -> PartHealth:
     return PartHealth(name, Health.GOOD, _("answers (%s)") % connection.display_name)
 
 
-def _write_something() -> None:
-    """Have a server write a little to its disk, unless it just did.
+class _Room:
+    """Whether a server could write to its disk a moment ago; one asks it for all of a process."""
 
-    Raises:
-        Error: it could not.
-    """
-    if connection.vendor != "postgresql" or time.monotonic() < getattr(_room, "until", 0.0):
-        return
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64kB'")
-        cursor.execute(SPILL)
-    _room.until = time.monotonic() + ROOM_FOR_S
+    def __init__(self) -> None:
+        self.lock, self.until, self.error = Lock(), 0.0, ""
+
+    def check(self) -> None:
+        """Have it write a little, unless it was just asked.
+
+        Raises:
+            OperationalError: it could not.
+        """
+        with self.lock:
+            if time.monotonic() >= self.until:
+                self.error = self._ask()
+                self.until = time.monotonic() + ROOM_FOR_S
+        if self.error:
+            raise OperationalError(self.error)
+
+    def _ask(self) -> str:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_read_only")
+                if cursor.fetchone()[0] == "on":
+                    return "It takes no changes: it is read-only."
+                cursor.execute("SET LOCAL work_mem = '64kB'")
+                cursor.execute(SPILL)
+        except Error as error:
+            return str(error) or type(error).__name__
+        return ""
+
+
+_room = _Room()
 
 
 def check_tables() -> PartHealth:

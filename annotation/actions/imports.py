@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.db import OperationalError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 from django.db.models import F, ProtectedError, Q, QuerySet
 
 from annotation.actions.admission import Admission, Batch
@@ -93,14 +93,20 @@ def _read_or_end(
         _read(job, now=now, progress=progress, should_stop=should_stop)
     except UnreadableFileError as error:
         _end(job, now=now, status=Status.FAILED, error=str(error))
-    except (_StoppedError, _LostLeaseError, OperationalError):
-        # The database was busy or away: the lease runs out, and another worker goes on.
+    except (_StoppedError, _LostLeaseError):
         raise
     except Exception as error:
-        if job.claims < MOST_ERRORS or is_out_of_room(error):
-            raise
-        logger.exception("import %s failed", job.pk)
-        _end(job, now=now, status=Status.FAILED, error=_stubborn(error))
+        if is_out_of_room(error):
+            # That passes, however long it lasts, and is no claim that a worker died on.
+            with suppress(DatabaseError):
+                mine = SampleImport.objects.filter(pk=job.pk, token=job.token)
+                mine.update(claims=F("claims") - 1)
+        elif job.claims >= MOST_ERRORS and not isinstance(error, OperationalError):
+            logger.exception("import %s failed", job.pk)
+            _end(job, now=now, status=Status.FAILED, error=_stubborn(error))
+            return
+        # The database was busy or away: the lease runs out, and another worker goes on.
+        raise
 
 
 def reclaim_imports(now: datetime) -> list[int]:

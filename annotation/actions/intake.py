@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from annotation.actions.answers import (
     forget_missing,
@@ -21,7 +22,7 @@ from annotation.actions.quarantine import requalify
 from annotation.actions.strangers import adopt_strangers
 from annotation.errors import DeskRefusedError
 from annotation.gateways import DeskTask, LabelingDesk
-from annotation.models import Annotation, CampaignLanguage, Item
+from annotation.models import Annotation, CampaignLanguage, Item, QuarantinedAnswer
 
 __all__ = ["SweepResult", "requalify", "sweep", "take_stock"]
 logger = logging.getLogger(__name__)
@@ -120,12 +121,15 @@ def take_stock(
         return result
     # What we hold is read first, so that nothing pushed meanwhile is taken for vanished.
     held = list(home.items.filter(desk_task_id__isnull=False))
-    answers = desk.answer_ids(home.desk_project_id)
-    present = set(answers)
+    present = set[int]()
+    unheard: list[int] = []
+    while page := desk.answer_ids(home.desk_project_id, after=max(present, default=0)):
+        present |= set(page)
+        unheard += _with_unheard(page)
     adopt_strangers(home, desk=desk, present=present)
-    unheard = _with_unheard(home, answers)
-    for task in desk.read_tasks(home.desk_project_id, unheard) if unheard else ():
-        _take_overlooked(home, task, result=result, now=now)
+    for first in range(0, len(unheard), PAGE):
+        for task in desk.read_tasks(home.desk_project_id, unheard[first : first + PAGE]):
+            _take_overlooked(home, task, result=result, now=now)
     missing = [item for item in held if item.desk_task_id not in present]
     found = desk.find_tasks(home.desk_project_id, [str(item.uid) for item in missing])
     for item in missing:
@@ -134,14 +138,17 @@ def take_stock(
     return result
 
 
-def _with_unheard(home: CampaignLanguage, answers: dict[int, set[int]]) -> list[int]:
+def _with_unheard(answers: dict[int, set[int]]) -> list[int]:
     """The tasks that hold an answer of which we hold nothing, neither stored nor in quarantine."""
-    ours = Annotation.objects.filter(item__campaign_language=home)
+    numbers = set[int]().union(*answers.values())
     heard = {
-        *ours.values_list("desk_annotation_id", flat=True),
-        *home.quarantine.values_list("desk_annotation_id", flat=True),
+        number
+        for kept in (Annotation, QuarantinedAnswer)
+        for number in kept.objects.filter(desk_annotation_id__in=numbers)
+        .order_by()
+        .values_list("desk_annotation_id", flat=True)
     }
-    return sorted(task for task, ids in answers.items() if ids - heard)
+    return [task for task, ids in answers.items() if ids - heard]
 
 
 @transaction.atomic
@@ -150,8 +157,7 @@ def _take_overlooked(
 ) -> None:
     CampaignLanguage.objects.select_for_update().get(pk=home.pk)
     result.tasks += 1
-    if item := _item_of(home, task):
-        _take_unheard(home, item, task=task, result=result, now=now)
+    _take_unheard(home, _item_of(home, task), task=task, result=result, now=now)
 
 
 @transaction.atomic
@@ -166,7 +172,7 @@ def _take_page(
     """Store one page and move the watermark; return doubled tasks that nobody answered."""
     # One page of a language at a time: what two sweeps bring is stored one after the other.
     CampaignLanguage.objects.select_for_update().get(pk=home.pk)
-    known = _told_before(home, page)
+    known = _told_before(home, page, far_back=far_back)
     strays = {
         task.id
         for task in page
@@ -179,11 +185,11 @@ def _take_page(
     return strays
 
 
-def _told_before(home: CampaignLanguage, page: list[DeskTask]) -> set[int]:
+def _told_before(home: CampaignLanguage, page: list[DeskTask], *, far_back: bool) -> set[int]:
     """The tasks that hold what we stored of them, under the very stamps: with one question a table.
 
     Whoever reads far back, or under a clock that was ahead, reads most tasks again, and holds up all
-    who answer in the language meanwhile.
+    who answer in the language meanwhile. What is open still is settled anew by whoever reads far back.
     """
     items = home.items.filter(desk_task_id__in=[task.id for task in page])
     stamps = {
@@ -200,6 +206,11 @@ def _told_before(home: CampaignLanguage, page: list[DeskTask]) -> set[int]:
             # What was said of an answer of the light page is ours; the desk has stamped its copy.
             held[task][number] = stamp if uid is None else seen
     told_at = dict(stamps.values())
+    if far_back:
+        aside = home.quarantine.filter(resolved_at=None, item__in=stamps).values("item")
+        half = Q(state=Item.State.PUSHED, pk__in=ours.values("item")) | Q(pk__in=aside)
+        for task in items.filter(half).values_list("desk_task_id", flat=True):
+            told_at.pop(task, None)
     return {
         task.id
         for task in page
@@ -236,17 +247,20 @@ def _take_task(
 
 
 def _take_unheard(
-    home: CampaignLanguage, item: Item, *, task: DeskTask, result: SweepResult, now: datetime
+    home: CampaignLanguage, item: Item | None, *, task: DeskTask, result: SweepResult, now: datetime
 ) -> None:
     """Store what a task holds that we never heard of, though its stamp is older than one we saw.
 
     A clock that was behind for a moment stamped it, or nothing did. Nothing that is missing is taken for
     deleted.
     """
-    heard = Annotation.objects.filter(item=item).values_list("desk_annotation_id", flat=True)
-    for told in [one for one in task.annotations if one.id not in set(heard)]:
-        outcome = store(home, item=item, told=told, now=now)
+    told_of = {told.id: told for told in task.annotations}
+    ours = Annotation.objects.filter(desk_annotation_id__in=told_of)
+    heard = set(ours.values_list("desk_annotation_id", flat=True))
+    for number in sorted(told_of.keys() - heard):
+        outcome = store(home, item=item, told=told_of[number], now=now)
         setattr(result, outcome, getattr(result, outcome) + 1)
+    if item is not None and told_of.keys() - heard:
         settle(item, now=now)
 
 

@@ -217,8 +217,11 @@ class LabelingDesk(DeskDoor, Protocol):
     def task_ids(self, project_id: int) -> set[int]:
         """Return every task number in the project."""
 
-    def answer_ids(self, project_id: int) -> dict[int, set[int]]:
-        """Return every task number in the project with the numbers of what was answered there."""
+    def answer_ids(self, project_id: int, *, after: int) -> dict[int, set[int]]:
+        """Return the next task numbers above one, in order, each with the numbers of its answers.
+
+        A task of so many answers that some are left out has zero among them. Nothing ends the list.
+        """
 
     def read_tasks(self, project_id: int, task_ids: Sequence[int]) -> list[DeskTask]:
         """Return those tasks as they are now, of those that are there."""

@@ -156,18 +156,29 @@ def test_a_desk_that_failed_is_compared_soon_and_not_all_the_time(home, desk, se
     tasks.push(campaign_language_id=home.pk)
     now = timezone.now()
 
-    def patrols(*, patrolled: int, failed: int) -> bool:
-        """Whether a patrol is due, by minutes since the last one and since the desk failed."""
+    def is_due(*, patrolled: int) -> bool:
+        """Whether a patrol is due so many minutes after the last one."""
         CampaignLanguage.objects.update(patrolled_at=now - timedelta(minutes=patrolled))
-        health.record_failure(health.DESK, error="no", now=now - timedelta(minutes=failed))
         sent.clear()
         tasks.sweep_all()
         return ("patrol", home.pk) in sent
 
-    assert patrols(patrolled=10, failed=5)
-    assert not patrols(patrolled=10, failed=15)
-    assert not patrols(patrolled=1, failed=0)
-    assert patrols(patrolled=61, failed=90)
+    assert (is_due(patrolled=59), is_due(patrolled=61)) == (False, True)
+    CampaignLanguage.objects.update(patrolled_at=now - timedelta(minutes=5))
+    with desk.down(), pytest.raises((Retry, Exception)):
+        tasks.sweep(campaign_language_id=home.pk)
+    home.refresh_from_db()
+    soon = home.patrolled_at
+    assert timedelta(minutes=57) < now - soon < timedelta(minutes=59)
+    sent.clear()
+    tasks.sweep_all()
+    assert ("patrol", home.pk) not in sent
+    # What was compared longer ago is not put off by it.
+    CampaignLanguage.objects.update(patrolled_at=now - timedelta(minutes=62))
+    with desk.down(), pytest.raises((Retry, Exception)):
+        tasks.sweep(campaign_language_id=home.pk)
+    home.refresh_from_db()
+    assert home.patrolled_at == now - timedelta(minutes=62)
 
 
 def test_a_finished_campaign_is_swept_for_a_week_and_gets_nothing_new(home, desk, sent):

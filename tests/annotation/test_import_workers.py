@@ -186,6 +186,8 @@ def test_a_full_disk_is_waited_out_however_long(monkeypatch: pytest.MonkeyPatch)
         for _ in range(imports.MOST_ERRORS + 3):
             with pytest.raises(RuntimeError):
                 run_import(job.pk, now=later)
+    job.refresh_from_db()
+    assert job.claims == 0  # nobody died on it
     done = run_import(job.pk, now=later)
     assert (done.status, done.rows_kept) == ("done", 2)
 

@@ -99,20 +99,27 @@ def test_readyz_waits_for_migrations_and_says_that_the_desk_is_away(
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="asks a server about its own disk")
-def test_a_server_that_answers_and_cannot_write_is_said_to_be_out(client: Client) -> None:
-    parts._room.__dict__.clear()
+def test_a_server_that_answers_and_cannot_write_is_said_to_be_out(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "_room", parts._Room())
     assert parts.check_database().health == parts.Health.GOOD
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL temp_file_limit = '64kB'")
     # Asked again at once, it is not made to write again.
     assert parts.check_database().health == parts.Health.GOOD
-    parts._room.__dict__.clear()
+    parts._room.until = 0.0
     told = parts.check_database()
     assert told.health == parts.Health.BAD
     assert told.remedy.endswith("is the disk not full?")
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["reasons"]["database"] == "not available"
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL temp_file_limit = -1")
+        cursor.execute("SET LOCAL transaction_read_only = on")
+    parts._room.until = 0.0
+    assert "read-only" in parts.check_database().detail
 
 
 @pytest.mark.redis

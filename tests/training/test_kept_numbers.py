@@ -125,6 +125,10 @@ def test_a_language_that_joined_since_is_counted_at_the_look(campaign: Campaign)
         make_sample(campaign, "ha", text=f"sannu {number}")
     make_item(make_sample(campaign, "ha"), state="answered")
     assert texts_in([campaign], now=now)[home.pk] == (4, 3, 1, 1)
+    make_sample(campaign, "ha")
+    assert texts_in([campaign], now=now)[home.pk] == (4, 3, 1, 1)  # kept as all others are
+    renew_counts(now + LATER)
+    assert texts_in([campaign], now=now)[home.pk] == (5, 4, 1, 1)
     assert pool(campaign, now) == 5
 
 

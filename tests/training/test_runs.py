@@ -172,12 +172,14 @@ def test_full_disk_is_waited_out_and_the_run_goes_on_where_it_was(monkeypatch):
 
     monkeypatch.setattr(Tiny, "save", full)
     left = train(run)
-    assert (left.status, left.error) == ("running", "")
+    assert left.status == "running"
+    assert left.error.startswith("Waiting for room on the disk: SafetensorError")
+    assert left.lease_until > Now() + timedelta(minutes=9)
     assert not list(checkpoints.run_folder(run).glob("candidate-*"))
     monkeypatch.setattr(Tiny, "save", save)
     TrainingRun.objects.update(lease_until=Now() - timedelta(seconds=1))
     done = train(run)
-    assert (done.status, done.candidate is not None) == ("finished", True)
+    assert (done.status, done.error, done.candidate is not None) == ("finished", "", True)
 
 
 def test_gold_that_slipped_into_training_voids_the_gate():

@@ -29,6 +29,11 @@ def run_folder(run: TrainingRun) -> Path:
     return shelf_folder() / _name(run)
 
 
+def candidate_folder(run: TrainingRun, *, token: int) -> Path:
+    """Return where a worker writes the run's candidate before it is registered."""
+    return run_folder(run) / f"candidate-{token}"
+
+
 def forget(run: TrainingRun) -> None:
     """Let go of all that the run kept: it is over."""
     shutil.rmtree(run_folder(run), ignore_errors=True)

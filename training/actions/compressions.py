@@ -23,7 +23,7 @@ from learning.actions.doubts import positions_mean_classes
 from learning.actions.kinds import kind_of
 from learning.actions.serving import serving_version
 from learning.models import ModelVersion
-from training.actions.checkpoints import forget, run_folder
+from training.actions.checkpoints import candidate_folder, forget, run_folder
 from training.actions.claims import Claim, claimable
 from training.actions.datasets import lineage, take_snapshot
 from training.actions.dispatches import Work
@@ -170,7 +170,7 @@ def compress(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         return
     claim.beat(force=True)
     network.module.to("cpu")
-    out = folder / f"candidate-{claim.token}"
+    out = candidate_folder(run, token=claim.token)
     shutil.rmtree(out, ignore_errors=True)
     network.save(out)
     _finish(claim, out=out, network=network, facts=facts)

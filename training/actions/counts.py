@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
+from django.db import transaction
 from django.db.models import Count as Tally
 from django.db.models import Min, Q, QuerySet
 
@@ -63,7 +64,7 @@ def texts_in(campaigns: Sequence[Campaign], *, now: datetime) -> dict[int, Texts
     told = {home: Texts(*row) for one in found.values() for home, *row in one.value}
     kept = [campaign for campaign, numbers in found.items() if numbers.at is not None]
     joined = CampaignLanguage.objects.filter(campaign__in=kept).exclude(pk__in=told)
-    return told | {home.pk: _texts_of(home) for home in joined}
+    return told | {home.pk: _joins(home) for home in joined}
 
 
 def spent_in(campaigns: Sequence[Campaign], *, now: datetime) -> dict[int, Spent]:
@@ -89,6 +90,18 @@ def pool_of(home: CampaignLanguage) -> int:
     kept = kept_for(home.campaign_id, name=TEXTS)
     known = {pk: Texts(*told).pool for pk, *told in kept.value} if kept else {}
     return known[home.pk] if home.pk in known else _texts_of(home).pool
+
+
+def _joins(home: CampaignLanguage) -> Texts:
+    """Count a language that is not among what is kept, and keep it there until all is counted anew."""
+    texts = _texts_of(home)
+    with transaction.atomic():
+        rows = KeptNumbers.objects.select_for_update().filter(campaign=home.campaign_id, name=TEXTS)
+        for row in rows:
+            if row.value is not None and home.pk not in {pk for pk, *_ in row.value}:
+                row.value = [*row.value, [home.pk, *texts]]
+                row.save(update_fields=["value"])
+    return texts
 
 
 def _texts_of(home: CampaignLanguage) -> Texts:

@@ -4,13 +4,14 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import OperationalError, transaction
+from django.db import DatabaseError, OperationalError, transaction
 
 from annotation.actions.leases import kept
 from annotation.errors import ConflictError, TransientError, VernacularError, is_out_of_room
@@ -19,7 +20,7 @@ from learning.actions.doubts import of_sets
 from learning.actions.serving import serving_version
 from learning.models import Round
 from training.actions.carrying import keep_carried, keep_logits, read_carried, stored_logits
-from training.actions.checkpoints import Kept, forget, run_folder
+from training.actions.checkpoints import Kept, candidate_folder, forget, run_folder
 from training.actions.claims import AbortedError, Claim, LostLeaseError, Now, claim_run
 from training.actions.datasets import refuse_gold, take_snapshot
 from training.actions.gold_marks import GoldMarks
@@ -36,6 +37,8 @@ Status = TrainingRun.Status
 
 # A run that this many workers have died on will kill the next one too.
 MOST_CLAIMS = 100
+# A full disk is tried so often that a night of it gives up no run.
+ROOM_IN = timedelta(minutes=10)
 
 
 def open_run(round_: Round, *, now: datetime) -> TrainingRun | None:
@@ -120,17 +123,21 @@ def _try(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         log.exception("run %s lost what it needs", run_id)
     except Exception as error:
         if is_out_of_room(error):
-            # As where storage is away; half a candidate would only take more room.
-            log.exception("run %s waits for room on the disk", run_id)
-            shutil.rmtree(_candidate(claim), ignore_errors=True)
+            _wait_for_room(claim, error=error)
             return
         log.exception("run %s failed", run_id)
         _end(claim, status=Status.FAILED, error=readable(error))
 
 
-def _candidate(claim: Claim) -> Path:
-    """Where the candidate is written before it is registered."""
-    return run_folder(claim.run) / f"candidate-{claim.token}"
+def _wait_for_room(claim: Claim, *, error: Exception) -> None:
+    """Leave the run with its checkpoint until somebody may have made room."""
+    log.warning("run %s waits for room on the disk: %s", claim.run.pk, error)
+    # Half a candidate would only take more of it.
+    folder = candidate_folder(claim.run, token=claim.token)
+    shutil.rmtree(folder, ignore_errors=True)
+    until = claim.now() + max(ROOM_IN, timedelta(seconds=settings.ENV.lease_seconds))
+    with suppress(DatabaseError, LostLeaseError):  # the database's disk may be the full one
+        claim.write(error=f"Waiting for room on the disk: {readable(error)}", lease_until=until)
 
 
 def _give_back(claim: Claim) -> None:
@@ -193,7 +200,7 @@ def _train(claim: Claim, *, should_stop: Callable[[], bool]) -> None:
         return
     claim.beat(force=True)
     network.module.to("cpu")
-    out = _candidate(claim)
+    out = candidate_folder(run, token=claim.token)
     shutil.rmtree(out, ignore_errors=True)
     network.save(out)
     claim.beat(force=True)
