@@ -209,8 +209,8 @@ def _told_before(home: CampaignLanguage, page: list[DeskTask], *, far_back: bool
     if far_back:
         aside = home.quarantine.filter(resolved_at=None, item__in=stamps).values("item")
         half = Q(state=Item.State.PUSHED, pk__in=ours.values("item")) | Q(pk__in=aside)
-        for task in items.filter(half).values_list("desk_task_id", flat=True):
-            told_at.pop(task, None)
+        for half_told in items.filter(half).values_list("desk_task_id", flat=True):
+            told_at.pop(half_told, None)
     return {
         task.id
         for task in page
