@@ -1,6 +1,5 @@
 import logging
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from django.db import transaction
@@ -194,44 +193,6 @@ def test_an_item_pushed_while_deletions_are_sought_is_not_taken_for_vanished(wor
     world.desk.answer_ids = list_then_push
     take_stock(world.home, desk=world.desk, now=timezone.now())
     assert Item.objects.filter(state="pushed").count() == 2
-
-
-def test_an_answer_that_the_desk_kept_without_a_word_on_its_task_is_taken(world):
-    task = world.desk._task(world.item.desk_task_id)
-    world.sweep()
-    stamp = task.updated_at
-    number = world.answers()
-    task.updated_at = stamp
-    CampaignLanguage.objects.update(swept_until="2999-01-01T00:00:00.000000Z")
-    assert world.sweep().stored == 0
-    found = take_stock(world.home, desk=world.desk, now=timezone.now())
-    assert (found.tasks, found.stored) == (1, 1)
-    assert Annotation.objects.get().desk_annotation_id == number
-    world.item.refresh_from_db()
-    assert world.item.state == Item.State.ANSWERED
-    again = take_stock(world.home, desk=world.desk, now=timezone.now())
-    assert (again.tasks, again.stored) == (0, 0)
-
-
-def test_what_is_read_again_as_it_was_is_known_at_once(django_assert_max_num_queries):
-    world = World(items=30)
-    for item in world.items:
-        world.desk.annotate(item.desk_task_id, user_id=world.awa_at_desk, label="admin")
-    assert world.sweep().stored == 30
-    with django_assert_max_num_queries(14):
-        again = world.sweep(overlap=timedelta(hours=2))
-    assert (again.tasks, again.same, again.stored) == (30, 30, 0)
-    # An answer that is gone under the same stamp is missed all the same.
-    task = world.desk._task(world.item.desk_task_id)
-    task.annotations.clear()
-    assert world.sweep(overlap=timedelta(hours=2)).tombstoned == 1
-
-
-def test_what_lies_in_quarantine_is_not_asked_for_again_and_again(world):
-    world.answers("nonsense")
-    world.sweep()
-    assert world.home.quarantine.count() == 1
-    assert take_stock(world.home, desk=world.desk, now=timezone.now()).tasks == 0
 
 
 def test_an_item_for_two_people_is_answered_by_two(world):

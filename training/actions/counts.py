@@ -30,6 +30,7 @@ from annotation.models import (
     KeptNumbers,
     Sample,
 )
+from annotation.models.samples import SampleQuerySet
 
 TEXTS, SPENT, LATELY = "texts", "spent", "lately-"
 # Spans that the campaign's page offers.
@@ -89,7 +90,7 @@ def pool_of(home: CampaignLanguage) -> int:
     """How many texts of a language were never put to anybody; of a large campaign as it is kept."""
     kept = kept_for(home.campaign_id, name=TEXTS)
     known = {pk: Texts(*told).pool for pk, *told in kept.value} if kept else {}
-    return known[home.pk] if home.pk in known else _texts_of(home).pool
+    return known[home.pk] if home.pk in known else _samples_of(home).unasked().count()
 
 
 def _joins(home: CampaignLanguage) -> Texts:
@@ -104,9 +105,13 @@ def _joins(home: CampaignLanguage) -> Texts:
     return texts
 
 
+def _samples_of(home: CampaignLanguage) -> SampleQuerySet:
+    return Sample.objects.filter(campaign=home.campaign_id, language=home.language_id)
+
+
 def _texts_of(home: CampaignLanguage) -> Texts:
     """Count one language alone."""
-    samples = Sample.objects.filter(campaign=home.campaign_id, language=home.language_id)
+    samples = _samples_of(home)
     put = home.items.exclude(state=Item.State.WITHDRAWN)
     answered = put.filter(state=Item.State.ANSWERED)
     return Texts(samples.count(), samples.unasked().count(), put.count(), answered.count())
