@@ -7,6 +7,7 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja import Router, Schema
 
+from annotation.actions.listing import answers_behind
 from annotation.api.door import A_PAGE, After, Limit, Page, Tag, campaign_in, page
 from annotation.models import Annotation, Item, Scope
 
@@ -136,5 +137,8 @@ def list_answers(
     campaign = campaign_in(request, slug, scope=Scope.EXPORT)
     rows = Annotation.objects.filter(item__campaign_language__campaign=campaign)
     rows = rows.select_related("item__sample", "annotator__language", "label")
-    mine = rows.filter(item__campaign_language__language__tag=language) if language else rows
-    return page(mine, after=after, limit=limit, as_row=_answer)
+    if language:
+        home = campaign.languages.filter(language__tag=language).first()
+        some = answers_behind(home, after=int(after or 0), most=limit + 1) if home else ()
+        rows = rows.filter(pk__in=some)
+    return page(rows, after=after, limit=limit, as_row=_answer)
