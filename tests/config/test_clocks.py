@@ -59,7 +59,7 @@ def test_a_timetable_whose_clock_is_put_back_goes_on_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert settings.CELERY_BEAT_SCHEDULER == "config.timetable:SteadyScheduler"
-    app, sent = Celery("other", broker="memory://"), []
+    app, sent = Celery("other", broker="memory://", set_as_current=False), []
     app.conf.beat_schedule = {
         "often": {"task": "a", "schedule": 2.0},
         "rarely": {"task": "b", "schedule": 3.0},
