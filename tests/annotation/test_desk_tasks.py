@@ -132,6 +132,16 @@ def test_one_language_is_swept_by_one_at_a_time_and_nobody_is_forgotten(home, de
     tasks.sweep(campaign_language_id=home.pk)
     assert (inside, asked) == ([home.pk] * 2, [home.pk])
 
+    def work_again(_home_id: int) -> None:
+        tasks.sweep(campaign_language_id=home.pk)
+        raise Retry
+
+    # What comes again by itself is asked for by nobody else.
+    monkeypatch.setattr(tasks, "_sweep", work_again)
+    with pytest.raises(Retry):
+        tasks.sweep(campaign_language_id=home.pk)
+    assert asked == [home.pk]
+
 
 def test_a_refusal_is_shown_and_not_tried_again(home, desk):
     tasks.push(campaign_language_id=home.pk)

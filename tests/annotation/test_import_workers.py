@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from annotation.actions import imports
 from annotation.actions.imports import reclaim_imports, release_import, run_import
+from annotation.actions.stored import ids_taken
 from annotation.models import RefusedRow, Sample, SampleImport
 from tests.annotation.bringing import NOW, bring, clock, queue, refusals
 from tests.make import make_campaign, make_item
@@ -168,6 +169,14 @@ def test_an_error_that_stays_ends_the_import_and_leaves_only_what_was_asked(
     assert [sample.text for sample in Sample.objects.all()] == ["a"]
     assert not Sample.objects.ready().exists()
     assert reclaim_imports(later()) == []
+
+
+def test_an_id_is_taken_in_its_language_only() -> None:
+    campaign = make_campaign(languages=("wo", "qu"))
+    bring(campaign, "text,id,language\na,1,wo\nb,2,qu\n")
+    wo, qu = (Sample.objects.get(text=text).language_id for text in "ab")
+    wanted = {(wo, "1"), (wo, "2"), (qu, "1"), (wo, "3")}
+    assert ids_taken(campaign.pk, wanted) == {(wo, "1")}
 
 
 def test_a_full_disk_is_waited_out_however_long(monkeypatch: pytest.MonkeyPatch) -> None:
